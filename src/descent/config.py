@@ -1,0 +1,49 @@
+"""The Config of an experiment: frozen, validated, every field required, no field unknown.
+
+DVC takes `1`, `1.0` and `true` in params.yaml for the same value and reruns nothing when one
+replaces the other. So they are one value here too. Text is never a number.
+"""
+
+from itertools import pairwise
+from typing import Annotated
+
+from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+experiment_config = pydantic_dataclass(
+    frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False)
+)
+
+
+class Refusal(ValueError):
+    """Valid numbers that this machine or this problem cannot run with; the message states the rule."""
+
+
+def _number(value):
+    """`true` as 1 and `2.0` as 2; anything else as it stands."""
+    if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
+        return int(value)
+    return value
+
+
+def _flag(value):
+    """0 and 1 as false and true; anything else as it stands."""
+    return bool(value) if isinstance(value, int | float) and value in (0, 1) else value
+
+
+Count = Annotated[int, Field(ge=1, strict=True), BeforeValidator(_number)]
+Index = Annotated[int, Field(ge=0, strict=True), BeforeValidator(_number)]
+Seed = Index
+Positive = Annotated[float, Field(gt=0, strict=True), BeforeValidator(_number)]
+Flag = Annotated[bool, Field(strict=True), BeforeValidator(_flag)]
+
+
+def require_increasing(name: str, values: tuple) -> None:
+    """Refuse a sweep that is empty or not strictly increasing.
+
+    Raises:
+        ValueError: naming the field and the values.
+    """
+    if not values or any(a >= b for a, b in pairwise(values)):
+        listed = ", ".join(f"{value:g}" for value in values)
+        raise ValueError(f"{name} [{listed}] must be one or more strictly increasing values")

@@ -1,0 +1,125 @@
+"""Matrix sensing: recover X* = U*U*ᵀ (d × d, rank r) from y_i = ⟨A_i, X*⟩, A_i with N(0, 1) entries.
+
+    f(U) = (1/2m) Σᵢ (⟨Aᵢ, UUᵀ⟩ − yᵢ)²,    ∇f(U) = (1/m) Σᵢ (⟨Aᵢ, UUᵀ⟩ − yᵢ)(Aᵢ + Aᵢᵀ) U
+
+A symmetric X sees only (Aᵢ + Aᵢᵀ)/2. In packed coordinates (upper triangle, off-diagonal entries
+times √2, so that inner products are kept) these p = d(d+1)/2 numbers are exactly N(0, 1). So the
+measurements are one Gaussian matrix S: (m, p), drawn directly, and gradient descent needs it only
+as the Gram operator G = SᵀS/m:
+
+    e = pack(UUᵀ − X*),    f(U) = ½ eᵀGe,    ∇f(U) = 2 unpack(Ge) U
+
+Source: CS7180 problem set 2, question 2a. The handout asks for U* of unspecified scale; here its
+entries are N(0, 1/d).
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from descent.config import Count, Index, Positive, Seed, experiment_config
+from descent.sensing.kernels import apply, tiled
+
+
+@experiment_config
+class Config:
+    """The numbers of every matrix-sensing experiment; the step is in units of 1/λ₁(X*)."""
+
+    seed: Seed
+    replicates: Count
+    size: Count  # d
+    rank: Count  # r
+    oversampling: Positive  # m / (d r)
+    held_out: Count  # fresh measurements for the test loss
+    step: Positive  # η λ₁(X*)
+    steps: Count
+    milestones: tuple[Index, ...]  # t whose values become metrics, as far as the run goes
+    snapshots: Count  # about how many U_t are kept, log-spaced
+
+    def __post_init__(self):
+        if self.rank > self.size:
+            raise ValueError(f"rank {self.rank} > size {self.size}: no such matrix")
+        if not self.step < 0.5:
+            raise ValueError(
+                f"step {self.step:g} ≥ 0.5 = 2/λmax(∇²f(U*)) (in 1/λ₁): "
+                "gradient descent leaves every minimum"
+            )
+
+    @property
+    def measurements(self) -> int:
+        return max(1, round(self.oversampling * self.size * self.rank))
+
+    @property
+    def reported(self) -> list[int]:
+        """The milestones that the run reaches, and its end."""
+        return sorted({t for t in self.milestones if t < self.steps} | {self.steps})
+
+    @property
+    def snapshot_steps(self) -> np.ndarray:
+        spaced = np.geomspace(1, self.steps + 1, self.snapshots) - 1
+        return np.unique([0, *spaced.round().astype(int), *self.reported])
+
+
+class Problem(NamedTuple):
+    factor: Float[np.ndarray, "d r"]  # U*
+    target: Float[np.ndarray, " p"]  # pack(X*)
+    gram: Float[np.ndarray, "tiles b b"]  # SᵀS/m, as `kernels.tiled` stores it
+    held_out: Float[np.ndarray, "h p"]  # fresh rows of S
+
+    @property
+    def eigenvalues(self) -> Float[np.ndarray, " r"]:
+        """λ₁ ≥ … ≥ λ_r of X*."""
+        return np.linalg.svd(self.factor, compute_uv=False) ** 2
+
+
+def draw(rng: np.random.Generator, config: Config) -> Problem:
+    """A random target and its measurements; X* comes first, so that m does not change it."""
+    d = config.size
+    p = d * (d + 1) // 2
+    factor = rng.standard_normal((d, config.rank)) / np.sqrt(d)
+    S = rng.standard_normal((config.measurements, p))
+    return Problem(
+        factor=factor,
+        target=pack(factor @ factor.T),
+        gram=tiled(S.T @ S / len(S)),
+        held_out=rng.standard_normal((config.held_out, p)),
+    )
+
+
+@lru_cache
+def _triangle(d: int):
+    """Row and column of each packed entry, its weight, and where entry (i, j) of the matrix is packed."""
+    rows, columns = np.triu_indices(d)
+    weight = np.where(rows == columns, 1.0, np.sqrt(2.0))
+    place = np.empty((d, d), dtype=int)
+    place[rows, columns] = place[columns, rows] = np.arange(len(rows))
+    return rows, columns, weight, place
+
+
+def pack(X: Float[np.ndarray, "*batch d d"]) -> Float[np.ndarray, "*batch p"]:
+    """Isometric coordinates of symmetric matrices: ⟨X, Y⟩ = pack(X)·pack(Y)."""
+    rows, columns, weight, _ = _triangle(X.shape[-1])
+    return X[..., rows, columns] * weight
+
+
+def unpack(x: Float[np.ndarray, "*batch p"]) -> Float[np.ndarray, "*batch d d"]:
+    """The symmetric matrices with these coordinates."""
+    d = int((np.sqrt(8 * x.shape[-1] + 1) - 1) / 2)
+    *_, weight, place = _triangle(d)
+    return (x / weight)[..., place]
+
+
+def gradient(U: Float[np.ndarray, "a d k"], problem: Problem) -> Float[np.ndarray, "a d k"]:
+    """∇f(U) for every U."""
+    error = pack(U @ U.mT) - problem.target
+    return 2 * unpack(apply(problem.gram, error)) @ U
+
+
+def uniqueness_threshold(d: int, r: int) -> float:
+    """m above which {X ⪰ 0, A(X) = y} is the single point X*: the statistical dimension of its PSD tangent cone.
+
+    δ = dr − r(r−1)/2 + (d−r)(d−r+1)/4, see arXiv 1806.02046.
+    """
+    return d * r - r * (r - 1) / 2 + (d - r) * (d - r + 1) / 4

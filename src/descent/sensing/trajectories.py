@@ -1,0 +1,132 @@
+"""Gradient descent on matrix sensing from several starts at once, and what every experiment reports of it.
+
+The starts are U₀ = αW with one W a replicate, so that a sweep over α differs in nothing else.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+
+from descent.config import Positive, experiment_config, require_increasing
+from descent.maths.replicates import replicate
+from descent.result import Check, replicates, steps, sweep
+from descent.sensing.kernels import apply
+from descent.sensing.problem import Config, Problem, draw, pack, unpack
+
+
+@experiment_config
+class SweepConfig(Config):
+    alphas: tuple[Positive, ...]  # scales of the start
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_increasing("alphas", self.alphas)
+
+
+class Trajectory(NamedTuple):
+    """`a` starts on one problem. Distances are Frobenius norms ‖U_tU_tᵀ − X*‖."""
+
+    distance: Float[np.ndarray, "a T+1"]
+    training_loss: Float[np.ndarray, "a T+1"]
+    held_out_loss: Float[np.ndarray, "a s"]
+    factors: Float[np.ndarray, "a s d k"]  # U_t at the snapshots
+    eigenvalues: Float[np.ndarray, " r"]  # of X*
+
+
+def descend(
+    problem: Problem, U: Float[np.ndarray, "a d k"], eta: float, count: int, snapshots: np.ndarray
+) -> Trajectory:
+    """`count` steps U ← U − η∇f(U) from every start, all on the same measurements.
+
+    A start that diverges goes on as inf and nan.
+    """
+    distance, loss = (np.empty((len(U), count + 1)) for _ in range(2))
+    held_out, factors = [], []
+    kept = set(snapshots.tolist())
+    with np.errstate(over="ignore", invalid="ignore"):
+        for t in range(count + 1):
+            error = pack(U @ U.mT) - problem.target
+            pull = apply(problem.gram, error)
+            distance[:, t] = np.linalg.norm(error, axis=-1)
+            loss[:, t] = np.maximum(np.vecdot(error, pull), 0) / 2  # −1e-16 is rounding
+            if t in kept:
+                residual = error @ problem.held_out.T
+                held_out.append(np.vecdot(residual, residual) / (2 * len(problem.held_out)))
+                factors.append(U)
+            U = U - 2 * eta * unpack(pull) @ U
+    return Trajectory(
+        distance, loss, np.stack(held_out, 1), np.stack(factors, 1), problem.eigenvalues
+    )
+
+
+def from_random_starts(
+    rng: np.random.Generator, config: Config, width: int, alphas: tuple[float, ...]
+) -> tuple[Problem, Trajectory]:
+    """A random problem and the descents from U₀ = αW for every α, W: (d, width) standard normal."""
+    problem = draw(rng, config)
+    W = rng.standard_normal((config.size, width))
+    eta = config.step / problem.eigenvalues[0]
+    starts = np.multiply.outer(alphas, W)
+    return problem, descend(problem, starts, eta, config.steps, config.snapshot_steps)
+
+
+def labelled(
+    trajectories: list[Trajectory], config: Config, alphas: tuple[float, ...]
+) -> xr.Dataset:
+    """The trajectories of all replicates as one dataset over (replicate, alpha, t or snapshot)."""
+    distance, training, held_out, factors, eigenvalues = map(
+        np.stack, zip(*trajectories, strict=True)
+    )
+    norm = np.linalg.norm(eigenvalues, axis=-1)[:, None, None]
+    curve, kept = ("replicate", "alpha", "t"), ("replicate", "alpha", "snapshot")
+    return xr.Dataset(
+        {
+            "distance": (curve, distance, {"long_name": "‖U_tU_tᵀ − X*‖"}),
+            "relative_distance": (curve, distance / norm, {"long_name": "‖U_tU_tᵀ − X*‖ / ‖X*‖"}),
+            "training_loss": (curve, training, {"long_name": "training loss"}),
+            "held_out_loss": (kept, held_out, {"long_name": "loss on fresh measurements"}),
+            "U": ((*kept, "row", "factor"), factors, {"long_name": "U_t"}),
+            "eigenvalue": (("replicate", "i"), eigenvalues, {"long_name": "λ_i(X*)"}),
+            "eta": ("replicate", config.step / eigenvalues[:, 0], {"long_name": "η"}),
+        },
+        coords={
+            "alpha": sweep(alphas, "alpha", "scale α of the start U₀ = αW"),
+            "t": steps(np.arange(config.steps + 1), "t", "step t"),
+            "snapshot": steps(config.snapshot_steps, "snapshot", "step t"),
+            "replicate": replicates(config.replicates),
+            "i": ("i", np.arange(config.rank) + 1, {"long_name": "index i"}),
+        },
+        attrs={"measurements": config.measurements},
+    )
+
+
+def _overparameterised(rng: np.random.Generator, config: SweepConfig) -> Trajectory:
+    return from_random_starts(rng, config, config.size, config.alphas)[1]
+
+
+def overparameterised(config: SweepConfig) -> xr.Dataset:
+    """The labelled trajectories with U: (d, d) from every α, over all replicates."""
+    runs = replicate(_overparameterised, config.seed, [(config,)] * config.replicates)
+    return labelled(runs, config, config.alphas)
+
+
+def curves(data: xr.Dataset, config: Config) -> dict[str, xr.DataArray]:
+    """Distances and losses at the milestones, as means over replicates."""
+    means = data[["distance", "relative_distance", "training_loss"]].mean("replicate", skipna=False)
+    metrics = dict(means.sel(t=config.reported).data_vars)
+    held_out = data["held_out_loss"].mean("replicate", skipna=False).sel(snapshot=config.reported)
+    return metrics | {"held_out_loss": held_out.rename(snapshot="t")}
+
+
+def held_out_check(data: xr.Dataset, config: Config) -> Check:
+    """On fresh Gaussian measurements the loss is ½‖e‖² χ²_h/h, e = UUᵀ − X*: mean ½‖e‖², sd √(2/h) of it.
+
+    The starts of one replicate share their fresh measurements, so only replicates are independent.
+    """
+    last = {"snapshot": config.steps}
+    expected = data["distance"].sel(t=config.steps) ** 2 / 2
+    ratio = (data["held_out_loss"].sel(last) / expected).values.mean()
+    spread = 4 * np.sqrt(2 / (config.held_out * config.replicates))
+    return Check("held_out_loss_over_half_squared_distance", ratio, "==", 1.0, spread)

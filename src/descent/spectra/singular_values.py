@@ -1,0 +1,134 @@
+"""The singular values of U_t emerge one after another at times set by the spectrum of X*, and no more than r of them do.
+
+    while U_t is small:  s_i(t) ≈ α√d (1 + 2ηλ_i)ᵗ;    emergence: s_i² = λ_i/2
+    t_i = ln(√(λ_i/2) / (α√d)) / ln(1 + 2ηλ_i)
+
+From a small start r singular values end at √λ_i and the others stay near α; from a large one they do not.
+The prediction leaves out what m measurements add: (1/m) Σ yᵢ sym(Aᵢ) has the eigenvalue λ_i + (ν/2)²/λ_i,
+ν = ‖X*‖√(2d/m), where X* has λ_i, and it fluctuates by √(2/m) of itself.
+
+Source: CS7180 problem set 2, question 2e; arXiv 2106.15013 and 2301.11500 (one direction at a time).
+"""
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float, Real
+
+from descent.config import Count, Index, Positive, experiment_config
+from descent.result import Check, Result
+
+
+@experiment_config
+class Config:
+    top: Count  # how many singular values are followed
+    threshold: Positive  # relative to the largest, above which one counts
+    milestones: tuple[Index, ...]  # t whose values become metrics, where U_t was kept
+
+
+def emergence_times(
+    t: Real[np.ndarray, " s"], s: Float[np.ndarray, "s i"], level: Float[np.ndarray, " i"]
+) -> Float[np.ndarray, " i"]:
+    """First time at which s_i reaches level_i, log-linear between snapshots; nan if it never does."""
+    times = np.full(len(level), np.nan)
+    height = np.log(s) - np.log(level)
+    for i, h in enumerate(height.T):
+        above = np.flatnonzero(h >= 0)
+        if len(above):
+            k = above[0]
+            times[i] = t[0] if k == 0 else np.interp(0, h[k - 1 : k + 1], t[k - 1 : k + 1])
+    return times
+
+
+def predicted_times(
+    eigenvalue: xr.DataArray, eta: xr.DataArray, alpha: xr.DataArray, d: int
+) -> xr.DataArray:
+    """t_i over (replicate, alpha, i); negative where α is too large for a first phase."""
+    start = alpha * np.sqrt(d)
+    times = np.log(np.sqrt(eigenvalue / 2) / start) / np.log1p(2 * eta * eigenvalue)
+    return times.transpose("replicate", "alpha", "i")
+
+
+def spectrum(U: xr.DataArray, top: int) -> xr.DataArray:
+    """The `top` largest singular values over (replicate, alpha, snapshot, index); nan where U is not finite."""
+    finite = np.isfinite(U.values).all((-2, -1))
+    s = np.full((*finite.shape, top), np.nan)
+    s[finite] = np.linalg.svd(U.values[finite], compute_uv=False)[..., :top]
+    index = ("index", np.arange(top) + 1, {"long_name": "index i"})
+    return xr.DataArray(
+        s,
+        dims=(*U.dims[:3], "index"),
+        coords={dim: U[dim] for dim in U.dims[:3]} | {"index": index},
+        attrs={"long_name": "singular value s_i(U_t)"},
+    )
+
+
+def punctuality(
+    sensing: xr.Dataset, measured: xr.DataArray, predicted: xr.DataArray, i: int
+) -> Check:
+    """Mean delay of s_i behind its prediction from the smallest start, in e-folds of its growth.
+
+    The start's overlap with a direction is known up to a factor of 1.75. Over E e-folds the sample
+    adds a drift of at most (ν/2λ_i)² E and a fluctuation of √(2/m) E; a later direction waits for
+    the earlier ones as well, up to 15 % of its time.
+    """
+    eigenvalue, m = sensing["eigenvalue"], sensing.attrs["measurements"]
+    here = {"alpha": 0}
+    growth = np.log1p(2 * sensing["eta"] * eigenvalue).sel(i=i)
+    expected = predicted.isel(here).sel(i=i) * growth
+    delay = measured.isel(here).sel(i=i) * growth - expected
+    edge = 2 * sensing.sizes["row"] / m * (eigenvalue**2).sum("i")  # ν²
+    drift = float((expected * edge / (2 * eigenvalue.sel(i=i)) ** 2).mean())
+    folds = float(expected.mean())
+    fluctuation = 4 * folds * np.sqrt(2 / (m * sensing.sizes["replicate"]))
+    waiting = 0.15 * folds if i > 1 else 0.0
+    tol = np.log(1.75) + drift + fluctuation + waiting
+    return Check(f"delay_of_s{i}_in_e_folds", delay.values.mean(), "==", 0.0, tol)
+
+
+def run(config: Config, sensing: xr.Dataset) -> Result:
+    eigenvalue, eta = sensing["eigenvalue"], sensing["eta"]
+    d, rank = sensing.sizes["row"], sensing.sizes["i"]
+    sigma = spectrum(sensing["U"], min(config.top, d, sensing.sizes["factor"]))
+    followed = min(rank, sigma.sizes["index"])
+    predicted = predicted_times(eigenvalue, eta, sensing["alpha"], d).sel(i=slice(1, followed))
+    measured = xr.apply_ufunc(
+        emergence_times,
+        sensing["snapshot"],
+        sigma.sel(index=slice(1, followed)),
+        np.sqrt(eigenvalue / 2).sel(i=slice(1, followed)),
+        input_core_dims=[["snapshot"], ["snapshot", "index"], ["i"]],
+        output_core_dims=[["i"]],
+        vectorize=True,
+    )
+    away = (sigma > config.threshold * sigma.sel(index=1)).sum("index")
+
+    smallest = {"alpha": 0}
+    last = away.isel(snapshot=-1, **smallest)
+    checks = [Check("count_from_smallest_alpha", last.values.mean(), "==", followed, 0)]
+    for i in sorted({1, followed}):
+        if (predicted.isel(smallest).sel(i=i) > 0).all():
+            checks.append(punctuality(sensing, measured, predicted, i))
+
+    means = {"count": away.mean("replicate", skipna=False)}
+    if sigma.sizes["index"] > rank:
+        spurious = sigma.sel(index=rank + 1, drop=True)
+        means["first_spurious"] = spurious.mean("replicate", skipna=False)
+        gap = spurious / sigma.sel(index=rank, drop=True)
+        means["gap_ratio"] = gap.mean("replicate", skipna=False)
+    end = int(sensing["snapshot"][-1])
+    reported = sorted({t for t in config.milestones if t in sensing["snapshot"]} | {end})
+    return Result(
+        data=xr.Dataset(
+            {
+                "sigma": sigma,
+                "predicted": predicted.assign_attrs(
+                    long_name="predicted emergence of s_i", role="prediction"
+                ),
+                "measured": measured.assign_attrs(long_name="emergence of s_i"),
+            }
+        ),
+        metrics={
+            name: mean.sel(snapshot=reported).rename(snapshot="t") for name, mean in means.items()
+        },
+        checks=tuple(checks),
+    )

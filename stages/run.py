@@ -1,0 +1,61 @@
+"""Run one experiment: `python stages/run.py MODULE BLOCK [INPUT …]`.
+
+    python stages/run.py descent.sensing.exact sensing/exact
+    python stages/run.py descent.spectra.singular_values spectra/scarce artifacts/sensing/scarce.nc
+
+BLOCK names both the parameters (params.yaml) and the outputs: artifacts/BLOCK.nc, metrics/BLOCK.json.
+Bad parameters, or parameters that this machine cannot run with: one line each, exit code 2, nothing
+written.
+"""
+
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import xarray as xr
+from threadpoolctl import threadpool_limits
+
+from blocks import PARAMS, configure, refuse
+from descent.config import Refusal
+from descent.result import Result
+from files import read, write
+
+
+def tree(value):
+    """A number as it is; an array as nested mappings keyed `coordinate=value`."""
+    if not isinstance(value, xr.DataArray):
+        return float(value) if not isinstance(value, int) else value
+    if not value.dims:
+        return float(value)
+    dim = value.dims[0]
+    return {f"{dim}={point:g}": tree(value.sel({dim: point})) for point in value[dim].values}
+
+
+def as_report(result: Result) -> dict:
+    """Every metric, check and erratum by name; verdicts spelled out."""
+    return {
+        "metrics": {name: tree(value) for name, value in result.metrics.items()},
+        "checks": {c.name: c._asdict() | {"holds": c.holds} for c in result.checks},
+        "errata": {e.name: e._asdict() | {"stands": e.stands} for e in result.errata},
+    }
+
+
+def main(module: str, block: str, *inputs: str) -> None:
+    experiment = import_module(module)
+    config = configure(experiment.Config, block)
+    try:
+        with threadpool_limits(1):  # so that the bits do not depend on the number of cores
+            result = experiment.run(config, *map(read, inputs))
+    except Refusal as rule:
+        refuse(f"{PARAMS}: {block.replace('/', '.')}: {rule}")
+    report = json.dumps(as_report(result), indent=2, default=float, ensure_ascii=False) + "\n"
+    try:
+        write(Path(f"artifacts/{block}.nc"), lambda p: result.data.to_netcdf(p, engine="scipy"))
+        write(Path(f"metrics/{block}.json"), lambda p: p.write_text(report))
+    except OSError as error:
+        sys.exit(f"{block}: cannot be written: {error}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

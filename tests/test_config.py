@@ -1,0 +1,102 @@
+"""config.py: what params.yaml may hold, and that equal numbers are one value."""
+
+import math
+
+import pytest
+from pydantic import ValidationError
+
+from descent.config import (
+    Count,
+    Flag,
+    Index,
+    Positive,
+    Seed,
+    experiment_config,
+    require_increasing,
+)
+
+
+@experiment_config
+class Config:
+    count: Count
+    index: Index
+    seed: Seed
+    positive: Positive
+    flag: Flag
+
+
+GOOD = {"count": 1, "index": 1, "seed": 1, "positive": 1, "flag": True}
+
+
+@pytest.mark.parametrize("one", [1, 1.0, True])
+def test_the_spellings_of_one_are_one_value(one):
+    config = Config(**dict.fromkeys(GOOD, one))
+    assert config == Config(**GOOD)
+    assert [type(getattr(config, name)) for name in GOOD] == [int, int, int, float, bool]
+
+
+@pytest.mark.parametrize("zero", [0, 0.0, False])
+def test_the_spellings_of_zero_are_one_value(zero):
+    config = Config(**GOOD | {"index": zero, "seed": zero, "flag": zero})
+    assert (config.index, config.seed, config.flag) == (0, 0, False)
+    assert config.flag is False
+
+
+@pytest.mark.parametrize("value", ["1", "true", "", None, math.nan, math.inf, -math.inf, -1, [1]])
+@pytest.mark.parametrize("name", GOOD)
+def test_what_is_not_such_a_number_is_refused(name, value):
+    with pytest.raises(ValidationError) as caught:
+        Config(**GOOD | {name: value})
+    assert [error["loc"] for error in caught.value.errors()] == [(name,)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("count", 0.5), ("count", 0), ("count", False), ("index", 0.5), ("seed", 1.5)),
+        *(("positive", 0), ("positive", False), ("flag", 2), ("flag", 0.5)),
+    ],
+)
+def test_a_number_outside_the_range_is_refused(name, value):
+    with pytest.raises(ValidationError):
+        Config(**GOOD | {name: value})
+
+
+def test_a_count_stays_whole_however_large():
+    config = Config(**GOOD | {"count": 2**60 + 1, "seed": 1e15})
+    assert (config.count, config.seed) == (2**60 + 1, 10**15)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_every_field_is_required(name):
+    with pytest.raises(ValidationError, match=name):
+        Config(**{key: value for key, value in GOOD.items() if key != name})
+
+
+def test_an_unknown_field_is_refused():
+    with pytest.raises(ValidationError, match="extra"):
+        Config(**GOOD, extra=1)
+
+
+def test_a_config_cannot_be_changed():
+    with pytest.raises((ValidationError, AttributeError)):
+        Config(**GOOD).count = 2
+
+
+@pytest.mark.parametrize("values", [(1,), (1, 2), (1e-5, 1e-4, 10)])
+def test_increasing_values_pass(values):
+    require_increasing("alphas", values)
+
+
+@pytest.mark.parametrize(
+    ("values", "listed"),
+    [
+        ((), r"\[\]"),
+        ((1, 1), r"\[1, 1\]"),
+        ((0.1, 0.01), r"\[0\.1, 0\.01\]"),
+        ((1, 3, 2), "1, 3, 2"),
+    ],
+)
+def test_values_that_do_not_increase_are_named(values, listed):
+    with pytest.raises(ValueError, match=f"^alphas .*{listed}.* must be"):
+        require_increasing("alphas", values)
