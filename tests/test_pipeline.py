@@ -3,10 +3,11 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 
-import mlflow
 import pytest
 
 from toy import Project
@@ -35,14 +36,16 @@ def project(tmp_path_factory):
 
 
 def tracked(project):
-    """The fingerprints of all finished top-level runs."""
-    client = mlflow.MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
-    found = client.search_runs([e.experiment_id for e in client.search_experiments()])
-    return [
-        run.data.tags["descent.fingerprint"]
-        for run in found
-        if "mlflow.parentRunId" not in run.data.tags and run.info.status == "FINISHED"
-    ]
+    """The fingerprints of all finished top-level runs, straight from the database."""
+    query = """
+        SELECT mark.value FROM runs
+        JOIN tags AS mark ON mark.run_uuid = runs.run_uuid AND mark.key = 'descent.fingerprint'
+        LEFT JOIN tags AS parent
+            ON parent.run_uuid = runs.run_uuid AND parent.key = 'mlflow.parentRunId'
+        WHERE parent.value IS NULL AND status = 'FINISHED' AND lifecycle_stage = 'active'
+    """
+    with closing(sqlite3.connect(project.root / "mlflow.db")) as database:
+        return [fingerprint for (fingerprint,) in database.execute(query)]
 
 
 def test_outputs_are_there_and_claims_hold(project):
@@ -88,40 +91,49 @@ def test_equal_numbers_written_otherwise_rerun_nothing(project):
     project.save()
 
 
+def written(project):
+    return project.files("metrics", "plots", "artifacts", "report")
+
+
 @pytest.mark.parametrize(
     ("family", "name", "key", "value", "rule"),
     [
-        ("train", "mnist", "batch", 0, "greater than or equal to 1"),
-        ("sensing", "overparam", "alphas", [], "one or more strictly increasing"),
-        ("sensing", "overparam", "rank", 200, "rank 200 > size 12"),
-        ("sensing", "exact", "step", "nan", "valid number"),
-        ("sensing", "exact", "step", float("nan"), "finite number"),
-        ("sensing", "scarce", "typo", 1, "unexpected keyword argument"),
+        ("train", "mnist", "batch", 0, "greater than or equal to 1 (got 0)"),
         ("train", "mnist", "batch", 10_000, "batch 10000 > 256 training images"),
+        ("sensing", "overparam", "alphas", [], "one or more strictly increasing"),
+        ("sensing", "exact", "step", "0.1", "valid number (got '0.1')"),
+        ("sensing", "exact", "step", float("nan"), "finite number"),
+        ("sensing", "scarce", "typo", 1, "Unexpected keyword argument"),
     ],
 )
-def test_bad_parameters_are_one_line_and_leave_everything_as_it_was(
-    project, family, name, key, value, rule
-):
-    before = project.files("metrics", "plots", "artifacts", "report")
+def test_bad_parameters_are_one_line_and_exit_code_2(project, family, name, key, value, rule):
+    before = written(project)
     good = dict(project.params[family][name])
     project.params[family][name][key] = value
     project.save()
-    direct = project.call(
-        *("python", "stages/run.py", f"descent.{family}.{name}", f"{family}/{name}", "data/mnist")[
-            : 5 if family == "train" else 4
-        ]
-    )
-    ran, done = project.repro()
+    inputs = ["data/mnist"] if family == "train" else []
+    module = f"descent.{family}.{name}"
+    done = project.call("python", "stages/run.py", module, f"{family}/{name}", *inputs)
     project.params[family][name] = good
     project.save()
-    assert direct.returncode == 2
-    assert direct.stderr.count("\n") == 1
-    assert f"params.yaml: {family}.{name}" in direct.stderr
-    assert rule in direct.stderr
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"params.yaml: {family}.{name}")
+    assert rule in done.stderr
+    assert written(project) == before
+
+
+def test_dvc_keeps_its_outputs_when_parameters_are_refused(project):
+    before = written(project)
+    project.params["sensing"]["overparam"]["rank"] = 200
+    project.save()
+    ran, done = project.repro()
+    project.params["sensing"]["overparam"]["rank"] = 2
+    project.save()
+    assert ran == {"sensing@overparam"}
     assert done.returncode != 0
-    assert ran == {f"{family}@{name}"}
-    assert project.files("metrics", "plots", "artifacts", "report") == before
+    assert "params.yaml: sensing.overparam: rank 200 > size 12" in done.stderr
+    assert written(project) == before
     assert project.repro()[0] == set()
 
 
@@ -156,30 +168,30 @@ def test_a_damaged_input_is_one_line(project):
     assert "artifacts/sensing/scarce.nc" in done.stderr
 
 
-@pytest.mark.parametrize("after", [0.3, 2.0, 4.0])
-def test_a_killed_repro_is_finished_by_the_next(project, after):
-    before = project.files("metrics", "plots", "artifacts")
-    project.params["sensing"]["overparam"]["seed"] = 3
+def test_a_repro_killed_again_and_again_is_finished_by_the_next(project):
+    before = written(project)
+    project.params["sensing"]["scarce"]["seed"] = 3
     project.save()
-    process = subprocess.Popen(
-        ("dvc", "repro"),
-        cwd=project.root,
-        env=project.environment,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    time.sleep(after)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    for seconds in (0.3, 1.5, 3.0, 4.5, 6.0):
+        process = subprocess.Popen(
+            ("dvc", "repro"),
+            cwd=project.root,
+            env=project.environment,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
     _, done = project.repro()
     assert done.returncode == 0, done.stderr
     assert project.repro()[0] == set()
-    project.params["sensing"]["overparam"]["seed"] = 0
+    project.params["sensing"]["scarce"]["seed"] = 7
     project.save()
     _, done = project.repro()
     assert done.returncode == 0, done.stderr
-    assert project.files("metrics", "plots", "artifacts") == before
+    assert written(project) == before
     assert len(tracked(project)) == len(set(tracked(project)))
 
 

@@ -72,7 +72,7 @@ def population(factor: np.ndarray) -> Problem:
 @st.composite
 def symmetric_pairs(draw):
     d = draw(st.integers(1, 12))
-    entries = arrays(float, (2, d, d), elements=st.floats(-1e3, 1e3))
+    entries = arrays(float, (2, d, d), elements=st.floats(-1e3, 1e3, width=32))
     M = draw(entries)
     return M + M.mT
 

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from fake_mnist import fake_mnist
 from ruamel.yaml import YAML
+
+from fake_mnist import fake_mnist
 
 ROOT = Path(__file__).parents[1]
 COPIED = (
