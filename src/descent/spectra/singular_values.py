@@ -68,15 +68,16 @@ def punctuality(
     """Mean delay of s_i behind its prediction from the smallest start, in e-folds of its growth.
 
     The start's overlap with a direction is known up to a factor of 1.75. Over E e-folds the sample
-    adds a drift of at most (ν/2λ_i)² E and a fluctuation of √(2/m) E; a later direction waits for
-    the earlier ones as well, up to 15 % of its time.
+    adds a drift of (ν/2λ_i)² E, ν of what has not emerged before, and a fluctuation of √(2/m) E;
+    a later direction feels the earlier ones as well, up to 15 % of its time.
     """
     eigenvalue, m = sensing["eigenvalue"], sensing.attrs["measurements"]
     here = {"alpha": 0}
     growth = np.log1p(2 * sensing["eta"] * eigenvalue).sel(i=i)
     expected = predicted.isel(here).sel(i=i) * growth
     delay = measured.isel(here).sel(i=i) * growth - expected
-    edge = 2 * sensing.sizes["row"] / m * (eigenvalue**2).sum("i")  # ν²
+    left = (eigenvalue.sel(i=slice(i, None)) ** 2).sum("i")  # ‖X*‖² without what emerged before
+    edge = 2 * sensing.sizes["row"] / m * left  # ν²
     drift = float((expected * edge / (2 * eigenvalue.sel(i=i)) ** 2).mean())
     folds = float(expected.mean())
     fluctuation = 4 * folds * np.sqrt(2 / (m * sensing.sizes["replicate"]))
