@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -128,6 +129,16 @@ def test_the_tiled_operator_is_the_matrix(p, count, dtype):
     assert (np.abs(y - x @ G.astype(float)) <= 2 * p * 2.0**-53 * bound).all()
     if dtype == np.float32:
         assert (np.abs(y - x @ (S.T @ S)) <= (2.0**-24 + 2 * p * 2.0**-53) * 1.01 * bound).all()
+
+
+@pytest.mark.parametrize("p", [5, 300])
+def test_bands_of_several_threads_add_up_to_the_matrix(p):
+    rng = np.random.default_rng(p)
+    S, x = rng.standard_normal((p, p)), rng.standard_normal((2, p))
+    G = S + S.T
+    bound = 2 * p * 2.0**-53 * (np.abs(x) @ np.abs(G))
+    for threads in range(1, numba.config.NUMBA_NUM_THREADS + 1):
+        assert (np.abs(apply(tiled(G), x, threads) - x @ G) <= bound).all()
 
 
 @pytest.mark.parametrize("p", [1, TILE - 1, TILE + 1])
@@ -371,6 +382,24 @@ def test_divergence_of_a_sweep_breaks_checks_and_nothing_else(alphas):
 def test_a_sweep_of_one_scale_has_no_slope_to_check():
     result = overparam.run(overparam.Config(**SWEEP | {"alphas": [1e-3], "steps": 20}))
     assert [check.name for check in result.checks] == [HELD_OUT]
+
+
+def test_recovery_is_claimed_of_every_replicate():
+    one, other = sorted(exact.run(exact.Config(**EXACT)).data["relative_distance"].values[:, -1])
+    assert "recovered" in broken(exact, EXACT | {"recovered": np.sqrt(one * other)})
+    assert broken(exact, EXACT | {"recovered": 1.01 * other}) == set()
+
+
+def test_growth_of_the_error_is_claimed_of_every_replicate(monkeypatch):
+    descended = overparam.overparameterised
+
+    def one_upside_down(config):
+        data = descended(config)
+        data["relative_distance"][0] = data["relative_distance"][0].values[::-1]
+        return data
+
+    monkeypatch.setattr(overparam, "overparameterised", one_upside_down)
+    assert len([name for name in broken(overparam, SWEEP) if "error_grows" in name]) == 2
 
 
 @pytest.mark.parametrize("factor", [0.5, 2])

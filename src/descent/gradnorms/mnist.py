@@ -83,13 +83,13 @@ def identities(
         passed = mlp.differentiate(network, x, images.labels[chosen], activation)
         gradient = mlp.gradients(network, passed)
         scale = np.sqrt(mlp.squared_layer_norms(network) * mlp.squared_layer_norms(gradient)).max()
-        if scale > 0:
-            spread = max(spread, np.ptp(mlp.homogeneity(network, gradient)) / scale)
+        if scale != 0:  # a silent network has no terms to compare
+            spread = np.maximum(spread, np.ptp(mlp.homogeneity(network, gradient)) / scale)
         kicks = kicks + rate**2 * mlp.squared_layer_norms(gradient)
         for parameter, slope in zip(network.parameters(), gradient.parameters(), strict=True):
             parameter -= rate * slope
     end = mlp.squared_layer_norms(network)
-    return spread, np.ptp(end - start - kicks) / end.max()
+    return spread, np.ptp(end - start - kicks) / (end.max() or 1.0)
 
 
 def _run(rng, parameters, images: Images, attrs: dict, config: Config) -> tuple:

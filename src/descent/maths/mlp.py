@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Float, Integer, Shaped
 
 Activation = Literal["relu", "tanh", "sigmoid"]
 Initialisation = Literal["uniform", "lecun", "xavier", "he", "zero"]
@@ -92,8 +92,8 @@ def _activate(z: Array, activation: Activation) -> Array:
     return 0.5 * np.tanh(0.5 * z) + 0.5  # the sigmoid, without overflow
 
 
-def _slope(h: Array, activation: Activation) -> Array:
-    """φ′ from h = φ(z)."""
+def _slope(h: Array, activation: Activation) -> Shaped[np.ndarray, "..."]:
+    """φ′ from h = φ(z); for ReLU true and false."""
     if activation == "relu":
         return h > 0
     return 1 - h * h if activation == "tanh" else h * (1 - h)

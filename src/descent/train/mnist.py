@@ -140,7 +140,7 @@ def errata(
         )
     ]
     last = data.isel(epoch=-1).mean("replicate", skipna=False)
-    if len(test.x) % config.batch:
+    if len(test.x) > config.batch and len(test.x) % config.batch:
         found.append(
             Erratum(
                 "test NLL from minibatches of unequal size",
