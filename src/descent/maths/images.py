@@ -6,6 +6,8 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Integer
 
+from descent.config import Refusal
+
 
 class Images(NamedTuple):
     """Standardised pixels x, one row an image, and labels 0 … classes − 1."""
@@ -31,8 +33,14 @@ def pixel_statistics(mnist: xr.Dataset) -> Pixels:
 
 
 def standardised(mnist: xr.Dataset, part: str, dtype: type = np.float32) -> Images:
-    """The images of `part` ("train" or "test") minus the training mean over the training deviation."""
+    """The images of `part` ("train" or "test") minus the training mean over the training deviation.
+
+    Raises:
+        Refusal: the training pixels have no spread.
+    """
     mean, std, _ = pixel_statistics(mnist)
+    if std == 0:
+        raise Refusal("all training pixels are equal: there is nothing to standardise")
     images = mnist[f"{part}_images"].values
     x = images.reshape(len(images), -1).astype(dtype) / dtype(255)
     return Images((x - dtype(mean)) / dtype(std), mnist[f"{part}_labels"].values)

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float
 
 from descent.config import Count, Index, Positive, Seed, experiment_config
-from descent.sensing.kernels import apply, tiled
+from descent.sensing.kernels import tiled
 
 
 @experiment_config
@@ -109,12 +109,6 @@ def unpack(x: Float[np.ndarray, "*batch p"]) -> Float[np.ndarray, "*batch d d"]:
     d = int((np.sqrt(8 * x.shape[-1] + 1) - 1) / 2)
     *_, weight, place = _triangle(d)
     return (x / weight)[..., place]
-
-
-def gradient(U: Float[np.ndarray, "a d k"], problem: Problem) -> Float[np.ndarray, "a d k"]:
-    """∇f(U) for every U."""
-    error = pack(U @ U.mT) - problem.target
-    return 2 * unpack(apply(problem.gram, error)) @ U
 
 
 def uniqueness_threshold(d: int, r: int) -> float:

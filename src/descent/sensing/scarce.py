@@ -18,6 +18,11 @@ class Config(SweepConfig):
     recovered: Positive  # relative distance that counts as recovered
     interpolated: Positive  # training loss relative to f(0) that counts as interpolation
 
+    def __post_init__(self):
+        super().__post_init__()
+        if len(self.alphas) < 2:
+            raise ValueError("alphas: a small and a large start are compared, so two at least")
+
 
 def run(config: Config) -> Result:
     data = overparameterised(config)

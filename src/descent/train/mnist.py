@@ -172,6 +172,8 @@ def errata(
 def run(config: Config, mnist: xr.Dataset) -> Result:
     images, test = standardised(mnist, "train"), standardised(mnist, "test")
     n = len(images.x)
+    if test.labels.max() > images.labels.max():
+        raise Refusal(f"the test set has the class {test.labels.max()}, the training set has not")
     if config.batch > n:
         raise Refusal(f"batch {config.batch} > {n} training images")
     widths = [images.x.shape[1], *config.hidden, int(images.labels.max()) + 1]

@@ -50,11 +50,11 @@ def train(
     """`epochs` passes over the images in random order; a run that diverges goes on as inf and nan."""
     n, depth = len(images.x), len(widths) - 1
     network = mlp.initialise(rng, widths, settings.initialisation, settings.bias)
-    rate = np.float32(settings.rate)
     start, squares = mlp.squared_layer_norms(network), np.zeros(depth)
     norms, train_loss = np.zeros((settings.epochs, depth)), np.zeros(settings.epochs)
     evaluations, kept = [], [mlp.flattened(network)] if 0 in settings.kept else []
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        rate = np.float32(settings.rate)
         for epoch in range(settings.epochs):
             order = rng.permutation(n)
             for first in range(0, n, settings.batch):
@@ -76,6 +76,7 @@ def train(
             if epoch + 1 in settings.kept:
                 kept.append(mlp.flattened(network))
         growth = mlp.squared_layer_norms(network) - start
+        kicks = np.float64(settings.rate) ** 2 * squares
     test_loss, unweighted, accuracy = np.array(evaluations).T
     return Run(
         gradient_norm=norms,
@@ -84,6 +85,6 @@ def train(
         test_loss_unweighted=unweighted,
         accuracy=accuracy,
         growth=growth,
-        kicks=settings.rate**2 * squares,
+        kicks=kicks,
         parameters=np.array(kept),
     )

@@ -1,0 +1,49 @@
+"""Time the heavy computations against the plain way and the hardware's limit: `make bench`.
+
+Writes benchmarks/results/DATE.json and prints the same as Markdown. `--quick` leaves out the runs of
+the whole pipeline.
+"""
+
+import json
+import sys
+from datetime import date
+from pathlib import Path
+
+import pipeline
+import sensing
+import training
+from machine import description
+
+RESULTS = Path(__file__).with_name("results")
+
+
+def markdown(rows: list[dict]) -> str:
+    """The rows as a table."""
+    head = list(rows[0])
+    lines = ["| " + " | ".join(name.replace("_", " ") for name in head) + " |"]
+    lines.append("|" + " --- |" * len(head))
+    for row in rows:
+        cells = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main(quick: bool) -> None:
+    machine = description()
+    tables = {
+        "sensing, d = 100, m = 5000": sensing.ways(),
+        "sensing, growth with d": sensing.growth(),
+        "MNIST, one epoch with norms, one thread": training.ways(),
+    }
+    if not quick:
+        tables["dvc repro"] = pipeline.ways()
+    print(", ".join(f"{key} {value}" for key, value in machine.items() if value))
+    for title, rows in tables.items():
+        print(f"\n**{title}**\n\n{markdown(rows)}")
+    RESULTS.mkdir(exist_ok=True)
+    out = RESULTS / f"{date.today().isoformat()}.json"
+    out.write_text(json.dumps({"machine": machine, **tables}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main("--quick" in sys.argv[1:])
