@@ -1,5 +1,7 @@
 """One epoch of the MNIST perceptron with per-layer gradient norms, every way of doing it."""
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits

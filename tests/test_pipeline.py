@@ -172,7 +172,7 @@ def test_a_repro_killed_again_and_again_is_finished_by_the_next(project):
     before = written(project)
     project.params["sensing"]["scarce"]["seed"] = 3
     project.save()
-    for seconds in (0.3, 1.5, 3.0, 4.5, 6.0):
+    for seconds in (0.3, 2.0, 4.5):
         process = subprocess.Popen(
             ("dvc", "repro"),
             cwd=project.root,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -48,10 +49,19 @@ def result(points=2000, bad=np.inf):
     )
 
 
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory):
+    """A store with its schema and nothing else; making one takes seconds."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
 @pytest.fixture
-def workspace(tmp_path, monkeypatch):
+def workspace(tmp_path, monkeypatch, empty_store):
     """A folder with one block and its result, as the stages leave it."""
     monkeypatch.chdir(tmp_path)
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     monkeypatch.setattr(track, "ROOT", tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     command = "python stages/run.py descent.toy.${key} toy/${key}"
@@ -217,7 +227,7 @@ def test_a_real_server_takes_the_results_once(workspace, monkeypatch):
         assert [len(found) for found in runs(uri)] == [1, 2]
         artifacts = mlflow.MlflowClient(uri).list_artifacts(runs(uri)[0][0].info.run_id)
         assert [artifact.path for artifact in artifacts] == ["one.json"]
-        assert not Path("mlflow.db").exists()
+        assert runs(f"sqlite:///{workspace}/mlflow.db") == ([], [])
     finally:
         os.killpg(server.pid, 9)
         server.wait()
