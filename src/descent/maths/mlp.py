@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Integer
 
 Activation = Literal["relu", "tanh", "sigmoid"]
 Initialisation = Literal["uniform", "lecun", "xavier", "he", "zero"]
@@ -92,7 +92,7 @@ def _activate(z: Array, activation: Activation) -> Array:
     return 0.5 * np.tanh(0.5 * z) + 0.5  # the sigmoid, without overflow
 
 
-def _slope(h: Array, activation: Activation) -> Array:
+def _slope(h: Array, activation: Activation) -> Array | Bool[np.ndarray, "..."]:
     """φ′ from h = φ(z)."""
     if activation == "relu":
         return h > 0
