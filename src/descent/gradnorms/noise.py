@@ -28,6 +28,11 @@ class Config:
         if self.draws < 2:
             raise ValueError("draws 1: a spread needs at least 2")
 
+    @property
+    def counts(self) -> list[int]:
+        """How many minibatches of each size are drawn."""
+        return [self.draws] * len(self.batches)
+
 
 def architecture(train: xr.Dataset) -> dict:
     """The attributes of a training run as they were before a file took them: lists of one are lists."""
@@ -68,13 +73,16 @@ def minibatches(
     rng, network: mlp.Network, images: Images, activation: mlp.Activation, config: Config
 ) -> tuple[Float[np.ndarray, "B L"], Float[np.ndarray, "B L"]]:
     """Mean of ‖g_B‖² over random minibatches of every size, and the variance of that mean."""
-    samples = np.empty((len(config.batches), config.draws, len(network.weights)))
-    for row, batch in zip(samples, config.batches, strict=True):
-        for sample in row:
+    moments = []
+    for batch, count in zip(config.batches, config.counts, strict=True):
+        samples = np.empty((count, len(network.weights)))
+        for sample in samples:
             chosen = rng.choice(len(images.x), batch, replace=False, shuffle=False)
             passed = mlp.differentiate(network, images.x[chosen], images.labels[chosen], activation)
             sample[:] = mlp.squared_norms(mlp.gradients(network, passed).weights)
-    return samples.mean(1), samples.var(1, ddof=1) / config.draws
+        moments.append((samples.mean(0), samples.var(0, ddof=1) / count))
+    mean, variance = map(np.array, zip(*moments, strict=True))
+    return mean, variance
 
 
 def largest_z(
