@@ -104,7 +104,8 @@ def run(config: Config, mnist: xr.Dataset, train: xr.Dataset) -> Result:
     # The mean over the replicates obeys the law of the means of ‖g‖² and tr Σ.
     B, R = np.array(config.batches, float), len(runs)
     deviations = stats.t.isf(1e-4 / 2, R * (config.draws - 1))
-    scale = (trace.mean(0) / squared.mean(0))[0]
+    with np.errstate(divide="ignore", invalid="ignore"):  # networks without a gradient
+        scale = (trace.mean(0) / squared.mean(0))[0]
     data["crossover"] = ("layer", n * scale / (n - 1 + scale), {"long_name": "B*"})
     found, checks = {}, []
     for k, layer in enumerate(data["layer"].values):
