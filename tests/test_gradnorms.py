@@ -9,6 +9,7 @@ import xarray as xr
 import oracles
 from descent.config import Refusal
 from descent.gradnorms import mnist as experiment
+from descent.gradnorms import noise
 from descent.maths import mlp
 from descent.maths.images import Images
 from descent.train import mnist as training
@@ -78,7 +79,7 @@ def test_full_batch_norm_and_noise_are_those_of_explicit_gradients(activation, b
 def test_full_batch_does_not_depend_on_the_chunks(monkeypatch, chunk):
     network, images, _ = example("relu", True, n=12)
     whole = experiment.full_batch(network, images, "relu")
-    monkeypatch.setattr(experiment, "CHUNK", chunk)
+    monkeypatch.setattr(noise, "CHUNK", chunk)
     np.testing.assert_allclose(experiment.full_batch(network, images, "relu"), whole, rtol=1e-12)
 
 

@@ -15,60 +15,25 @@ optimisation; arXiv 1812.06162 (noise scale), Appendix A; arXiv 1806.00900, Theo
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
-from scipy import stats
 
-from descent.config import Count, Refusal, Seed, experiment_config, require_increasing
+from descent.config import Count, experiment_config
+from descent.gradnorms import noise
+from descent.gradnorms.noise import (
+    architecture,
+    full_batch,
+    labelled,
+    largest_z,
+    minibatches,
+)
 from descent.maths import mlp
 from descent.maths.images import Images, standardised
 from descent.maths.replicates import replicate
-from descent.result import Check, Result, replicates, steps, sweep
-
-CHUNK = 1000  # images in one pass over the whole set
+from descent.result import Check, Result
 
 
 @experiment_config
-class Config:
-    seed: Seed
-    batches: tuple[Count, ...]  # minibatch sizes B
-    draws: Count  # minibatches of each size
+class Config(noise.Config):
     law_steps: Count  # float64 steps for the two identities
-
-    def __post_init__(self):
-        require_increasing("batches", self.batches)
-        if self.draws < 2:
-            raise ValueError("draws 1: a spread needs at least 2")
-
-
-def full_batch(
-    network: mlp.Network, images: Images, activation: mlp.Activation
-) -> tuple[Float[np.ndarray, " L"], Float[np.ndarray, " L"]]:
-    """‖g‖² and tr Σ per layer over all images."""
-    n = len(images.x)
-    total, per_sample = None, 0.0
-    for first in range(0, n, CHUNK):
-        chunk = slice(first, first + CHUNK)
-        passed = mlp.differentiate(network, images.x[chunk], images.labels[chunk], activation)
-        weights = mlp.gradients(network, passed).weights
-        share = len(passed.losses) / n
-        parts = [share * w.astype(float) for w in weights]
-        total = parts if total is None else [t + p for t, p in zip(total, parts, strict=True)]
-        per_sample = per_sample + mlp.per_sample_squared_norms(passed).astype(float).sum(1) / n
-    squared = mlp.squared_norms(total)
-    return squared, per_sample - squared
-
-
-def minibatches(
-    rng, network: mlp.Network, images: Images, activation: mlp.Activation, config: Config
-) -> tuple[Float[np.ndarray, "B L"], Float[np.ndarray, "B L"]]:
-    """Mean of ‖g_B‖² over random minibatches of every size, and the variance of that mean."""
-    samples = np.empty((len(config.batches), config.draws, len(network.weights)))
-    for row, batch in zip(samples, config.batches, strict=True):
-        for sample in row:
-            chosen = rng.choice(len(images.x), batch, replace=False, shuffle=False)
-            passed = mlp.differentiate(network, images.x[chosen], images.labels[chosen], activation)
-            sample[:] = mlp.squared_norms(mlp.gradients(network, passed).weights)
-    return samples.mean(1), samples.var(1, ddof=1) / config.draws
 
 
 def identities(
@@ -105,57 +70,19 @@ def _run(rng, parameters, images: Images, attrs: dict, config: Config) -> tuple:
     return *map(np.array, zip(*full, strict=True)), *map(np.array, zip(*drawn, strict=True)), laws
 
 
-def largest_z(
-    measured: xr.DataArray, predicted: xr.DataArray, variance: xr.DataArray, draws: int
-) -> Check:
-    """The largest deviation of a mean over replicates from its prediction, in standard errors.
-
-    Of k cells with R·draws minibatches each, one in 10⁴ seeds has a Student t beyond the tolerance.
-    """
-    replicates = measured.sizes["replicate"]
-    gap = np.abs((measured - predicted).values.mean(0))
-    error = np.sqrt(variance.values.sum(0)) / replicates
-    z = np.divide(gap, error, out=np.where(gap == 0, 0.0, np.inf), where=error != 0)
-    tol = stats.t.isf(1e-4 / (2 * z.size), replicates * (draws - 1))
-    return Check("minibatch_law_in_standard_errors", z.max(), "<=", 0.0, float(tol))
-
-
 def run(config: Config, mnist: xr.Dataset, train: xr.Dataset) -> Result:
     images = standardised(mnist, "train")
     n = len(images.x)
-    if config.batches[-1] >= n:
-        raise Refusal(
-            f"batches: {config.batches[-1]} ≥ {n} training images leaves nothing to chance"
-        )
-    attrs = train.attrs | {"widths": np.atleast_1d(train.attrs["widths"]).tolist()}
+    noise.require_fewer(config, n)
+    attrs = architecture(train)
     runs = replicate(
         _run,
         config.seed,
         [(parameters, images, attrs, config) for parameters in train["parameters"].values],
     )
-    squared, noise, measured, variance, laws = map(np.array, zip(*runs, strict=True))
+    squared, trace, measured, variance, laws = map(np.array, zip(*runs, strict=True))
 
-    cell = ("replicate", "checkpoint", "layer")
-    data = xr.Dataset(
-        {
-            "full_norm": (cell, np.sqrt(squared), {"long_name": "full-batch norm ‖g_l‖"}),
-            "trace": (cell, noise, {"long_name": "tr Σ_l"}),
-        },
-        coords={
-            "checkpoint": steps(train["checkpoint"].values, "checkpoint", "epoch"),
-            "layer": train["layer"],
-            "batch": sweep(config.batches, "batch", "minibatch size B"),
-            "replicate": replicates(len(runs)),
-        },
-    )
-    batch = data["batch"]
-    predicted = data["full_norm"] ** 2 + data["trace"] / batch * (n - batch) / (n - 1)
-    predicted = predicted.transpose("replicate", "checkpoint", "batch", "layer")
-    data["minibatch_square"] = (predicted.dims, measured, {"long_name": "mean of ‖g_B‖²"})
-    data["predicted_square"] = predicted.assign_attrs(long_name="‖g‖² + tr Σ/B", role="prediction")
-    data["noise_scale"] = (data["trace"] / data["full_norm"] ** 2).assign_attrs(
-        long_name="noise scale tr Σ/‖g‖²"
-    )
+    data = labelled(squared, trace, measured, train["checkpoint"], train["layer"], config, n)
     data["per_sample_rms"] = np.sqrt(data["trace"] + data["full_norm"] ** 2).assign_attrs(
         long_name="root mean square of ‖g_i‖"
     )
@@ -163,7 +90,7 @@ def run(config: Config, mnist: xr.Dataset, train: xr.Dataset) -> Result:
         largest_z(
             data["minibatch_square"],
             data["predicted_square"],
-            xr.DataArray(variance, dims=predicted.dims),
+            xr.DataArray(variance, dims=data["minibatch_square"].dims),
             config.draws,
         )
     ]

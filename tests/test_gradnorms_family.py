@@ -1,0 +1,315 @@
+"""Noise against batch size, and gradients in depth, against autograd, quadrature and planted errors."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.integrate import quad
+
+import oracles
+from descent.config import Refusal
+from descent.gradnorms import batch, depth
+from descent.maths import mlp
+from descent.maths.images import Images
+from descent.maths.mean_field import moments
+from descent.train import mnist as training
+from fake_mnist import fake_mnist
+
+TRAINING = {
+    "seed": 0,
+    "replicates": 2,
+    "hidden": [6, 5],
+    "activation": "relu",
+    "initialisation": "uniform",
+    "bias": False,
+    "batch": 8,
+    "rate": 0.1,
+    "epochs": 4,
+    "checkpoints": [0, 2],
+    "milestones": [],
+}
+BATCH = {"seed": 0, "batches": [1, 2, 4, 8, 16, 32, 64], "draws": 50, "epoch": 4, "small": 1.0}
+DEPTH = {
+    "seed": 0,
+    "replicates": 4,
+    "depth": 8,
+    "width": 48,
+    "batch": 16,
+    "variances": [1 / 3, 1, 2, 9],
+}
+
+
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch):
+    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
+
+
+@pytest.fixture(scope="module")
+def mnist() -> xr.Dataset:
+    return fake_mnist(np.random.default_rng(0), 192, 20, side=4)
+
+
+def broken(result) -> set[str]:
+    return {check.name.split("/")[0] for check in result.checks if not check.holds}
+
+
+# --- batch ---
+
+
+def against_batch(mnist, changes=None, **trained):
+    train = training.run(training.Config(**TRAINING | trained), mnist).data
+    return batch.run(batch.Config(**BATCH | (changes or {})), mnist, train)
+
+
+def test_fall_and_level_are_seen_at_every_kept_epoch(mnist):
+    for epoch in (2, 4):
+        result = against_batch(mnist, {"epoch": epoch})
+        assert broken(result) == set()
+        assert {"slope/layer_1", "crossover/layer_1"} <= {check.name for check in result.checks}
+
+
+def test_the_epoch_looked_at_is_the_one_asked_for(mnist):
+    """Its ‖g‖ against autograd's over all images."""
+    train = training.run(training.Config(**TRAINING), mnist).data
+    result = batch.run(batch.Config(**BATCH | {"epoch": 2}), mnist, train)
+    vector = train["parameters"].sel(checkpoint=2, replicate=1).values
+    network = mlp.unflattened(vector, train.attrs["widths"], False)
+    images = batch.standardised(mnist, "train")
+    gradient = oracles.mlp_gradient(oracles.torch_mlp(network, "relu"), *images)
+    expected = np.sqrt(mlp.squared_norms(gradient.weights))
+    found = result.data["full_norm"].sel(replicate=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)  # float32
+
+
+def test_the_slope_is_that_of_a_least_squares_line():
+    B = np.array([1.0, 2.0, 8.0, 32.0])
+    square = np.array([7.0, 4.0, 1.5, 0.9])
+    fitted, _ = batch.slope(B, square, 0.1 * square)
+    assert fitted == pytest.approx(np.polyfit(np.log(B), np.log(np.sqrt(square)), 1)[0], rel=1e-12)
+
+
+def test_a_curve_that_obeys_the_law_crosses_exactly_where_the_formula_says():
+    n, g2, trace = 1000, 0.3, 21.0
+    B = np.array([4.0, 32.0, 256.0])
+    square = g2 + trace / B * (n - B) / (n - 1)
+    scale = trace / g2
+    star, _ = batch.crossing(B, square, 0.01 * square, 2 * g2)
+    assert star == pytest.approx(n * scale / (n - 1 + scale), rel=1e-12)
+
+
+def test_standard_errors_are_those_of_noisy_curves():
+    rng = np.random.default_rng(0)
+    B, square = np.array([8.0, 16.0, 32.0, 64.0]), 1 + 30 / np.array([8.0, 16.0, 32.0, 64.0])
+    error = 0.01 * square
+    noisy = square + error * rng.standard_normal((4000, 4))
+    for function in (batch.slope, lambda *given: batch.crossing(*given, 2.0)):
+        _, stated = function(B, square, error)
+        values = [function(B, curve, error)[0] for curve in noisy]
+        # 4000 draws know a standard deviation to 1.1 %; the rest is curvature at 1 % noise.
+        assert np.std(values) == pytest.approx(stated, rel=0.06)
+
+
+@pytest.mark.parametrize("square", [[3.0, 2.5, 2.1], [1.0, 0.5, 0.4]])
+def test_a_curve_that_does_not_cross_says_so(square):
+    B = np.array([1.0, 2.0, 4.0])
+    assert np.isnan(batch.crossing(B, np.array(square), np.ones(3), 2.0)).all()
+
+
+def test_noise_that_falls_like_one_over_b_squared_is_caught(mnist, monkeypatch):
+    right = batch.labelled
+
+    def wrong(*given):
+        data = right(*given)
+        law = data["full_norm"] ** 2 + data["trace"] / data["batch"] ** 2
+        return data.assign(predicted_square=law.transpose(*data["predicted_square"].dims))
+
+    monkeypatch.setattr(batch, "labelled", wrong)
+    assert {"minibatch_law_in_standard_errors", "slope"} <= broken(against_batch(mnist))
+
+
+def test_a_wrong_noise_scale_is_caught(mnist, monkeypatch):
+    right = batch.full_batch
+
+    def wrong(*given):
+        squared, trace = right(*given)
+        return squared, 1.5 * trace
+
+    monkeypatch.setattr(batch, "full_batch", wrong)
+    assert {"minibatch_law_in_standard_errors", "crossover"} <= broken(against_batch(mnist))
+
+
+@pytest.mark.parametrize("batches", [[1, 2], [32, 64, 128], [64]])
+def test_a_sweep_on_one_side_of_the_noise_scale_shows_no_crossover(mnist, batches):
+    result = against_batch(mnist, {"batches": batches, "small": 0.5})
+    assert broken(result) == {"layers_with_fall_and_level_in_the_sweep"}
+
+
+def test_smaller_minibatches_are_drawn_more_often():
+    config = batch.Config(**BATCH | {"batches": [1, 4, 16], "draws": 3})
+    assert config.counts == [12, 6, 3]
+
+
+def test_epochs_that_were_not_kept_are_refused_with_those_that_were(mnist):
+    with pytest.raises(Refusal, match="epoch 3: training kept the networks of epochs 0, 2, 4 only"):
+        against_batch(mnist, {"epoch": 3})
+
+
+def test_minibatches_of_everything_are_refused(mnist):
+    with pytest.raises(Refusal, match="192 ≥ 192 training images"):
+        against_batch(mnist, {"batches": [4, 192]})
+
+
+def test_networks_without_a_gradient_or_that_diverged_show_nothing(mnist):
+    for change in ({"initialisation": "zero"}, {"rate": 1e6}):
+        assert "layers_with_fall_and_level_in_the_sweep" in broken(against_batch(mnist, **change))
+
+
+# --- depth ---
+
+
+def in_depth(mnist, **changes):
+    return depth.run(depth.Config(**DEPTH | changes), mnist, xr.Dataset())
+
+
+@pytest.mark.parametrize("q", [1e-6, 0.3, 2.0, 50.0, 1e4])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
+def test_gaussian_moments_are_those_of_quadrature(activation, q):
+    functions = {
+        "relu": (lambda z: max(z, 0), lambda z: float(z > 0)),
+        "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
+        "sigmoid": (
+            lambda z: 0.5 + 0.5 * np.tanh(z / 2),
+            lambda z: 0.25 * (1 - np.tanh(z / 2) ** 2),
+        ),
+    }
+    value, slope = functions[activation]
+    ends = np.sqrt(q) * np.array([-12, 12])
+    edges = sorted({*ends, *(x for x in (-8.0, -1.0, 0.0, 1.0, 8.0) if ends[0] < x < ends[1])})
+
+    def mean(f):
+        def weighted(z):
+            return f(z) * np.exp(-z * z / (2 * q)) / np.sqrt(2 * np.pi * q)
+
+        return sum(quad(weighted, *part, epsabs=1e-13)[0] for part in pairwise(edges))
+
+    expected = mean(lambda z: value(z) ** 2), mean(lambda z: slope(z) ** 2)
+    found = moments(np.array([q]), activation)
+    np.testing.assert_allclose([found.value[0], found.slope[0]], expected, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.slope4[0], mean(lambda z: slope(z) ** 4), rtol=1e-9)
+
+
+def test_norms_are_those_of_autograd():
+    rng = np.random.default_rng(1)
+    images = Images(rng.standard_normal((20, 6)), np.arange(20) % 3)
+    config = depth.Config(seed=0, replicates=1, depth=3, width=12, batch=4, variances=(0.5, 2.0))
+    norms, _, _ = depth._run(np.random.default_rng(7), images, config)
+    rng = np.random.default_rng(7)  # the same draws once more
+    chosen = rng.choice(20, 4, replace=False)
+    Z = [rng.standard_normal((out, fan_in)) for fan_in, out in pairwise([6, 12, 12, 12, 3])]
+    x, labels = images.x[chosen], images.labels[chosen]
+    for a, activation in enumerate(("relu", "tanh", "sigmoid")):
+        for s, variance in enumerate((0.5, 2.0)):
+            network = mlp.Network([np.sqrt(variance / z.shape[1]) * z for z in Z], [])
+            model = oracles.torch_mlp(network, activation)
+            whole = oracles.mlp_gradient(model, x, labels).weights
+            samples = oracles.per_sample_gradients(model, x, labels)
+            single = np.array([[np.linalg.norm(w) for w in one.weights] for one in samples])
+            inputs, _ = mlp.forward(network, x, activation)
+            lengths = np.array([np.linalg.norm(h, axis=1) for h in inputs]).T
+            deltas = np.sqrt(np.mean((single / lengths) ** 2, axis=0))  # ‖δhᵀ‖ = ‖δ‖ ‖h‖
+            place = (a, s)
+            np.testing.assert_allclose(
+                norms.gradient_norm[place], [np.linalg.norm(w) for w in whole[:-1]], rtol=1e-10
+            )
+            rms = np.sqrt(np.mean(single**2, axis=0))
+            np.testing.assert_allclose(norms.sample_norm[place], rms[:-1], rtol=1e-10)
+            np.testing.assert_allclose(norms.factor[place], deltas[:-1] / deltas[1:], rtol=1e-10)
+
+
+def test_the_prediction_is_the_recursion_image_by_image():
+    config = depth.Config(**DEPTH | {"variances": [0.7], "depth": 3})
+    squares = np.array([0.4, 1.0, 2.1])
+    found = depth.mean_field(squares, np.full((3, 1), 0.9), config, 16)
+    for a, activation in enumerate(("relu", "tanh", "sigmoid")):
+        h, chi = [squares], []
+        for _ in range(3):
+            at = moments(0.7 * h[-1], activation)
+            h.append(at.value)
+            chi.append(0.7 * at.slope)
+        for layer in range(3):
+            back = np.prod(chi[layer:], axis=0)
+            above = np.prod(chi[layer + 1 :], axis=0)
+            expected = np.sqrt(np.mean(back) / np.mean(above))
+            np.testing.assert_allclose(found.factor[a, 0, layer], expected, rtol=1e-13)
+            norm = 0.9 * np.sqrt(np.mean(back * h[layer]) * (16 if layer == 0 else 48))
+            np.testing.assert_allclose(found.sample_norm[a, 0, layer], norm, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"depth": 2},
+        {"depth": 3, "width": 6},
+        {"depth": 40, "replicates": 1},
+        {"width": 150, "batch": 2, "seed": 3},
+        {"variances": [0.01, 100]},
+    ],
+)
+def test_every_check_holds_at_other_sizes(mnist, changes):
+    result = in_depth(mnist, **changes)
+    assert broken(result) == set()
+    assert all(np.isfinite(values).all() for values in result.data.data_vars.values())
+
+
+def test_relu_gradients_vanish_together_and_sigmoid_gradients_one_by_one(mnist):
+    data = in_depth(mnist, depth=20).data.sel(variance=1 / 3)
+    relu, sigmoid = data["relu_gradient_norm"], data["sigmoid_gradient_norm"]
+    assert relu.max() < 1e-4
+    assert (relu.max("layer") / relu.min("layer")).max() < 100
+    assert (sigmoid.isel(layer=0) / sigmoid.isel(layer=-1)).max() < 1e-12
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda right: right._replace(slope=np.sqrt(right.slope4)),
+        lambda right: right._replace(slope=np.sqrt(right.slope), slope4=right.slope),
+        lambda right: right._replace(value=0.1 * right.value),
+    ],
+    ids=["fourth moment", "without the square", "forward"],
+)
+def test_a_wrong_mean_field_is_caught(mnist, monkeypatch, wrong):
+    monkeypatch.setattr(depth, "moments", lambda *given: wrong(moments(*given)))
+    assert "factor" in broken(in_depth(mnist, width=128))
+
+
+def test_a_network_that_is_not_homogeneous_is_caught(mnist, monkeypatch):
+    """Where ReLU should stand there is tanh."""
+    monkeypatch.setattr(depth, "ACTIVATIONS", ("tanh", "relu", "sigmoid"))
+    assert broken(in_depth(mnist)) == {"relu_inner_products_equal_over_layers"}
+
+
+def test_networks_beyond_float64_are_refused_by_name(mnist):
+    with pytest.raises(Refusal, match=r"depth 400: with relu and s² = 0\.333333"):
+        in_depth(mnist, depth=400)
+
+
+def test_batches_larger_than_the_set_are_refused(mnist):
+    with pytest.raises(Refusal, match="batch 193 > 192 training images"):
+        in_depth(mnist, batch=193)
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"depth": 1}, "two hidden layers"),
+        ({"variances": []}, "variances"),
+        ({"variances": [1, 1 + 1e-9]}, "six digits"),
+        ({"variances": [1e5]}, "10000"),
+    ],
+)
+def test_bad_numbers_are_refused_by_rule(change, rule):
+    with pytest.raises(ValueError, match=rule):
+        depth.Config(**DEPTH | change)
