@@ -14,6 +14,8 @@ from toy import Project
 
 EXPERIMENTS = {
     "train@mnist",
+    "gradnorms@batch",
+    "gradnorms@depth",
     "gradnorms@mnist",
     "sensing@exact",
     "sensing@overparam",
