@@ -83,13 +83,13 @@ def landscape(data: xr.Dataset) -> Figure:
     for point, marker in zip((0, 1), "o.", strict=True):
         name = "∇²f(u*)" if point else "∇²f(0)"
         against(middle, spectrum.sel(point=point), name, linestyle="none", marker=marker)
-    for value in (-2, 0, 2, 4):
+    for value in (-2.0, 0.0, 2.0, 4.0):
         level(middle, value, "predicted" if value == 4 else "")
     middle.set_title("curvature at the critical points")
     middle.legend()
     against(right, data["edge"], "edge of the noise", marker="o")
     against(right, data["edge_predicted"], "2√(2d/m)", "black")
-    against(right, -data["lowest"].assign_attrs(), "saddle, −λ₁", marker="o")
+    against(right, -data["lowest"], "saddle, −λ₁", marker="o")
     against(right, -data["lowest_predicted"], "2(1 + d/2m)", "black", linestyle="--")
     right.set(xscale="log", yscale="log", ylabel="eigenvalues of ∇²f_m(0)/‖u*‖²")
     right.set_title("m measurements blur the saddle at 0")
@@ -117,7 +117,7 @@ def hessian(data: xr.Dataset) -> Figure:
         curve, margin = data[name], data.attrs["margin"]
         against(right, curve, f"η = (1 {label} {margin:g}) 2/λmax")
         start = curve.isel(replicate=0, t_escape=0)
-        line = start * (1 + 2 * sign * margin) ** (data["t_escape"] - 0)
+        line = start * (1 + 2 * sign * margin) ** data["t_escape"]
         predicted = line.assign_attrs(curve.attrs, role="prediction")
         against(right, predicted, f"(1 {label} {2 * margin:g})ᵗ", "black")
     right.set(yscale="log", ylabel="‖U_tU_tᵀ − X*‖/‖X*‖", ylim=(None, 10))
@@ -134,7 +134,7 @@ def population(data: xr.Dataset) -> Figure:
         line.set(color="black", linewidth=1, label="")
     left.plot([], [], "--", color="black", label="√Σ(1/μ_k + 4ηt)⁻²")
     low = float(data["distance"].min())
-    left.set(ylim=(low / 3, 10 * float(data["distance"].isel(t=0).max())))
+    left.set(ylim=(low / 1e3, 10 * float(data["distance"].isel(t=0).max())))
     left.set_title("m = ∞: a plateau or a tail")
     left.legend(ncols=2)
     final = data["distance"].isel(t=-1)
@@ -171,10 +171,38 @@ def symmetry(data: xr.Dataset) -> Figure:
         against(right, floor, f"α = {power(alpha)}", colour, linestyle="none", marker=".")
     left.plot([], [], ":", color="0.3", label="U* ~ N(0, 1/d), α = 10⁻⁵ …")
     left.plot([], [], "--", color="black", linewidth=1, label="d times that")
-    left.set(yscale="log", ylabel="‖U_tU_tᵀ − X*‖")
+    low = float(min(first["small"].min(), first["large"].min()))
+    left.set(yscale="log", ylabel="‖U_tU_tᵀ − X*‖", ylim=(low / 1e3, None))
     left.set_title("two readings of the starts")
-    left.legend(fontsize="x-small")
+    left.legend(fontsize="x-small", loc="lower left")
     right.set(yscale="log")
     right.set_title("are one experiment, to rounding")
+    right.legend(ncols=2)
+    return drawing
+
+
+def published(data: xr.Dataset) -> Figure:
+    drawing, (left, middle, right) = figure(3)
+    against(left, data["emulated"], f"emulated, {data.sizes['replicate']} draws", marker="o")
+    printed = np.atleast_1d(data.attrs.get("printed", []))
+    left.plot(data["epoch"][: len(printed)], printed, "s", color="black", label="printed")
+    left.set(ylabel="‖U_tU_tᵀ − X*‖", xticks=data["epoch"].values, ylim=(0, None))
+    left.set_title("the notebook's algorithm")
+    left.legend()
+    first = data.isel(replicate=0)
+    against(middle, data["distance"])
+    level(middle, float(first["saddle"]), "√Σ_{i≥2} λ_i², first draw")
+    middle.axvline(data.attrs["steps"], color="0.3", linestyle=":", label="published length T")
+    middle.set(yscale="log")
+    middle.set_title("the correct update parks on a saddle")
+    middle.legend()
+    for i in first["i"].values:
+        colour = COLOURS[(i - 1) % len(COLOURS)]
+        against(right, first["caught"].sel(i=i), f"i = {i}", colour)
+        right.axvline(float(first["predicted"].sel(i=i)), color=colour, linestyle="--", linewidth=1)
+    right.axvline(np.nan, color="black", linestyle="--", linewidth=1, label="predicted t_i")
+    right.axvline(data.attrs["steps"], color="0.3", linestyle=":", label="T")
+    right.set(yscale="log")
+    right.set_title("one direction after another, after T")
     right.legend(ncols=2)
     return drawing

@@ -82,7 +82,7 @@ def contraction(distance: np.ndarray) -> float:
     return float((distance[last] / distance[0]) ** (1 / last))
 
 
-def _run(rng, config: Config) -> tuple[np.ndarray, ...]:
+def _run(rng, config: Config) -> tuple:
     given = measured(rng, config)
     K = tangents(given.factor)
     values, vectors = np.linalg.eigh(hessian(given))
@@ -110,7 +110,7 @@ def run(config: Config) -> Result:
     rotations, flat = r * (r - 1) // 2, zero_modes(config)
     low = sample[:, flat] / (2 * lam[:, -1])
     high = sample[:, -1] / (4 * lam[:, 0])
-    (lower, upper), (slack_low, slack_high) = bracket(p, m), bracket(p, m, 5)
+    (lower, upper), (slack_low, slack_high) = bracket(p, m), bracket(p, m, 5.0)
     slow, below, above = np.moveaxis(distance, 1, 0)
     slow = slow[:, : config.steps + 1]
     below, above = (one[:, : config.escape + 1] for one in (below, above))
@@ -168,8 +168,9 @@ def run(config: Config) -> Result:
     )
     flat_population = (np.abs(population) < ZERO * top).sum(1)
     flat_sample = (np.abs(sample) < ZERO * sample[:, -1:]).sum(1)
-    # Over a tenfold change: ten times what is not linear, and rounding of the distances.
-    linear = 10 * config.perturbation + 1e-15 / config.perturbation
+    # Over a tenfold change: ten times what is not linear, and rounding of the distances; 1e-6 at
+    # ε = 1e-7. Where that is 1e-3 or more, nothing is shown.
+    linear = min(1e-3, 10 * config.perturbation + 1e-15 / config.perturbation)
     return Result(
         data=data,
         metrics={

@@ -46,7 +46,7 @@ class Config:
             raise ValueError(f"size {self.size}: nothing is orthogonal to u* below size 2")
 
 
-def loss(u: Float[np.ndarray, "*n d"], target: Float[np.ndarray, " d"]) -> Float[np.ndarray, "*n"]:
+def loss(u: Float[np.ndarray, "n d"], target: Float[np.ndarray, " d"]) -> Float[np.ndarray, " n"]:
     error = u[..., :, None] * u[..., None, :] - np.outer(target, target)
     return np.square(error).sum((-2, -1)) / 2
 
@@ -110,7 +110,7 @@ def outlier(d: int, m: np.ndarray) -> np.ndarray:
     return np.where(m > d / 2, -2 * (1 + d / (2 * m)), -edge(d, m))
 
 
-def _run(rng, config: Config) -> tuple[np.ndarray, ...]:
+def _run(rng, config: Config) -> tuple:
     """Everything in units of ‖u*‖."""
     d = config.size
     target = rng.standard_normal(d) / np.sqrt(d)
@@ -224,7 +224,6 @@ def run(config: Config) -> Result:
         data=data,
         metrics=reached
         | {
-            "gradient_at_critical_points": slopes.max(),
             "edge": data["edge"].mean("replicate", skipna=False),
             "edge_predicted": data["edge_predicted"],
             "lowest": data["lowest"].mean("replicate", skipna=False),

@@ -79,9 +79,9 @@ def run(config: Config) -> Result:
         },
         attrs={"measurements": config.measurements},
     )
-    # A step rounds by some ε = 1.1e-16 of U; the law loses no digit at the start, and rounding
-    # grows no faster than U itself until a distance is a small difference, d ε ‖X*‖ at worst.
-    rounding = 1e-15 * (config.steps + config.size) * (1 + small[..., :1] / small)
+    # Every step and every sum over d rounds by ε = 2.2e-16 at worst, of what it rounds: that grows
+    # no faster than U itself, and counts for more once the distance is a small difference.
+    rounding = 2.2e-16 * (config.steps + config.size) * (1 + small[..., :1] / small)
     return Result(
         data=data,
         metrics={

@@ -63,7 +63,7 @@ def descend(
 
 def distances(
     problem: Problem, U: Float[np.ndarray, "a d k"], eta: Float[np.ndarray, " a"], count: int
-) -> Float[np.ndarray, "a T+1"]:
+) -> Float[np.ndarray, "a t"]:
     """‖U_tU_tᵀ − X*‖ along `count` steps from every start with a step size of its own."""
     distance = np.empty((len(U), count + 1))
     with np.errstate(over="ignore", invalid="ignore"):  # a start that diverges goes on as nan
