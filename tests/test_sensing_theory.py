@@ -239,7 +239,8 @@ def test_a_plateau_of_the_whole_start_is_caught(monkeypatch):
     monkeypatch.setattr(
         population, "unabsorbed", lambda W, r: np.linalg.svd(W[r:], compute_uv=False) ** 2
     )
-    assert broken("population", flow_steps=500) == {"plateau_over_predicted"}
+    failed = broken("population", steps=500)
+    assert failed == {"plateau_over_predicted", "tail_over_limit", "error_over_law_in_tolerances"}
 
 
 def test_a_wrong_flow_is_caught(monkeypatch):
@@ -253,8 +254,15 @@ def test_a_short_run_has_neither_plateau_nor_tail():
     assert broken("population", steps=50) == {
         "plateau_over_predicted",
         "slope_in_alpha_is_2",
-        "tail_over_limit",
+        "error_over_law_in_tolerances",
     }
+
+
+def test_a_tail_of_another_rate_is_caught(monkeypatch):
+    """1/2ηt, as if the gradient were half of what it is."""
+    right = population.law
+    monkeypatch.setattr(population, "law", lambda mu, eta, t: right(mu, eta / 2, t))
+    assert broken("population") == {"tail_over_limit", "error_over_law_in_tolerances"}
 
 
 def test_one_start_has_no_slope():
