@@ -11,15 +11,13 @@ Source: CS7180 problem set 2, question 2b.
 from typing import Annotated
 
 import numpy as np
-from jaxtyping import Float
 from pydantic import Field
 
 from descent.config import Positive, experiment_config
 from descent.maths.replicates import replicate
 from descent.result import Check, Result
 from descent.sensing import problem
-from descent.sensing.kernels import apply
-from descent.sensing.problem import Problem, pack
+from descent.sensing.problem import hessian_spectrum
 from descent.sensing.trajectories import (
     Trajectory,
     curves,
@@ -40,17 +38,6 @@ class Config(problem.Config):
         super().__post_init__()
         if not self.fit[0] < self.fit[1]:
             raise ValueError(f"fit {list(self.fit)} must be an interval, lower end first")
-
-
-def hessian_spectrum(problem: Problem) -> Float[np.ndarray, " dr"]:
-    """Eigenvalues of ∇²f(U*), increasing. With K V = pack(VU*ᵀ + U*Vᵀ) it is KᵀGK."""
-    d = len(problem.factor)
-    columns = []
-    for u in problem.factor.T:
-        V_Ut = np.eye(d)[:, :, None] * u  # e_a uᵀ for every a: (a, d, d)
-        columns.append(pack(V_Ut + V_Ut.mT))
-    K = np.concatenate(columns)
-    return np.linalg.eigvalsh(apply(problem.gram, K) @ K.T)
 
 
 def _run(rng, config: Config) -> tuple[Trajectory, np.ndarray]:

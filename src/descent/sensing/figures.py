@@ -64,3 +64,145 @@ def scarce(data: xr.Dataset) -> Figure:
     right.set_title("fit to the measurements")
     right.legend()
     return drawing
+
+
+def landscape(data: xr.Dataset) -> Figure:
+    drawing, (left, middle, right) = figure(3)
+    against(left, data["along"].isel(replicate=0), "along u*")
+    against(left, data["across"].isel(replicate=0), "across u*")
+    against(left, data["across_predicted"], "(1 + t⁴)/2", "black")
+    ends, starts = np.unique(data["newton_end"], return_counts=True)
+    height = np.interp(ends, data["position"], data["along"].isel(replicate=0))
+    for end, count, y in zip(ends, starts, height, strict=True):
+        left.annotate(f"{count}", (end, y), (0, 6), textcoords="offset points", ha="center")
+    left.plot(ends, height, "o", color="black", label="ends of Newton's method, how often")
+    left.set(ylabel="f/‖u*‖⁴", ylim=(-0.1, 2.2))
+    left.set_title("0 is a saddle, ±u* are minima")
+    left.legend()
+    spectrum = data["spectrum"].isel(replicate=0)
+    for point, marker in zip((0, 1), "o.", strict=True):
+        name = "∇²f(u*)" if point else "∇²f(0)"
+        against(middle, spectrum.sel(point=point), name, linestyle="none", marker=marker)
+    for value in (-2.0, 0.0, 2.0, 4.0):
+        level(middle, value, "predicted" if value == 4 else "")
+    middle.set_title("curvature at the critical points")
+    middle.legend()
+    against(right, data["edge"], "edge of the noise", marker="o")
+    against(right, data["edge_predicted"], "2√(2d/m)", "black")
+    against(right, -data["lowest"], "saddle, −λ₁", marker="o")
+    against(right, -data["lowest_predicted"], "2(1 + d/2m)", "black", linestyle="--")
+    right.set(xscale="log", yscale="log", ylabel="eigenvalues of ∇²f_m(0)/‖u*‖²")
+    right.set_title("m measurements blur the saddle at 0")
+    right.legend()
+    return drawing
+
+
+def hessian(data: xr.Dataset) -> Figure:
+    drawing, (left, middle, right) = figure(3)
+    first = data.isel(replicate=0)
+    against(left, first["sample"], f"m = {data.attrs['measurements']}")
+    against(left, first["population"], "m = ∞")
+    against(left, first["population_predicted"], "predicted, m = ∞", "black")
+    level(left, 2 * float(first["eigenvalue"][-1]) * data.attrs["lower"], "predicted ends")
+    level(left, 4 * float(first["eigenvalue"][0]) * data.attrs["upper"], "")
+    left.set(ylabel="eigenvalues of ∇²f(U*)")
+    left.set_title("curvature at U*, first problem")
+    left.legend()
+    against(middle, first["slowest"], "measured")
+    against(middle, first["slowest_predicted"], "(1 − ηλ⁺)ᵗ", "black")
+    middle.set(yscale="log", ylabel="‖U_tU_tᵀ − X*‖/‖X*‖")
+    middle.set_title("the slowest direction sets the rate")
+    middle.legend()
+    for name, sign, label in (("below", -1, "−"), ("above", 1, "+")):
+        curve, margin = data[name], data.attrs["margin"]
+        against(right, curve, f"η = (1 {label} {margin:g}) 2/λmax")
+        start = curve.isel(replicate=0, t_escape=0)
+        line = start * (1 + 2 * sign * margin) ** data["t_escape"]
+        predicted = line.assign_attrs(curve.attrs, role="prediction")
+        against(right, predicted, f"(1 {label} {2 * margin:g})ᵗ", "black")
+    right.set(yscale="log", ylabel="‖U_tU_tᵀ − X*‖/‖X*‖", ylim=(None, 10))
+    right.set_title("the fastest one sets the critical step")
+    right.legend()
+    return drawing
+
+
+def population(data: xr.Dataset) -> Figure:
+    drawing, (left, middle, right) = figure(3)
+    by_alpha(left, data["distance"])
+    by_alpha(left, data["distance_predicted"].isel(replicate=0).assign_attrs(role="prediction"))
+    for line in left.lines[data.sizes["alpha"] :]:
+        line.set(color="black", linewidth=1, label="")
+    left.plot([], [], "--", color="black", label="√Σ(1/μ_k + 4ηt)⁻²")
+    low = float(data["distance"].min())
+    left.set(ylim=(low / 1e3, 10 * float(data["distance"].isel(t=0).max())))
+    left.set_title("m = ∞: a plateau or a tail")
+    left.legend(ncols=2)
+    final = data["distance"].isel(t=-1)
+    against(middle, final, f"error at t = {int(data['t'][-1])}", marker="o")
+    against(middle, data["plateau"].isel(replicate=0), "α²‖W_p(1 − QQᵀ)W_pᵀ‖", "black")
+    level(middle, float(data["tail_limit"][0]), "√(d − r)/4ηT")
+    middle.lines[-1].set_linestyle(":")
+    middle.set(xscale="log", yscale="log", ylabel="‖UUᵀ − X*‖")
+    middle.set_title("its height against the start")
+    middle.legend()
+    error = data["flow_error"]
+    against(right, error, "gradient descent", marker="o")
+    first = error.isel(flow_step=0).median("replicate")
+    line = (first * data["flow_step"] / data["flow_step"][0]).assign_attrs(
+        error.attrs, role="prediction"
+    )
+    against(right, line, "slope 1", "black")
+    right.set(xscale="log", yscale="log", ylabel="distance from the gradient flow")
+    right.set_title("the flow's closed form")
+    right.legend()
+    return drawing
+
+
+def symmetry(data: xr.Dataset) -> Figure:
+    drawing, (left, right) = figure(2)
+    first = data.isel(replicate=0)
+    for alpha, colour in zip(data["alpha"].values, COLOURS * data.sizes["alpha"], strict=False):
+        at = first.sel(alpha=alpha)
+        label = f"{power(float(at['literal']))} W on N(0, 1)"
+        against(left, at["large"], label, colour)
+        against(left, at["large_predicted"], "", "black", linewidth=1)
+        against(left, at["small"], "", colour, linestyle=":")
+        floor = at["apart"].clip(1e-17, keep_attrs=True)
+        against(right, floor, f"α = {power(alpha)}", colour, linestyle="none", marker=".")
+    left.plot([], [], ":", color="0.3", label="U* ~ N(0, 1/d), α = 10⁻⁵ …")
+    left.plot([], [], "--", color="black", linewidth=1, label="d times that")
+    low = float(min(first["small"].min(), first["large"].min()))
+    left.set(yscale="log", ylabel="‖U_tU_tᵀ − X*‖", ylim=(low / 1e3, None))
+    left.set_title("two readings of the starts")
+    left.legend(fontsize="x-small", loc="lower left")
+    right.set(yscale="log")
+    right.set_title("are one experiment, to rounding")
+    right.legend(ncols=2)
+    return drawing
+
+
+def published(data: xr.Dataset) -> Figure:
+    drawing, (left, middle, right) = figure(3)
+    against(left, data["emulated"], f"emulated, {data.sizes['replicate']} draws", marker="o")
+    printed = np.atleast_1d(data.attrs.get("printed", []))
+    left.plot(data["epoch"][: len(printed)], printed, "s", color="black", label="printed")
+    left.set(ylabel="‖U_tU_tᵀ − X*‖", xticks=data["epoch"].values, ylim=(0, None))
+    left.set_title("the notebook's algorithm")
+    left.legend()
+    first = data.isel(replicate=0)
+    against(middle, data["distance"])
+    level(middle, float(first["saddle"]), "√Σ_{i≥2} λ_i², first draw")
+    middle.axvline(data.attrs["steps"], color="0.3", linestyle=":", label="published length T")
+    middle.set(yscale="log")
+    middle.set_title("the correct update parks on a saddle")
+    middle.legend()
+    for i in first["i"].values:
+        colour = COLOURS[(i - 1) % len(COLOURS)]
+        against(right, first["caught"].sel(i=i), f"i = {i}", colour)
+        right.axvline(float(first["predicted"].sel(i=i)), color=colour, linestyle="--", linewidth=1)
+    right.axvline(np.nan, color="black", linestyle="--", linewidth=1, label="predicted t_i")
+    right.axvline(data.attrs["steps"], color="0.3", linestyle=":", label="T")
+    right.set(yscale="log")
+    right.set_title("one direction after another, after T")
+    right.legend(ncols=2)
+    return drawing

@@ -20,18 +20,44 @@ import numpy as np
 from jaxtyping import Float
 
 from descent.config import Count, Index, Positive, Seed, experiment_config
-from descent.sensing.kernels import tiled
+from descent.sensing.kernels import apply, tiled
 
 
 @experiment_config
-class Config:
-    """The numbers of every matrix-sensing experiment; the step is in units of 1/λ₁(X*)."""
+class Measured:
+    """The numbers of a random problem."""
 
     seed: Seed
     replicates: Count
     size: Count  # d
     rank: Count  # r
     oversampling: Positive  # m / (d r)
+
+    def __post_init__(self):
+        if self.rank > self.size:
+            raise ValueError(f"rank {self.rank} > size {self.size}: no such matrix")
+
+    @property
+    def measurements(self) -> int:
+        return max(1, round(self.oversampling * self.size * self.rank))
+
+
+def require_stable(step: float) -> None:
+    """Refuse a step η = step/λ₁(X*) that every minimum repels: 4λ₁ is the largest population curvature there.
+
+    Raises:
+        ValueError: naming the step.
+    """
+    if not step < 0.5:
+        raise ValueError(
+            f"step {step:g} ≥ 0.5 = 2/λmax(∇²f(U*)) (in 1/λ₁): gradient descent leaves every minimum"
+        )
+
+
+@experiment_config
+class Config(Measured):
+    """The numbers of an experiment along a run; the step is in units of 1/λ₁(X*)."""
+
     held_out: Count  # fresh measurements for the test loss
     step: Positive  # η λ₁(X*)
     steps: Count
@@ -39,17 +65,8 @@ class Config:
     snapshots: Count  # about how many U_t are kept, log-spaced
 
     def __post_init__(self):
-        if self.rank > self.size:
-            raise ValueError(f"rank {self.rank} > size {self.size}: no such matrix")
-        if not self.step < 0.5:
-            raise ValueError(
-                f"step {self.step:g} ≥ 0.5 = 2/λmax(∇²f(U*)) (in 1/λ₁): "
-                "gradient descent leaves every minimum"
-            )
-
-    @property
-    def measurements(self) -> int:
-        return max(1, round(self.oversampling * self.size * self.rank))
+        super().__post_init__()
+        require_stable(self.step)
 
     @property
     def reported(self) -> list[int]:
@@ -74,8 +91,8 @@ class Problem(NamedTuple):
         return np.linalg.svd(self.factor, compute_uv=False) ** 2
 
 
-def draw(rng: np.random.Generator, config: Config) -> Problem:
-    """A random target and its measurements; X* comes first, so that m does not change it."""
+def measured(rng: np.random.Generator, config: Measured) -> Problem:
+    """A random target and its measurements, none held out; X* comes first, so that m does not change it."""
     d = config.size
     p = d * (d + 1) // 2
     factor = rng.standard_normal((d, config.rank)) / np.sqrt(d)
@@ -84,8 +101,15 @@ def draw(rng: np.random.Generator, config: Config) -> Problem:
         factor=factor,
         target=pack(factor @ factor.T),
         gram=tiled(S.T @ S / len(S)),
-        held_out=rng.standard_normal((config.held_out, p)),
+        held_out=np.empty((0, p)),
     )
+
+
+def draw(rng: np.random.Generator, config: Config) -> Problem:
+    """The same with fresh measurements."""
+    problem = measured(rng, config)
+    held_out = rng.standard_normal((config.held_out, len(problem.target)))
+    return problem._replace(held_out=held_out)
 
 
 @lru_cache
@@ -109,6 +133,27 @@ def unpack(x: Float[np.ndarray, "*batch p"]) -> Float[np.ndarray, "*batch d d"]:
     d = int((np.sqrt(8 * x.shape[-1] + 1) - 1) / 2)
     *_, weight, place = _triangle(d)
     return (x / weight)[..., place]
+
+
+def tangents(factor: Float[np.ndarray, "d r"]) -> Float[np.ndarray, "dr p"]:
+    """pack(VU*ᵀ + U*Vᵀ) for every basis matrix V = e_a e_kᵀ of the factors, k before a."""
+    d = len(factor)
+    rows = []
+    for u in factor.T:
+        V_Ut = np.eye(d)[:, :, None] * u  # e_a uᵀ for every a: (a, d, d)
+        rows.append(pack(V_Ut + V_Ut.mT))
+    return np.concatenate(rows)
+
+
+def hessian(problem: Problem) -> Float[np.ndarray, "dr dr"]:
+    """∇²f(U*), which is KGKᵀ with K the tangents: the residuals vanish there."""
+    K = tangents(problem.factor)
+    return apply(problem.gram, K) @ K.T
+
+
+def hessian_spectrum(problem: Problem) -> Float[np.ndarray, " dr"]:
+    """Eigenvalues of ∇²f(U*), increasing."""
+    return np.linalg.eigvalsh(hessian(problem))
 
 
 def uniqueness_threshold(d: int, r: int) -> float:

@@ -61,6 +61,19 @@ def descend(
     )
 
 
+def distances(
+    problem: Problem, U: Float[np.ndarray, "a d k"], eta: Float[np.ndarray, " a"], count: int
+) -> Float[np.ndarray, "a t"]:
+    """‖U_tU_tᵀ − X*‖ along `count` steps from every start with a step size of its own."""
+    distance = np.empty((len(U), count + 1))
+    with np.errstate(over="ignore", invalid="ignore"):  # a start that diverges goes on as nan
+        for t in range(count + 1):
+            error = pack(U @ U.mT) - problem.target
+            distance[:, t] = np.linalg.norm(error, axis=-1)
+            U = U - 2 * eta[:, None, None] * unpack(apply(problem.gram, error)) @ U
+    return distance
+
+
 def from_random_starts(
     rng: np.random.Generator, config: Config, width: int, alphas: tuple[float, ...]
 ) -> tuple[Problem, Trajectory]:
