@@ -5,6 +5,8 @@ serves both its place and the mirrored one while it is in cache, so one applicat
 bytes of G whatever the number of vectors; a matrix product over skinny blocks moves all of them.
 """
 
+from typing import no_type_check
+
 import numpy as np
 from jaxtyping import Float
 from numba import njit
@@ -13,7 +15,7 @@ TILE = 128  # 128 KiB of float64: a tile and its slices of x and y stay in the L
 ROWS = 4  # rows of a tile that share one pass over x and y
 
 
-def tiled(G: Float[np.ndarray, "p p"]) -> Float[np.ndarray, "tiles {TILE} {TILE}"]:
+def tiled(G: Float[np.ndarray, "p p"]) -> Float[np.ndarray, "tiles b b"]:
     """The lower triangle of G as tiles, row by row, padded with zeros; G must be symmetric.
 
     The mirrored half of a tile on the diagonal is zero and its diagonal halved, so that every
@@ -35,7 +37,7 @@ def tiled(G: Float[np.ndarray, "p p"]) -> Float[np.ndarray, "tiles {TILE} {TILE}
 
 
 def apply(
-    tiles: Float[np.ndarray, "tiles {TILE} {TILE}"], x: Float[np.ndarray, "a p"]
+    tiles: Float[np.ndarray, "tiles b b"], x: Float[np.ndarray, "a p"]
 ) -> Float[np.ndarray, "a p"]:
     """Gx for every row x."""
     blocks = int((np.sqrt(8 * len(tiles) + 1) - 1) / 2)
@@ -47,6 +49,7 @@ def apply(
 
 
 @njit(cache=True, fastmath={"reassoc", "contract"})
+@no_type_check  # numba compiles the bare function, not the wrapper that checks shapes
 def _accumulate(tiles, x, y):
     count, width = x.shape
     k = 0
