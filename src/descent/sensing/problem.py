@@ -86,7 +86,9 @@ class Problem(NamedTuple):
     target: Float[np.ndarray, " p"]  # pack(X*)
     gram: Float[np.ndarray, "tiles b b"]  # SᵀS/m, as `kernels.tiled` stores it
     held_out: Float[np.ndarray, "h p"]  # fresh rows of S
-    offset: Float[np.ndarray, "*a p"] | None = None  # Sᵀξ/m of noise ξ on y: ∇f = 2 unpack(Ge − offset) U
+    offset: Float[np.ndarray, "*a p"] | None = (
+        None  # Sᵀξ/m of noise ξ on y: ∇f = 2 unpack(Ge − offset) U
+    )
 
     @property
     def eigenvalues(self) -> Float[np.ndarray, " r"]:
