@@ -97,7 +97,7 @@ def recovery(data: xr.Dataset) -> Figure:
         axes.axvline(data.attrs[name], color="black", linestyle=dashes, linewidth=1, label=label)
     axes.set(xscale="log", yscale="log", ylabel="‖U_TU_Tᵀ − X*‖ / ‖X*‖")
     axes.set_title("measurements needed")
-    axes.legend()
+    axes.legend(loc="lower left")
     return drawing
 
 
@@ -134,6 +134,8 @@ def width(data: xr.Dataset) -> Figure:
     against(last, first, "measured", marker="o")
     against(last, data["predicted"], colour="black")
     last.set(xscale="log")
+    last.set_xticks(data["width"].values, map(str, data["width"].values))
+    last.minorticks_off()
     last.set_title(f"the first steps, α = {power(float(data['alpha'][0]))}")
     last.legend()
     return drawing
@@ -168,11 +170,11 @@ def emergence(data: xr.Dataset) -> Figure:
     left.set_title("emergence in the first problem (dashed: predicted)")
     left.legend()
     rest = (data["measured"].sel(i=1) - data["first_predicted"]).assign_attrs(
-        long_name="t₁ − ln(√λ̂₁/(α‖vᵀW‖))/ln(1 + 2ηλ̂₁)"
+        long_name="t₁ − predicted t₁, in steps", role="measurement"
     )
     against(right, rest, "measured", marker="o")
     level(right, 0.0, "predicted")
     right.set(xscale="log")
-    right.set_title("what is left of t₁, in steps")
+    right.set_title("t₁ against λ̂₁ and ‖vᵀW‖")
     right.legend()
     return drawing

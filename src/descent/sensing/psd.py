@@ -38,7 +38,9 @@ def largest_eigenvalue(problem: Problem) -> float:
     p = len(problem.target)
     if p == 1:
         return float(apply(problem.gram, np.ones((1, 1)))[0, 0])
-    G = LinearOperator((p, p), matvec=lambda x: apply(problem.gram, x.reshape(1, p))[0])
+    G = LinearOperator(
+        (p, p), matvec=lambda x: apply(problem.gram, x.reshape(1, p))[0], dtype=float
+    )
     (top,) = eigsh(G, k=1, tol=0.01, v0=np.ones(p), return_eigenvectors=False)
     return 1.02 * float(top)
 
