@@ -167,7 +167,7 @@ def test_a_wrong_formula_is_caught(monkeypatch, name, function, wrong, caught):
 @pytest.mark.parametrize(
     ("name", "change", "failed"),
     [
-        ("uniqueness", {"iterations": 3}, {"mean_transition"}),
+        ("uniqueness", {"iterations": 3}, {"mean_transition", "decided"}),
         ("recovery", {"oversampling": [0.5, 0.75]}, {"exact_to_rounding", "large_alpha_recovers"}),
         ("recovery", {"steps": 5}, {"exact_to_rounding"}),
         ("recovery", {"large": 1e3, "steps": 50}, {"large_alpha_recovers"}),
@@ -196,6 +196,8 @@ def test_a_claim_that_does_not_hold_says_so(name, change, failed):
         ("recovery", {"step": 0.5}, "step 0.5 ≥ 0.5"),
         ("plateau", {"alphas": [1e-3]}, "a slope needs at least 2"),
         ("width", {"widths": [3, 16]}, r"widths \[3, 16\] must begin with the rank 2"),
+        ("plateau", {"size": 3, "rank": 3}, "rank 3 = size"),
+        ("width", {"steps": 1}, "a tail needs at least 2"),
         ("width", {"widths": [2]}, r"widths \[2\]"),
         ("noise", {"oversampling": 2}, "least squares has no finite error"),
         ("noise", {"size": 2, "rank": 2, "oversampling": 1}, "least squares has no finite error"),

@@ -33,6 +33,8 @@ class Config(DescentConfig):
         super().__post_init__()
         require_increasing("oversampling", self.oversampling)
         require_increasing("alphas", self.alphas)
+        if self.rank == self.size:
+            raise ValueError(f"rank {self.rank} = size: no direction is left over at m = ∞")
         if len(self.alphas) < 2:
             raise ValueError(f"alphas [{self.alphas[0]:g}]: a slope needs at least 2")
 

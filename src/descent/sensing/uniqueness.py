@@ -109,13 +109,19 @@ def run(config: Config) -> Result:
     # The place deviates by at most √p/2 (measured at d = 12, less above), so four of that are none and all.
     deviation = np.sqrt(config.size * (config.size + 1) / 2) / 2
     width = 4 * deviation
-    checks = [
-        Check(f"fits_elsewhere/m_{m[k]}", missed[:, k].mean(), "==", 1.0, 0.0)
-        for k in np.flatnonzero(m <= threshold - width)
-    ] + [
-        Check(f"finds_the_target/m_{m[k]}", found[:, k].mean(), "==", 1.0, 0.0)
-        for k in np.flatnonzero(m >= threshold + width)
-    ]
+    decided = (found | missed).mean()
+    # A tenth may end at a distance in between, where neither can be told.
+    checks = (
+        [Check("decided", decided, ">=", 1.0, 0.1)]
+        + [
+            Check(f"fits_elsewhere/m_{m[k]}", missed[:, k].mean(), "==", 1.0, 0.0)
+            for k in np.flatnonzero(m <= threshold - width)
+        ]
+        + [
+            Check(f"finds_the_target/m_{m[k]}", found[:, k].mean(), "==", 1.0, 0.0)
+            for k in np.flatnonzero(m >= threshold + width)
+        ]
+    )
     places = transitions(m, found, missed)
     if len(m) > 1 and m[0] < threshold < m[-1]:
         # Four standard errors of places that are known to half a step, and the parity.

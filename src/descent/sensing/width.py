@@ -34,6 +34,8 @@ class Config(DescentConfig):
         super().__post_init__()
         require_increasing("widths", self.widths)
         require_increasing("alphas", self.alphas)
+        if self.steps < 2:
+            raise ValueError("steps 1: a tail needs at least 2")
         if self.widths[0] != self.rank or len(self.widths) < 2:
             raise ValueError(
                 f"widths {list(self.widths)} must begin with the rank {self.rank} and go beyond it"
@@ -102,7 +104,7 @@ def run(config: Config) -> Result:
     )
     final = error[..., -1]
     fall = np.log(data["relative_distance"].sel(t=config.steps // 2).values / final)
-    exponent = fall / np.log(config.steps / max(1, config.steps // 2))
+    exponent = fall / np.log(config.steps / (config.steps // 2))
     grows = np.diff(np.log(final[:, :, 1:]).mean(0), axis=-1)
     gain = first[:, 0, 0] - first[:, 0, -1]
     expected = sooner[:, -1]
