@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from descent.maths.mlp import Network
+from descent.sensing import trajectories
 
 # --- matrix sensing, with dense measurements A: (m, d, d) ---
 
@@ -128,3 +129,8 @@ def sgd(
             norms[-1].append([layer.weight.grad.norm().item() for layer in linears(model)])
             optimiser.step()
     return sizes, losses, norms
+
+
+def step_of(problem, U):
+    """What one step of gradient descent with η = 1 subtracts from every U: ∇f(U), as the code has it."""
+    return U - trajectories.descend(problem, U, 1.0, 1, np.array([1])).factors[:, 0]

@@ -10,18 +10,12 @@ from contextlib import closing
 
 import pytest
 
-from toy import Project
+from toy import Project, toy_params
 
 EXPERIMENTS = {
-    "train@mnist",
-    "gradnorms@batch",
-    "gradnorms@depth",
-    "gradnorms@mnist",
-    "sensing@exact",
-    "sensing@overparam",
-    "sensing@scarce",
-    "spectra@overparam",
-    "spectra@scarce",
+    f"{family}@{name}"
+    for family in ("train", "gradnorms", "sensing", "spectra")
+    for name in toy_params()[family]
 }
 DRAWN = {f"draw@{family}" for family in ("train", "gradnorms", "sensing", "spectra")}
 

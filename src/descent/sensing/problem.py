@@ -24,22 +24,32 @@ from descent.sensing.kernels import apply, tiled
 
 
 @experiment_config
-class Measured:
-    """The numbers of a random problem."""
+class TargetConfig:
+    """The random targets of every matrix-sensing experiment."""
 
     seed: Seed
     replicates: Count
     size: Count  # d
     rank: Count  # r
-    oversampling: Positive  # m / (d r)
 
     def __post_init__(self):
         if self.rank > self.size:
             raise ValueError(f"rank {self.rank} > size {self.size}: no such matrix")
 
+    def count(self, oversampling: float) -> int:
+        """m for this m / (d r)."""
+        return max(1, round(oversampling * self.size * self.rank))
+
+
+@experiment_config
+class Measured(TargetConfig):
+    """The same with measurements of one number."""
+
+    oversampling: Positive  # m / (d r)
+
     @property
     def measurements(self) -> int:
-        return max(1, round(self.oversampling * self.size * self.rank))
+        return self.count(self.oversampling)
 
 
 def require_stable(step: float) -> None:
@@ -55,18 +65,24 @@ def require_stable(step: float) -> None:
 
 
 @experiment_config
-class Config(Measured):
-    """The numbers of an experiment along a run; the step is in units of 1/λ₁(X*)."""
+class DescentConfig(TargetConfig):
+    """Gradient descent on the targets; the step is in units of 1/λ₁(X*)."""
 
-    held_out: Count  # fresh measurements for the test loss
     step: Positive  # η λ₁(X*)
     steps: Count
-    milestones: tuple[Index, ...]  # t whose values become metrics, as far as the run goes
-    snapshots: Count  # about how many U_t are kept, log-spaced
 
     def __post_init__(self):
         super().__post_init__()
         require_stable(self.step)
+
+
+@experiment_config
+class Config(DescentConfig, Measured):
+    """One number of measurements, and everything that is reported along the run."""
+
+    held_out: Count  # fresh measurements for the test loss
+    milestones: tuple[Index, ...]  # t whose values become metrics, as far as the run goes
+    snapshots: Count  # about how many U_t are kept, log-spaced
 
     @property
     def reported(self) -> list[int]:
@@ -84,6 +100,9 @@ class Problem(NamedTuple):
     target: Float[np.ndarray, " p"]  # pack(X*)
     gram: Float[np.ndarray, "tiles b b"]  # SᵀS/m, as `kernels.tiled` stores it
     held_out: Float[np.ndarray, "h p"]  # fresh rows of S
+    offset: Float[np.ndarray, "*a p"] | None = (
+        None  # Sᵀξ/m of noise ξ on y: ∇f = 2 unpack(Ge − offset) U
+    )
 
     @property
     def eigenvalues(self) -> Float[np.ndarray, " r"]:
@@ -91,22 +110,35 @@ class Problem(NamedTuple):
         return np.linalg.svd(self.factor, compute_uv=False) ** 2
 
 
-def measured(rng: np.random.Generator, config: Measured) -> Problem:
-    """A random target and its measurements, none held out; X* comes first, so that m does not change it."""
-    d = config.size
-    p = d * (d + 1) // 2
-    factor = rng.standard_normal((d, config.rank)) / np.sqrt(d)
-    S = rng.standard_normal((config.measurements, p))
+def draw_factor(rng: np.random.Generator, config: TargetConfig) -> Float[np.ndarray, "d r"]:
+    """U* with N(0, 1/d) entries."""
+    return rng.standard_normal((config.size, config.rank)) / np.sqrt(config.size)
+
+
+def sense(
+    factor: Float[np.ndarray, "d r"],
+    S: Float[np.ndarray, "m p"],
+    noise: Float[np.ndarray, "*a m"] | None = None,
+) -> Problem:
+    """The problem that these measurements make, y = S pack(X*) + noise; nothing is held out."""
     return Problem(
         factor=factor,
         target=pack(factor @ factor.T),
         gram=tiled(S.T @ S / len(S)),
-        held_out=np.empty((0, p)),
+        held_out=np.empty((0, S.shape[1])),
+        offset=None if noise is None else noise @ S / len(S),
     )
 
 
+def measured(rng: np.random.Generator, config: Measured) -> Problem:
+    """A random target and its measurements, none held out; X* comes first, so that m does not change it."""
+    factor = draw_factor(rng, config)
+    p = config.size * (config.size + 1) // 2
+    return sense(factor, rng.standard_normal((config.measurements, p)))
+
+
 def draw(rng: np.random.Generator, config: Config) -> Problem:
-    """The same with fresh measurements."""
+    """A random target, its measurements, and fresh ones."""
     problem = measured(rng, config)
     held_out = rng.standard_normal((config.held_out, len(problem.target)))
     return problem._replace(held_out=held_out)
@@ -154,6 +186,11 @@ def hessian(problem: Problem) -> Float[np.ndarray, "dr dr"]:
 def hessian_spectrum(problem: Problem) -> Float[np.ndarray, " dr"]:
     """Eigenvalues of ∇²f(U*), increasing."""
     return np.linalg.eigvalsh(hessian(problem))
+
+
+def degrees_of_freedom(d: int, r: int) -> int:
+    """Dimension of the manifold of rank-r matrices: dr − r(r−1)/2."""
+    return d * r - r * (r - 1) // 2
 
 
 def uniqueness_threshold(d: int, r: int) -> float:

@@ -1,0 +1,28 @@
+"""When the singular values of a factor emerge along gradient descent from a small start."""
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float, Real
+
+
+def emergence_times(
+    t: Real[np.ndarray, " s"], s: Float[np.ndarray, "s i"], level: Float[np.ndarray, " i"]
+) -> Float[np.ndarray, " i"]:
+    """First time at which s_i reaches level_i, log-linear between snapshots; nan if it never does."""
+    times = np.full(len(level), np.nan)
+    height = np.log(s) - np.log(level)
+    for i, h in enumerate(height.T):
+        above = np.flatnonzero(h >= 0)
+        if len(above):
+            k = above[0]
+            times[i] = t[0] if k == 0 else np.interp(0, h[k - 1 : k + 1], t[k - 1 : k + 1])
+    return times
+
+
+def predicted_times(
+    eigenvalue: xr.DataArray, eta: xr.DataArray, alpha: xr.DataArray, d: int
+) -> xr.DataArray:
+    """t_i over (replicate, alpha, i); negative where α is too large for a first phase."""
+    start = alpha * np.sqrt(d)
+    times = np.log(np.sqrt(eigenvalue / 2) / start) / np.log1p(2 * eta * eigenvalue)
+    return times.transpose("replicate", "alpha", "i")
