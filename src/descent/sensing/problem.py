@@ -24,32 +24,51 @@ from descent.sensing.kernels import apply, tiled
 
 
 @experiment_config
-class Config:
-    """The numbers of every matrix-sensing experiment; the step is in units of 1/λ₁(X*)."""
+class TargetConfig:
+    """The random targets of every matrix-sensing experiment."""
 
     seed: Seed
     replicates: Count
     size: Count  # d
     rank: Count  # r
-    oversampling: Positive  # m / (d r)
-    held_out: Count  # fresh measurements for the test loss
-    step: Positive  # η λ₁(X*)
-    steps: Count
-    milestones: tuple[Index, ...]  # t whose values become metrics, as far as the run goes
-    snapshots: Count  # about how many U_t are kept, log-spaced
 
     def __post_init__(self):
         if self.rank > self.size:
             raise ValueError(f"rank {self.rank} > size {self.size}: no such matrix")
+
+    def count(self, oversampling: float) -> int:
+        """m for this m / (d r)."""
+        return max(1, round(oversampling * self.size * self.rank))
+
+
+@experiment_config
+class DescentConfig(TargetConfig):
+    """Gradient descent on them; the step is in units of 1/λ₁(X*)."""
+
+    step: Positive  # η λ₁(X*)
+    steps: Count
+
+    def __post_init__(self):
+        super().__post_init__()
         if not self.step < 0.5:
             raise ValueError(
                 f"step {self.step:g} ≥ 0.5 = 2/λmax(∇²f(U*)) (in 1/λ₁): "
                 "gradient descent leaves every minimum"
             )
 
+
+@experiment_config
+class Config(DescentConfig):
+    """The same from one number of measurements, with everything that is reported along the run."""
+
+    oversampling: Positive  # m / (d r)
+    held_out: Count  # fresh measurements for the test loss
+    milestones: tuple[Index, ...]  # t whose values become metrics, as far as the run goes
+    snapshots: Count  # about how many U_t are kept, log-spaced
+
     @property
     def measurements(self) -> int:
-        return max(1, round(self.oversampling * self.size * self.rank))
+        return self.count(self.oversampling)
 
     @property
     def reported(self) -> list[int]:
@@ -67,6 +86,7 @@ class Problem(NamedTuple):
     target: Float[np.ndarray, " p"]  # pack(X*)
     gram: Float[np.ndarray, "tiles b b"]  # SᵀS/m, as `kernels.tiled` stores it
     held_out: Float[np.ndarray, "h p"]  # fresh rows of S
+    offset: Float[np.ndarray, "*a p"] | None = None  # Sᵀξ/m of noise ξ on y: ∇f = 2 unpack(Ge − offset) U
 
     @property
     def eigenvalues(self) -> Float[np.ndarray, " r"]:
@@ -76,15 +96,29 @@ class Problem(NamedTuple):
 
 def draw(rng: np.random.Generator, config: Config) -> Problem:
     """A random target and its measurements; X* comes first, so that m does not change it."""
-    d = config.size
-    p = d * (d + 1) // 2
-    factor = rng.standard_normal((d, config.rank)) / np.sqrt(d)
+    p = config.size * (config.size + 1) // 2
+    factor = draw_factor(rng, config)
     S = rng.standard_normal((config.measurements, p))
+    return sense(factor, S)._replace(held_out=rng.standard_normal((config.held_out, p)))
+
+
+def draw_factor(rng: np.random.Generator, config: TargetConfig) -> Float[np.ndarray, "d r"]:
+    """U* with N(0, 1/d) entries."""
+    return rng.standard_normal((config.size, config.rank)) / np.sqrt(config.size)
+
+
+def sense(
+    factor: Float[np.ndarray, "d r"],
+    S: Float[np.ndarray, "m p"],
+    noise: Float[np.ndarray, "*a m"] | None = None,
+) -> Problem:
+    """The problem that these measurements make, y = S pack(X*) + noise; nothing is held out."""
     return Problem(
         factor=factor,
         target=pack(factor @ factor.T),
         gram=tiled(S.T @ S / len(S)),
-        held_out=rng.standard_normal((config.held_out, p)),
+        held_out=np.empty((0, S.shape[1])),
+        offset=None if noise is None else noise @ S / len(S),
     )
 
 
@@ -114,7 +148,15 @@ def unpack(x: Float[np.ndarray, "*batch p"]) -> Float[np.ndarray, "*batch d d"]:
 def gradient(U: Float[np.ndarray, "a d k"], problem: Problem) -> Float[np.ndarray, "a d k"]:
     """∇f(U) for every U."""
     error = pack(U @ U.mT) - problem.target
-    return 2 * unpack(apply(problem.gram, error)) @ U
+    pull = apply(problem.gram, error)
+    if problem.offset is not None:
+        pull = pull - problem.offset
+    return 2 * unpack(pull) @ U
+
+
+def degrees_of_freedom(d: int, r: int) -> int:
+    """Dimension of the manifold of rank-r matrices: dr − r(r−1)/2."""
+    return d * r - r * (r - 1) // 2
 
 
 def uniqueness_threshold(d: int, r: int) -> float:

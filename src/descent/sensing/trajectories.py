@@ -26,7 +26,10 @@ class SweepConfig(Config):
 
 
 class Trajectory(NamedTuple):
-    """`a` starts on one problem. Distances are Frobenius norms ‖U_tU_tᵀ − X*‖."""
+    """`a` starts on one problem. Distances are Frobenius norms ‖U_tU_tᵀ − X*‖.
+
+    The training loss is ½ eᵀGe, that of measurements without noise.
+    """
 
     distance: Float[np.ndarray, "a T+1"]
     training_loss: Float[np.ndarray, "a T+1"]
@@ -40,7 +43,7 @@ def descend(
 ) -> Trajectory:
     """`count` steps U ← U − η∇f(U) from every start, all on the same measurements.
 
-    A start that diverges goes on as inf and nan.
+    A start that diverges goes on as inf and nan; with nothing held out the held-out loss is nan.
     """
     distance, loss = (np.empty((len(U), count + 1)) for _ in range(2))
     held_out, factors = [], []
@@ -55,10 +58,20 @@ def descend(
                 residual = error @ problem.held_out.T
                 held_out.append(np.vecdot(residual, residual) / (2 * len(problem.held_out)))
                 factors.append(U)
+            if problem.offset is not None:
+                pull = pull - problem.offset
             U = U - 2 * eta * unpack(pull) @ U
     return Trajectory(
         distance, loss, np.stack(held_out, 1), np.stack(factors, 1), problem.eigenvalues
     )
+
+
+def narrowed(W: Float[np.ndarray, "d k"], width: int) -> Float[np.ndarray, "d k"]:
+    """W with zeros beyond its first `width` columns.
+
+    Zero columns stay zero, ∇f(U) = MU, so starts of several widths can descend side by side.
+    """
+    return np.where(np.arange(W.shape[1]) < width, W, 0.0)
 
 
 def from_random_starts(
