@@ -14,13 +14,18 @@ entries are N(0, 1/d).
 """
 
 from functools import lru_cache
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from descent.config import Count, Index, Positive, Seed, experiment_config
+from descent.maths import device
+from descent.maths.device import Array
 from descent.sensing.kernels import apply, tiled
+from descent.sensing.memory import require_memory
+from descent.sensing.operators import Operator, placed
 
 
 @experiment_config
@@ -84,9 +89,13 @@ class Config(DescentConfig):
 class Problem(NamedTuple):
     factor: Float[np.ndarray, "d r"]  # U*
     target: Float[np.ndarray, " p"]  # pack(X*)
-    gram: Float[np.ndarray, "tiles b b"]  # SᵀS/m, as `kernels.tiled` stores it
+    gram: (
+        Float[np.ndarray, "tiles b b"] | Operator
+    )  # SᵀS/m as `kernels.tiled` stores it, or on a device
     held_out: Float[np.ndarray, "h p"]  # fresh rows of S
-    offset: Float[np.ndarray, "*a p"] | None = None  # Sᵀξ/m of noise ξ on y: ∇f = 2 unpack(Ge − offset) U
+    offset: Float[np.ndarray, "*a p"] | None = (
+        None  # Sᵀξ/m of noise ξ on y: ∇f = 2 unpack(Ge − offset) U
+    )
 
     @property
     def eigenvalues(self) -> Float[np.ndarray, " r"]:
@@ -97,6 +106,7 @@ class Problem(NamedTuple):
 def draw(rng: np.random.Generator, config: Config) -> Problem:
     """A random target and its measurements; X* comes first, so that m does not change it."""
     p = config.size * (config.size + 1) // 2
+    require_memory(config.size, config.measurements, config.held_out)
     factor = draw_factor(rng, config)
     S = rng.standard_normal((config.measurements, p))
     return sense(factor, S)._replace(held_out=rng.standard_normal((config.held_out, p)))
@@ -116,32 +126,32 @@ def sense(
     return Problem(
         factor=factor,
         target=pack(factor @ factor.T),
-        gram=tiled(S.T @ S / len(S)),
+        gram=placed(S) if device.name() == "cuda" else tiled(S.T @ S / len(S)),
         held_out=np.empty((0, S.shape[1])),
         offset=None if noise is None else noise @ S / len(S),
     )
 
 
 @lru_cache
-def _triangle(d: int):
+def _triangle(d: int, xp: ModuleType = np):
     """Row and column of each packed entry, its weight, and where entry (i, j) of the matrix is packed."""
     rows, columns = np.triu_indices(d)
     weight = np.where(rows == columns, 1.0, np.sqrt(2.0))
     place = np.empty((d, d), dtype=int)
     place[rows, columns] = place[columns, rows] = np.arange(len(rows))
-    return rows, columns, weight, place
+    return tuple(map(xp.asarray, (rows, columns, weight, place)))
 
 
-def pack(X: Float[np.ndarray, "*batch d d"]) -> Float[np.ndarray, "*batch p"]:
+def pack(X: Float[Array, "*batch d d"]) -> Float[Array, "*batch p"]:
     """Isometric coordinates of symmetric matrices: ⟨X, Y⟩ = pack(X)·pack(Y)."""
-    rows, columns, weight, _ = _triangle(X.shape[-1])
+    rows, columns, weight, _ = _triangle(X.shape[-1], device.namespace(X))
     return X[..., rows, columns] * weight
 
 
-def unpack(x: Float[np.ndarray, "*batch p"]) -> Float[np.ndarray, "*batch d d"]:
+def unpack(x: Float[Array, "*batch p"]) -> Float[Array, "*batch d d"]:
     """The symmetric matrices with these coordinates."""
     d = int((np.sqrt(8 * x.shape[-1] + 1) - 1) / 2)
-    *_, weight, place = _triangle(d)
+    *_, weight, place = _triangle(d, device.namespace(x))
     return (x / weight)[..., place]
 
 
