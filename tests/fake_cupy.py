@@ -203,7 +203,8 @@ def fake_cupy(folder: Path, free: int = 2**34, backwards: bool = False) -> Modul
     """What `descent.maths.device` uses of CuPy."""
 
     class RawModule:
-        def __init__(self, code):
+        def __init__(self, code, options):
+            assert options == ("--std=c++17",)  # for hexadecimal floats
             self.code = code
 
         def get_function(self, name):
@@ -219,9 +220,11 @@ def fake_cupy(folder: Path, free: int = 2**34, backwards: bool = False) -> Modul
         get_default_memory_pool=lambda: SimpleNamespace(free_bytes=lambda: 0),
         cuda=SimpleNamespace(
             is_available=lambda: True,
-            runtime=SimpleNamespace(memGetInfo=lambda: (free, 2**35)),
-            Device=lambda: SimpleNamespace(
-                attributes={"MaxSharedMemoryPerBlockOptin": SHARED_MEMORY}
+            runtime=SimpleNamespace(
+                memGetInfo=lambda: (free, 2**35),
+                getDevice=lambda: 0,
+                cudaDevAttrMaxSharedMemoryPerBlockOptin=97,
+                deviceGetAttribute=lambda attribute, _: {97: SHARED_MEMORY}[attribute],
             ),
         ),
     )

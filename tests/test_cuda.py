@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from descent.maths import device
-from descent.sensing import cuda, operators, problem, trajectories
+from descent.sensing import cuda, exact, operators, problem, trajectories
 from descent.sensing.cuda import BLOCKS, ROWS, SOURCE, VECTORS
 from descent.sensing.operators import Dense, Regenerated, Stored, by_blocks, operator
 from descent.sensing.philox import normals, philox
@@ -215,6 +215,19 @@ def test_descent_on_the_device_is_descent_on_the_cpu(emulated, monkeypatch, free
     U = np.random.default_rng(1).standard_normal((2, 10, 3))
     there, here = problem.gradient(U, on_device), problem.gradient(U, on_cpu)
     np.testing.assert_allclose(there, here, rtol=1e-12, atol=1e-12)
+
+
+def test_an_experiment_on_the_device_reports_what_it_does_on_the_cpu(emulated, monkeypatch):
+    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
+    block = TINY | {"oversampling": 10, "steps": 300}
+    config = exact.Config(**block, start=0.01, recovered=1e-6, fit=[1e-12, 1e-5])
+    monkeypatch.setenv("DESCENT_DEVICE", "cpu")
+    on_cpu = exact.run(config)
+    emulated()
+    on_device = exact.run(config)
+    for name, value in on_cpu.data.data_vars.items():
+        np.testing.assert_allclose(on_device.data[name], value, rtol=1e-6, atol=1e-12)
+    assert [c.holds for c in on_device.checks] == [c.holds for c in on_cpu.checks]
 
 
 # --- a compiler for devices, without one ---

@@ -98,7 +98,7 @@ def test_processes_that_run_side_by_side_share_the_memory(monkeypatch):
         monkeypatch.setattr(device, "free_memory", lambda n=processes: n * one)
         require_memory(50, 100, 7, replicates)
         monkeypatch.setattr(device, "free_memory", lambda n=processes: n * one - 1)
-        with pytest.raises(Refusal, match="size 50: G needs"):
+        with pytest.raises(Refusal, match="size 50: making G needs"):
             require_memory(50, 100, 7, replicates)
 
 
@@ -107,10 +107,10 @@ def test_processes_that_run_side_by_side_share_the_memory(monkeypatch):
     [(60, r"the two-pass form on S .* needs 44\.7 GiB"), (30, "the matrix-free form .* fits")],
 )
 def test_the_refusal_names_the_sizes_and_the_form_that_fits(monkeypatch, gib, form):
-    """d = 2000: p = 2 001 000, and 3000 rows of S are 44.7 GiB; G 29 832 GiB, its tiles half of that."""
+    """p = 2 001 000: G is 29 832 GiB, its tiles half of that, 3000 rows of S are 44.7 GiB."""
     monkeypatch.setenv("DESCENT_DEVICE", "cpu")
     monkeypatch.setattr(device, "free_memory", lambda: gib * GIB)
-    sizes = rf"size 2000: G needs 44795\.6 GiB, {gib}\.0 GiB are available; "
+    sizes = rf"size 2000: making G needs 44794\.2 GiB, {gib}\.0 GiB are available; "
     with pytest.raises(Refusal, match=sizes + ".*" + form):
         require_memory(2000, 3000)
 
@@ -124,10 +124,12 @@ def test_nothing_is_drawn_of_what_does_not_fit(monkeypatch, module):
     monkeypatch.setattr(module, "replicate", draws, raising=False)
     monkeypatch.setattr("descent.sensing.trajectories.replicate", draws)
     block = toy_params()["sensing"][module.__name__.split(".")[-1]] | {"size": 3000}
-    with pytest.raises(Refusal, match="size 3000: G needs"):
+    with pytest.raises(Refusal, match="size 3000: making G needs"):
         module.run(module.Config(**block))
     rng, unused = np.random.default_rng(0), np.random.default_rng(0)
-    with pytest.raises(Refusal, match="size 3000: G needs"):  # in the process that draws, too
+    with pytest.raises(
+        Refusal, match="size 3000: making G needs"
+    ):  # in the process that draws, too
         problem.draw(rng, module.Config(**block))
     assert rng.random() == unused.random()
 
@@ -146,7 +148,7 @@ def test_a_refusal_is_one_line_and_exit_code_2(tmp_path):
     project.save()
     run = ("python", "stages/run.py", "descent.sensing.exact", "sensing/exact")
     for environment, rule in (
-        ({"DESCENT_DEVICE": "cpu"}, "size 3000: G needs"),
+        ({"DESCENT_DEVICE": "cpu"}, "size 3000: making G needs"),
         ({"DESCENT_DEVICE": "tpu"}, "DESCENT_DEVICE=tpu: must be"),
     ):
         done = project.call(*run, **environment)

@@ -74,7 +74,8 @@ def free_memory(xp: ModuleType = np) -> int:
 
 def shared_memory() -> int:
     """Bytes of shared memory that one block of threads may ask for."""
-    return cupy().cuda.Device().attributes["MaxSharedMemoryPerBlockOptin"]
+    cuda = cupy().cuda.runtime
+    return cuda.deviceGetAttribute(cuda.cudaDevAttrMaxSharedMemoryPerBlockOptin, cuda.getDevice())
 
 
 @cache
@@ -83,7 +84,7 @@ def launcher(source: str) -> Callable:
 
     `shared` is in bytes; arguments are arrays and NumPy scalars of the very types of the signature.
     """
-    compiled = cupy().RawModule(code=source)
+    compiled = cupy().RawModule(code=source, options=("--std=c++17",))
 
     def launch(kernel: str, blocks: int, threads: int, shared: int, *arguments) -> None:
         function = compiled.get_function(kernel)
