@@ -22,6 +22,7 @@ from typing import NamedTuple
 from filelock import FileLock
 
 from blocks import Block, blocks
+from descent.maths import device
 from files import read, write
 from series import Series, series
 
@@ -82,7 +83,7 @@ def provenance() -> dict[str, str]:
     return {
         "mlflow.source.git.commit": git("rev-parse", "HEAD"),
         "git.dirty": str(bool(git("status", "--porcelain"))).lower(),
-        "device": "cpu",
+        "device": device.name(),
         **({"dvc.experiment": experiment} if experiment else {}),
         **{f"version.{package}": version(package) for package in packages},
     }

@@ -16,7 +16,8 @@ def test_science_does_no_io_and_keeps_no_hidden_random_state(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module]
-            assert not {n.split(".")[0] for n in names if n} & FORBIDDEN
+            allowed = {"os"} if path == SRC / "maths/device.py" else set()  # DESCENT_DEVICE
+            assert not {n.split(".")[0] for n in names if n} & (FORBIDDEN - allowed)
         assert not (isinstance(node, ast.Name) and node.id in {"print", "open"})
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("np.random", "random"):
             assert node.attr not in GLOBAL_RANDOM

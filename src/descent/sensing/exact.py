@@ -17,6 +17,7 @@ from descent.config import Positive, experiment_config
 from descent.maths.replicates import replicate
 from descent.result import Check, Result
 from descent.sensing import problem
+from descent.sensing.memory import require_memory
 from descent.sensing.problem import hessian_spectrum
 from descent.sensing.trajectories import (
     Trajectory,
@@ -54,6 +55,7 @@ def observed_rate(relative_distance: np.ndarray, fit: tuple[float, float]) -> fl
 
 
 def run(config: Config) -> Result:
+    require_memory(config.size, config.measurements, config.held_out, config.replicates)
     trajectories, spectra = zip(
         *replicate(_run, config.seed, [(config,)] * config.replicates), strict=True
     )

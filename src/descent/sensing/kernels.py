@@ -11,6 +11,9 @@ import numpy as np
 from jaxtyping import Float
 from numba import get_num_threads, njit, prange, set_num_threads
 
+from descent.maths.device import Array
+from descent.sensing.operators import Operator
+
 TILE = 128  # 128 KiB of float64: a tile and its slices of x and y stay in the L2 cache
 ROWS = 4  # rows of a tile that share one pass over x and y
 
@@ -37,12 +40,14 @@ def tiled(G: Float[np.ndarray, "p p"]) -> Float[np.ndarray, "tiles b b"]:
 
 
 def apply(
-    tiles: Float[np.ndarray, "tiles b b"], x: Float[np.ndarray, "a p"], threads: int = 1
-) -> Float[np.ndarray, "a p"]:
-    """Gx for every row x, in float64 whatever G is stored in.
+    tiles: Float[np.ndarray, "tiles b b"] | Operator, x: Float[Array, "a p"], threads: int = 1
+) -> Float[Array, "a p"]:
+    """Gx for every row x, in float64 whatever G is stored in; G may be another form of the operator.
 
     The last bits depend on `threads`, so experiments, which run side by side, leave it at 1.
     """
+    if isinstance(tiles, Operator):
+        return tiles.apply(x)
     blocks = int((np.sqrt(8 * len(tiles) + 1) - 1) / 2)
     padded = np.zeros((len(x), blocks * TILE))
     padded[:, : x.shape[1]] = x

@@ -14,13 +14,18 @@ entries are N(0, 1/d).
 """
 
 from functools import lru_cache
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from descent.config import Count, Index, Positive, Seed, experiment_config
+from descent.maths import device
+from descent.maths.device import Array
 from descent.sensing.kernels import apply, tiled
+from descent.sensing.memory import require_memory
+from descent.sensing.operators import Operator, placed
 
 
 @experiment_config
@@ -98,7 +103,9 @@ class Config(DescentConfig, Measured):
 class Problem(NamedTuple):
     factor: Float[np.ndarray, "d r"]  # U*
     target: Float[np.ndarray, " p"]  # pack(X*)
-    gram: Float[np.ndarray, "tiles b b"]  # SᵀS/m, as `kernels.tiled` stores it
+    gram: (
+        Float[np.ndarray, "tiles b b"] | Operator
+    )  # SᵀS/m as `kernels.tiled` stores it, or on a device
     held_out: Float[np.ndarray, "h p"]  # fresh rows of S
     offset: Float[np.ndarray, "*a p"] | None = (
         None  # Sᵀξ/m of noise ξ on y: ∇f = 2 unpack(Ge − offset) U
@@ -124,7 +131,7 @@ def sense(
     return Problem(
         factor=factor,
         target=pack(factor @ factor.T),
-        gram=tiled(S.T @ S / len(S)),
+        gram=placed(S) if device.name() == "cuda" else tiled(S.T @ S / len(S)),
         held_out=np.empty((0, S.shape[1])),
         offset=None if noise is None else noise @ S / len(S),
     )
@@ -132,6 +139,7 @@ def sense(
 
 def measured(rng: np.random.Generator, config: Measured) -> Problem:
     """A random target and its measurements, none held out; X* comes first, so that m does not change it."""
+    require_memory(config.size, config.measurements)
     factor = draw_factor(rng, config)
     p = config.size * (config.size + 1) // 2
     return sense(factor, rng.standard_normal((config.measurements, p)))
@@ -139,31 +147,32 @@ def measured(rng: np.random.Generator, config: Measured) -> Problem:
 
 def draw(rng: np.random.Generator, config: Config) -> Problem:
     """A random target, its measurements, and fresh ones."""
+    require_memory(config.size, config.measurements, config.held_out)
     problem = measured(rng, config)
     held_out = rng.standard_normal((config.held_out, len(problem.target)))
     return problem._replace(held_out=held_out)
 
 
 @lru_cache
-def _triangle(d: int):
+def _triangle(d: int, xp: ModuleType = np):
     """Row and column of each packed entry, its weight, and where entry (i, j) of the matrix is packed."""
     rows, columns = np.triu_indices(d)
     weight = np.where(rows == columns, 1.0, np.sqrt(2.0))
     place = np.empty((d, d), dtype=int)
     place[rows, columns] = place[columns, rows] = np.arange(len(rows))
-    return rows, columns, weight, place
+    return tuple(map(xp.asarray, (rows, columns, weight, place)))
 
 
-def pack(X: Float[np.ndarray, "*batch d d"]) -> Float[np.ndarray, "*batch p"]:
+def pack(X: Float[Array, "*batch d d"]) -> Float[Array, "*batch p"]:
     """Isometric coordinates of symmetric matrices: ⟨X, Y⟩ = pack(X)·pack(Y)."""
-    rows, columns, weight, _ = _triangle(X.shape[-1])
+    rows, columns, weight, _ = _triangle(X.shape[-1], device.namespace(X))
     return X[..., rows, columns] * weight
 
 
-def unpack(x: Float[np.ndarray, "*batch p"]) -> Float[np.ndarray, "*batch d d"]:
+def unpack(x: Float[Array, "*batch p"]) -> Float[Array, "*batch d d"]:
     """The symmetric matrices with these coordinates."""
     d = int((np.sqrt(8 * x.shape[-1] + 1) - 1) / 2)
-    *_, weight, place = _triangle(d)
+    *_, weight, place = _triangle(d, device.namespace(x))
     return (x / weight)[..., place]
 
 

@@ -10,9 +10,12 @@ import xarray as xr
 from jaxtyping import Float
 
 from descent.config import Positive, experiment_config, require_increasing
+from descent.maths import device
 from descent.maths.replicates import replicate
 from descent.result import Check, replicates, steps, sweep
 from descent.sensing.kernels import apply
+from descent.sensing.memory import require_memory
+from descent.sensing.operators import Operator
 from descent.sensing.problem import Config, Problem, draw, pack, unpack
 
 
@@ -44,23 +47,29 @@ def descend(
     """`count` steps U ← U − η∇f(U) from every start, all on the same measurements.
 
     A start that diverges goes on as inf and nan; with nothing held out the held-out loss is nan.
+    Everything happens where the problem's operator lives; only what is reported comes back.
     """
-    distance, loss = (np.empty((len(U), count + 1)) for _ in range(2))
+    xp = problem.gram.module if isinstance(problem.gram, Operator) else np
+    U, target, fresh = (device.to(xp, x) for x in (U, problem.target, problem.held_out))
+    offset = None if problem.offset is None else device.to(xp, problem.offset)
+    distance, loss = (xp.empty((len(U), count + 1)) for _ in range(2))
     held_out, factors = [], []
     kept = set(snapshots.tolist())
     with np.errstate(over="ignore", invalid="ignore"):
         for t in range(count + 1):
-            error = pack(U @ U.mT) - problem.target
+            error = pack(U @ U.mT) - target
             pull = apply(problem.gram, error)
             distance[:, t] = np.linalg.norm(error, axis=-1)
-            loss[:, t] = np.maximum(np.vecdot(error, pull), 0) / 2  # −1e-16 is rounding
+            loss[:, t] = np.maximum(device.vecdot(error, pull), 0) / 2  # −1e-16 is rounding
             if t in kept:
-                residual = error @ problem.held_out.T
-                held_out.append(np.vecdot(residual, residual) / (2 * len(problem.held_out)))
-                factors.append(U)
-            if problem.offset is not None:
-                pull = pull - problem.offset
+                residual = error @ fresh.T
+                squares = device.to(np, device.vecdot(residual, residual))
+                held_out.append(squares / (2 * len(fresh)))
+                factors.append(device.to(np, U))
+            if offset is not None:
+                pull = pull - offset
             U = U - 2 * eta * unpack(pull) @ U
+    distance, loss = device.to(np, distance), device.to(np, loss)
     return Trajectory(
         distance, loss, np.stack(held_out, 1), np.stack(factors, 1), problem.eigenvalues
     )
@@ -134,6 +143,7 @@ def _overparameterised(rng: np.random.Generator, config: SweepConfig) -> Traject
 
 def overparameterised(config: SweepConfig) -> xr.Dataset:
     """The labelled trajectories with U: (d, d) from every α, over all replicates."""
+    require_memory(config.size, config.measurements, config.held_out, config.replicates)
     runs = replicate(_overparameterised, config.seed, [(config,)] * config.replicates)
     return labelled(runs, config, config.alphas)
 

@@ -1,0 +1,43 @@
+"""What a matrix-sensing problem needs of the machine's memory, asked before anything is allocated."""
+
+from joblib import cpu_count
+
+from descent.config import Refusal
+from descent.maths import device
+from descent.sensing.kernels import TILE
+
+GIB = 2**30
+
+
+def peak(size: int, measurements: int, held_out: int = 0) -> int:
+    """Bytes at the height of `problem.draw`: S beside SᵀS and its tiles, or beside the tiles and the held-out rows."""
+    p = size * (size + 1) // 2
+    blocks = -(-p // TILE)
+    tiles = blocks * (blocks + 1) // 2 * TILE**2
+    return 8 * (measurements * p + tiles + max(p * p, held_out * p))
+
+
+def require_memory(size: int, measurements: int, held_out: int = 0, replicates: int = 1) -> None:
+    """Refuse a problem, in as many replicates as run side by side, that does not fit.
+
+    Raises:
+        Refusal: naming the sizes in GiB and the form of the operator that would fit.
+    """
+    if device.name() == "cuda":
+        return  # `operators.placed` chooses the form, or refuses
+    processes = min(replicates, cpu_count())
+    needed = processes * peak(size, measurements, held_out)
+    available = device.free_memory()
+    if needed <= available:
+        return
+    p = size * (size + 1) // 2
+    on_S = processes * 8 * (measurements + held_out) * p
+    fits = (
+        f"the two-pass form on S (operators.Stored) needs {on_S / GIB:.1f} GiB"
+        if on_S <= available
+        else f"on S alone it needs {on_S / GIB:.1f} GiB; the matrix-free form (operators.Regenerated) fits"
+    )
+    beside = f" in {processes} processes" if processes > 1 else ""
+    raise Refusal(
+        f"size {size}: making G needs {needed / GIB:.1f} GiB{beside}, {available / GIB:.1f} GiB are available; {fits}"
+    )
