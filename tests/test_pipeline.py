@@ -10,14 +10,10 @@ from contextlib import closing
 
 import pytest
 
-from toy import Project, toy_params
+from toy import EXPERIMENTS, Project
 
-EXPERIMENTS = {
-    f"{family}@{name}"
-    for family in ("train", "gradnorms", "sensing", "spectra")
-    for name in toy_params()[family]
-}
-DRAWN = {f"draw@{family}" for family in ("train", "gradnorms", "sensing", "spectra")}
+STAGES = {f"{family}@{name}" for family, names in EXPERIMENTS.items() for name in names}
+DRAWN = {f"draw@{family}" for family in EXPERIMENTS}
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +22,7 @@ def project(tmp_path_factory):
     project = Project(tmp_path_factory.mktemp("pipeline") / "toy")
     ran, done = project.repro()
     assert done.returncode == 0, done.stderr
-    assert ran == {"download@mnist", *EXPERIMENTS, *DRAWN, "report", "track"}
+    assert ran == {"download@mnist", *STAGES, *DRAWN, "report", "track"}
     project.commit("results")
     return project
 
@@ -46,7 +42,7 @@ def tracked(project):
 
 def test_outputs_are_there_and_claims_hold(project):
     page = (project.root / "report/index.html").read_text()
-    for stage in EXPERIMENTS:
+    for stage in STAGES:
         family, name = stage.split("@")
         report = json.loads((project.root / f"metrics/{family}/{name}.json").read_text())
         assert all(check["holds"] for check in report["checks"].values()), stage
@@ -71,7 +67,7 @@ def test_a_changed_block_reruns_what_follows_from_it_and_nothing_else(project):
     assert done.returncode == 0, done.stderr
     follows = {"spectra@scarce", "draw@sensing", "draw@spectra", "report", "track"}
     assert ran == {"sensing@scarce", *follows}
-    assert len(tracked(project)) == len(set(tracked(project))) == len(EXPERIMENTS) + 2
+    assert len(tracked(project)) == len(set(tracked(project))) == len(STAGES) + 2
 
 
 def test_equal_numbers_written_otherwise_rerun_nothing(project):
@@ -81,7 +77,7 @@ def test_equal_numbers_written_otherwise_rerun_nothing(project):
     ran, _ = project.repro()
     assert ran == set()
     assert project.call("python", "stages/track.py").returncode == 0
-    assert len(tracked(project)) == len(EXPERIMENTS) + 2
+    assert len(tracked(project)) == len(STAGES) + 2
     project.params["sensing"]["scarce"]["seed"] = 7
     project.params["train"]["mnist"]["bias"] = False
     project.save()

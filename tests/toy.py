@@ -45,6 +45,15 @@ def write_idx(folder: Path, mnist) -> dict[str, str]:
     return digests
 
 
+# What the copy runs: every stage and every kind of dependency, not every experiment.
+EXPERIMENTS = {
+    "train": ("mnist",),
+    "gradnorms": ("mnist",),
+    "sensing": ("exact", "overparam", "scarce"),
+    "spectra": ("overparam", "scarce"),
+}
+
+
 class Project:
     """A copy of the project at toy size, with git, DVC and a data folder of its own."""
 
@@ -59,6 +68,8 @@ class Project:
                 shutil.copy(source, target)
         data = root.with_name(f"{root.name}-data")
         params = toy_params()
+        for family, names in EXPERIMENTS.items():
+            params[family] = {name: params[family][name] for name in names}
         images = fake_mnist(np.random.default_rng(0), 256, 72)
         params["download"]["mnist"] |= {
             "sha256": write_idx(data, images),
