@@ -9,9 +9,12 @@ import sys
 from datetime import date
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 import pipeline
 import sensing
 import training
+from descent.style import figure
 from machine import description
 
 RESULTS = Path(__file__).with_name("results")
@@ -28,6 +31,18 @@ def markdown(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def draw(rows: list[dict]) -> Figure:
+    """Seconds a step against d, with the predicted slope."""
+    drawing, (axes,) = figure()
+    sizes = [row["d"] for row in rows]
+    axes.plot(sizes, [row["seconds"] for row in rows], "o-", label="measured, 5 starts")
+    predicted = [row["predicted_seconds"] for row in rows]
+    axes.plot(sizes, predicted, "k--", label="∝ p², p = d(d+1)/2")
+    axes.set(xscale="log", yscale="log", xlabel="size d, m = 10dr", ylabel="seconds a step")
+    axes.legend()
+    return drawing
+
+
 def main(quick: bool) -> None:
     machine = description()
     tables = {
@@ -36,11 +51,14 @@ def main(quick: bool) -> None:
         "MNIST, one epoch with norms, one thread": training.ways(),
     }
     if not quick:
-        tables["dvc repro"] = pipeline.ways()
+        tables["dvc repro"], tables["experiments, cold"] = pipeline.ways()
     print(", ".join(f"{key} {value}" for key, value in machine.items() if value))
     for title, rows in tables.items():
         print(f"\n**{title}**\n\n{markdown(rows)}")
     RESULTS.mkdir(exist_ok=True)
+    draw(tables["sensing, growth with d"]).savefig(
+        RESULTS / "growth.svg", format="svg", metadata={"Date": None}
+    )
     out = RESULTS / f"{date.today().isoformat()}.json"
     out.write_text(json.dumps({"machine": machine, **tables}, indent=2) + "\n")
 

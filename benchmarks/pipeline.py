@@ -1,5 +1,6 @@
 """The whole pipeline in a fresh clone: cold, with nothing to do, and after one changed number."""
 
+import json
 import os
 import re
 import subprocess
@@ -21,14 +22,26 @@ def repro(clone: Path) -> float:
     return time.perf_counter() - start
 
 
-def ways() -> list[dict]:
-    """Seconds of `dvc repro` at full size."""
+def costs(clone: Path) -> list[dict]:
+    """Seconds and peak memory of every experiment, as the stages recorded them."""
+    folder = clone / "artifacts/cost"
+    files = sorted(folder.rglob("*.json"))
+    return [
+        {"stage": str(f.relative_to(folder).with_suffix("")).replace("/", "@")}
+        | json.loads(f.read_text())
+        for f in files
+    ]
+
+
+def ways() -> tuple[list[dict], list[dict]]:
+    """Seconds of `dvc repro` at full size; and of its experiments, with their memory."""
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder, "descent")
         subprocess.run(("git", "clone", "-q", str(ROOT), str(clone)), check=True)
         rows = [("cold", repro(clone)), ("nothing to do", repro(clone))]
+        stages = costs(clone)
         params = clone / "params.yaml"
         text = params.read_text()
         params.write_text(re.sub(r"(threshold: )0\.1", r"\g<1>0.11", text, count=1))
         rows.append(("one block changed (spectra.overparam)", repro(clone)))
-    return [{"way": way, "seconds": seconds} for way, seconds in rows]
+    return [{"way": way, "seconds": seconds} for way, seconds in rows], stages

@@ -3,17 +3,21 @@
     python stages/run.py descent.sensing.exact sensing/exact
     python stages/run.py descent.spectra.singular_values spectra/scarce artifacts/sensing/scarce.nc
 
-BLOCK names both the parameters (params.yaml) and the outputs: artifacts/BLOCK.nc, metrics/BLOCK.json.
+BLOCK names both the parameters (params.yaml) and the outputs: artifacts/BLOCK.nc, metrics/BLOCK.json. What it
+took goes to artifacts/cost/BLOCK.json.
 Bad parameters, or parameters that this machine cannot run with: one line each, exit code 2, nothing
 written.
 """
 
 import json
 import sys
+import time
 from importlib import import_module
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
 import xarray as xr
+from joblib.externals.loky import get_reusable_executor
 from threadpoolctl import threadpool_limits
 
 from blocks import PARAMS, configure, refuse
@@ -41,7 +45,15 @@ def as_report(result: Result) -> dict:
     }
 
 
+def cost(start: float) -> dict:
+    """Seconds since `start`, and the resident memory of the largest process in MiB."""
+    get_reusable_executor().shutdown()  # so that the workers' memory is known
+    kibibytes = max(getrusage(who).ru_maxrss for who in (RUSAGE_SELF, RUSAGE_CHILDREN))
+    return {"seconds": round(time.perf_counter() - start, 2), "peak_mib": kibibytes // 1024}
+
+
 def main(module: str, block: str, *inputs: str) -> None:
+    start = time.perf_counter()
     experiment = import_module(module)
     config = configure(experiment.Config, block)
     try:
@@ -53,6 +65,9 @@ def main(module: str, block: str, *inputs: str) -> None:
     try:
         write(Path(f"artifacts/{block}.nc"), lambda p: result.data.to_netcdf(p, engine="scipy"))
         write(Path(f"metrics/{block}.json"), lambda p: p.write_text(report))
+        # Of this machine and this run, so neither DVC nor git has it.
+        spent = json.dumps(cost(start))
+        write(Path(f"artifacts/cost/{block}.json"), lambda p: p.write_text(spent))
     except OSError as error:
         sys.exit(f"{block}: cannot be written: {error}")
 

@@ -47,6 +47,9 @@ def test_outputs_are_there_and_claims_hold(project):
         report = json.loads((project.root / f"metrics/{family}/{name}.json").read_text())
         assert all(check["holds"] for check in report["checks"].values()), stage
         assert (project.root / f"plots/{family}/{name}.svg").exists()
+        spent = json.loads((project.root / f"artifacts/cost/{family}/{name}.json").read_text())
+        assert spent["seconds"] > 0
+        assert 50 < spent["peak_mib"] < 4096
         assert f"{family}/{name}" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert not list(project.root.rglob("*.partial"))
