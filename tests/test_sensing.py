@@ -163,6 +163,21 @@ def test_a_vector_does_not_see_its_neighbours():
     assert np.isfinite(together[2]).all()
 
 
+def test_float32_storage_of_the_operator_keeps_the_float64_floor():
+    """X* stays an exact fixed point: only G, not U or the residual, is rounded."""
+    config = exact.Config(**EXACT)
+    rng = np.random.default_rng(0)
+    given = problem.draw(rng, config)
+    U = 0.01 * rng.standard_normal((1, config.size, config.rank))
+    eta = config.step / given.eigenvalues[0]
+    narrow = given._replace(gram=given.gram.astype(np.float32))
+    ends = [
+        trajectories.descend(one, U, eta, 3000, np.array([3000])).distance[0, -1]
+        for one in (given, narrow)
+    ]
+    assert max(ends) < 1e-14
+
+
 # --- gradient and Hessian ---
 
 
