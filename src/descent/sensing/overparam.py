@@ -32,19 +32,15 @@ def run(config: Config) -> Result:
     for k, (low, high) in enumerate(pairwise(config.alphas)):
         name = f"alpha_{low:g}_to_{high:g}"
         checks.append(Check(f"error_grows/{name}", slopes[:, k].min(), ">=", 0.0, 0.0))
+    metrics = curves(data, config) | {
+        "measurements": config.measurements,
+        "uniqueness_threshold": uniqueness_threshold(config.size, config.rank),
+    }
     if slopes.size:
         smallest = slopes[:, 0].mean()  # where the limit α → 0 is nearest
+        metrics["slope_smallest"] = smallest
         checks += [
             Check("slope_at_least_guarantee", smallest, ">=", 0.5, 0.0),
             Check("slope_at_most_population", smallest, "<=", 2.0, 0.0),
         ]
-    return Result(
-        data=data,
-        metrics=curves(data, config)
-        | {
-            "slope_smallest": slopes[:, 0].mean() if slopes.size else 0.0,
-            "measurements": config.measurements,
-            "uniqueness_threshold": uniqueness_threshold(config.size, config.rank),
-        },
-        checks=tuple(checks),
-    )
+    return Result(data=data, metrics=metrics, checks=tuple(checks))
