@@ -16,7 +16,7 @@ from fake_mnist import fake_mnist
 ROOT = Path(__file__).parents[1]
 COPIED = (
     *("src", "stages", "dvc.yaml", "params.yaml", ".dvc/config", ".dvc/.gitignore"),
-    *(".dvcignore", ".gitignore"),
+    *(".dvc/plots", ".dvc/plots.html", ".dvcignore", ".gitignore"),
 )
 
 
