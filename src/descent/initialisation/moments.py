@@ -96,7 +96,7 @@ class Norms(NamedTuple):
 def _run(rng, config: Config, law: str, count: int) -> Norms:
     n = config.widths
     weights = []
-    for fan_in, out, s2 in zip(n, n[1:], config.variances, strict=False):
+    for fan_in, out, s2 in zip(n[:-1], n[1:], config.variances, strict=True):
         shape, sd = (count, out, fan_in), np.sqrt(s2 / fan_in)
         bound = np.sqrt(3) * sd
         weights.append(
