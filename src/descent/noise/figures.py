@@ -27,7 +27,8 @@ def instance_noise(data: xr.Dataset) -> Figure:
     drawing, (left, middle, right) = figure(3)
     law = data.isel(eta=np.flatnonzero(data["eta"] < data.attrs["eta_almost_sure"]))
     limit = data["variance_predicted"]
-    against(left, law["variance"], f"{data.sizes['replicate']} samples, 5–95 %", marker="o")
+    if law.sizes["eta"]:
+        against(left, law["variance"], f"{data.sizes['replicate']} samples, 5–95 %", marker="o")
     against(left, limit, "predicted limit", "black")
     critical_steps(left, data, "fourth", "mean_square", "first", "mean", "almost_sure")
     low = float(limit.min())
@@ -37,13 +38,14 @@ def instance_noise(data: xr.Dataset) -> Figure:
     tame = data.isel(eta=np.flatnonzero(data["eta"] < data.attrs["eta_mean_square"]))
     if tame.sizes["eta"]:
         against(middle, tame["mean"], "mean", marker="o")
-    against(middle, law["median"], "median", COLOURS[1], marker="o")
+    if law.sizes["eta"]:
+        against(middle, law["median"], "median", COLOURS[1], marker="o")
     level(middle, data.attrs["limit"], "xy/(x² + σ²)")
     if data.attrs["noiseless"]:
         level(middle, data.attrs["noiseless"], "y/x, without noise")
         middle.lines[-1].set_linestyle(":")
     critical_steps(middle, data, "mean_square", "mean")
-    middle.set(ylabel="w_T")
+    middle.set(xlabel="step η", ylabel="w_T")
     middle.set_title("ridge, whatever the step")
     middle.legend(fontsize="x-small")
     read = data.isel(eta=np.flatnonzero(data["filled"]))
