@@ -38,6 +38,7 @@ def broken(name: str, **changes) -> set[str]:
         ("depth", {"width": 10}, "no logarithm"),
         ("depth", {"depths": [4, 2]}, "increasing"),
         ("depth", {"gains": [1e80]}, "leaves e"),
+        ("depth", {"gains": [0.05]}, "two agree"),
         ("depth", {"networks": 5}, "too few for quantiles"),
     ],
 )

@@ -47,6 +47,11 @@ class Config:
                 f"width {self.width}: of {self.networks} networks of depth {self.depths[-1]} some have a "
                 "layer that is off altogether (networks · depth · 2^(−n) > 0.01), and no logarithm"
             )
+        if len({f"{gain:g}" for gain in self.all_gains}) < len(self.all_gains):
+            listed = ", ".join(f"{gain:g}" for gain in self.all_gains)
+            raise ValueError(
+                f"gains and n · deviation² [{listed}]: two agree in all six digits shown"
+            )
         for gain in self.all_gains:
             if abs(self.depths[-1] * np.log(gain / 2)) > 300:
                 raise ValueError(f"gain {gain:g}: (n v/2)^L leaves e^±300 at L = {self.depths[-1]}")

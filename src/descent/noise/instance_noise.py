@@ -19,7 +19,7 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import Field
 
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
@@ -112,7 +112,23 @@ def simulate(rng: np.random.Generator, config: Config, critical: Thresholds) -> 
     return Sample(w, np.array(exponent), np.array(means))
 
 
-def labelled(sample, mean, variance, quartiles, found, filled, exponent, config, critical, order):
+class Found(NamedTuple):
+    """Read off the samples, over η."""
+
+    mean: Float[np.ndarray, "r E"]
+    variance: Float[np.ndarray, "r E"]  # about the exact mean
+    quartiles: Float[np.ndarray, "3 r E"]
+    hill: Float[np.ndarray, " E"]
+    filled: Bool[np.ndarray, " E"]  # where Hill's estimate is one of the tail index
+
+
+def labelled(
+    sample: Sample,
+    found: Found,
+    config: Config,
+    critical: Thresholds,
+    order: dict[float, Thresholds],
+) -> xr.Dataset:
     """The samples over η, and predictions over finer steps and over σ."""
     x, sigma, chain = config.x, config.sigma, Chain(config.x, config.sigma, config.y)
     below = critical.mean_square * np.linspace(0.005, 0.995, 200)
@@ -120,24 +136,24 @@ def labelled(sample, mean, variance, quartiles, found, filled, exponent, config,
     cell = ("replicate", "eta")
     return xr.Dataset(
         {
-            "mean": (cell, mean, {"long_name": "mean of w_T"}),
-            "variance": (cell, variance, {"long_name": "variance of w_T"}),
-            "median": (cell, quartiles[1], {"long_name": "median of w_T"}),
+            "mean": (cell, found.mean, {"long_name": "mean of w_T"}),
+            "variance": (cell, found.variance, {"long_name": "variance of w_T"}),
+            "median": (cell, found.quartiles[1], {"long_name": "median of w_T"}),
             "spread": (
                 cell,
-                quartiles[2] - quartiles[0],
+                found.quartiles[2] - found.quartiles[0],
                 {"long_name": "interquartile range of w_T"},
             ),
             "exponent": (cell, sample.exponent, {"long_name": "mean of ln|1 − ηx̌²|"}),
             "exponent_predicted": (
                 "eta",
-                exponent,
+                [lyapunov(one, x, sigma) for one in config.etas],
                 {"long_name": "E ln|1 − ηx̌²|", "role": "prediction"},
             ),
-            "hill": ("eta", found, {"long_name": "Hill's estimate of the tail index"}),
+            "hill": ("eta", found.hill, {"long_name": "Hill's estimate of the tail index"}),
             "filled": (
                 "eta",
-                filled.astype(int),
+                found.filled.astype(int),
                 {"long_name": "1 where the tail index can be read off"},
             ),
             "variance_predicted": (
@@ -191,7 +207,7 @@ def run(config: Config) -> Result:
         mean = sample.w.mean(-1)
         variance = np.mean((sample.w - exact.mean[:, None]) ** 2, -1)  # about the exact mean
         quartiles = np.quantile(sample.w, [0.25, 0.5, 0.75], axis=-1)
-        found = hill(np.concatenate(sample.w - limit, axis=1), config.tail_count)
+        index = hill(np.concatenate(sample.w - limit, axis=1), config.tail_count)
     exponent = np.array([lyapunov(one, x, sigma) for one in eta])
 
     levels = np.array([1.0, 1.0, 1.0, -1.0, 0.0])
@@ -249,7 +265,7 @@ def run(config: Config) -> Result:
     if filled.any():
         # Four standard errors, and the 10 % that the next order of the tail makes at a few thousandths of the runs.
         tol = 0.1 + 4 / np.sqrt(config.tail_count)
-        worst = np.abs(found / np.where(filled, alpha, 1) - 1)[filled].max()
+        worst = np.abs(index / np.where(filled, alpha, 1) - 1)[filled].max()
         checks.append(Check("hill_over_tail_index", worst, "<=", 0.0, tol))
     growth = config.steps * np.log(np.maximum(np.abs(1 - eta * (x * x + sigma**2)), 1e-300))
     apart = (alpha > 0) & (growth > np.log(1e9)) & (limit > 0)
@@ -258,9 +274,8 @@ def run(config: Config) -> Result:
         ratio = np.abs(exact.mean[apart]) / spread[apart]
         checks.append(Check("mean_leaves_where_the_law_stays", ratio.min(), ">=", 1e3, 0.0))
 
-    data = labelled(
-        sample, mean, variance, quartiles, found, filled, exponent, config, critical, order
-    )
+    read = Found(mean, variance, quartiles, index, filled)
+    data = labelled(sample, read, config, critical, order)
     tame = data["eta"] < critical.mean_square
     return Result(
         data=data,
