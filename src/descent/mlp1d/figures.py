@@ -21,6 +21,12 @@ def late(curve: xr.DataArray, top: float = 1e3) -> xr.DataArray:
     return curve.isel(epoch=slice(1, None)).clip(ROUNDING, top, keep_attrs=True)
 
 
+def set_rates(axes, data: xr.Dataset) -> None:
+    """The rates themselves under a logarithmic axis."""
+    axes.set_xticks(data["rate"].values, [f"{rate:g}" for rate in data["rate"].values])
+    axes.minorticks_off()
+
+
 def width(data: xr.Dataset) -> Figure:
     drawing, (left, right) = figure(2)
     names = np.atleast_1d(data.attrs["hidden"].split(","))
@@ -66,7 +72,51 @@ def activation(data: xr.Dataset) -> Figure:
         against(right, fresh, f"{names[name]}, fresh", colour, marker="o")
         against(right, after, f"{names[name]}, carried over", colour, linestyle=":", marker="s")
     right.set(xscale="log", yscale="log", ylabel="loss at the end")
+    set_rates(right, data)
     right.set_title("weights carried from rate to rate mislead")
     for axes in panels:
         axes.legend(fontsize="x-small")
+    return drawing
+
+
+def start(data: xr.Dataset) -> Figure:
+    drawing, (left, middle, right) = figure(3)
+    against(left, late(data["loss"]), f"median of {data.sizes['replicate']} starts, 5–95 %")
+    left.plot(data["epoch"][1:], late(data["loss"])[:, :6], color="0.5", linewidth=0.6)
+    left.plot([], [], color="0.5", linewidth=0.6, label="six of them")
+    left.set(xscale="log", yscale="log")
+    left.set_title("training loss from many starts")
+    against(middle, data["fit"], "m(x; θ_T), median, 5–95 %")
+    against(middle, data["truth"], colour="black")
+    middle.plot(data["point"], data["y"], "o", color="black", label="y_i")
+    middle.set(ylabel="m(x)")
+    middle.set_title("the fits part between the points")
+    final = data["final"].clip(ROUNDING, 1e3)
+    right.plot(final, data["sharpness"], ".", label="λ_max at the end")
+    level(right, data.attrs["critical"], "2/η")
+    right.set(xscale="log", yscale="log", xlabel="loss at the end", ylabel="sharpness")
+    right.set_title("none sharper than gradient descent bears")
+    for axes in (left, middle, right):
+        axes.legend(fontsize="x-small")
+    return drawing
+
+
+def optimizer(data: xr.Dataset) -> Figure:
+    drawing, (left, middle, right) = figure(3)
+    rule = {"descent": "gradient descent", "adam": "Adam"}
+    for axes, (name, formula) in zip((left, middle), rule.items(), strict=True):
+        for rate, colour in zip(data["rate"].values, COLOURS * data.sizes["rate"], strict=False):
+            against(axes, late(data[f"{name}_loss"].sel(rate=rate)), f"η = {rate:g}", colour)
+        level(axes, data.attrs["stop"], "stop")
+        axes.set(xscale="log", yscale="log", ylabel="training loss", ylim=(1e-15, 10))
+        axes.set_title(f"{formula}, median and 5–95 %")
+        axes.legend(fontsize="x-small")
+    for (name, formula), colour in zip(rule.items(), COLOURS, strict=False):
+        for what, dashes, text in (("stopped", "-", "reached the stop"), ("stuck", ":", "stuck")):
+            share = data[f"{name}_{what}"].mean("replicate", keep_attrs=True)
+            against(right, share, f"{formula}, {text}", colour, linestyle=dashes, marker="o")
+    right.set(xscale="log", ylabel="share of networks", ylim=(-0.03, 1.03))
+    set_rates(right, data)
+    right.set_title("a large rate leaves Adam stuck")
+    right.legend(fontsize="x-small")
     return drawing
