@@ -120,3 +120,20 @@ def optimizer(data: xr.Dataset) -> Figure:
     right.set_title("a large rate leaves Adam stuck")
     right.legend(fontsize="x-small")
     return drawing
+
+
+def sharpness(data: xr.Dataset) -> Figure:
+    drawing, (left, right) = figure(2)
+    for rate, colour in zip(data["rate"].values, COLOURS * data.sizes["rate"], strict=False):
+        one = data.sel(rate=rate)
+        scaled = (one["sharpness"] / one["critical"]).clip(0, 3)
+        against(left, scaled.assign_attrs(long_name="λ_max η/2"), f"η = {rate:g}", colour)
+        against(right, late(one["loss"]), f"η = {rate:g}", colour)
+    level(left, 1.0, "2/η")
+    left.set(ylabel="λ_max(∇²f(θ_t)) / (2/η)")
+    left.set_title("λ_max rises to the edge and stays")
+    right.set(xscale="log", yscale="log", ylabel="training loss")
+    right.set_title("training goes on at the edge")
+    for axes in (left, right):
+        axes.legend(fontsize="x-small")
+    return drawing
