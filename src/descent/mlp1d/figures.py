@@ -127,7 +127,12 @@ def sharpness(data: xr.Dataset) -> Figure:
     for rate, colour in zip(data["rate"].values, COLOURS * data.sizes["rate"], strict=False):
         one = data.sel(rate=rate)
         scaled = (one["sharpness"] / one["critical"]).clip(0, 3)
-        against(left, scaled.assign_attrs(long_name="λ_max η/2"), f"η = {rate:g}", colour)
+        against(
+            left,
+            scaled.assign_attrs(long_name="λ_max η/2", role="measurement"),
+            f"η = {rate:g}",
+            colour,
+        )
         against(right, late(one["loss"]), f"η = {rate:g}", colour)
     level(left, 1.0, "2/η")
     left.set(ylabel="λ_max(∇²f(θ_t)) / (2/η)")
