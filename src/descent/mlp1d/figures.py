@@ -142,3 +142,33 @@ def sharpness(data: xr.Dataset) -> Figure:
     for axes in (left, right):
         axes.legend(fontsize="x-small")
     return drawing
+
+
+def landscape(data: xr.Dataset) -> Figure:
+    drawing, (left, middle, right) = figure(3)
+    kinds = (("along", "-", "Δ as drawn"), ("filtered", ":", "filter-normalised"))
+    for (name, formula), colour in zip(
+        (("relu", "ReLU"), ("sigmoid", "4·sigmoid")), COLOURS, strict=False
+    ):
+        for kind, dashes, text in kinds:
+            curve = data[f"{name}_{kind}"].median("replicate", keep_attrs=True)
+            against(left, curve, f"{formula}, {text}", colour, linestyle=dashes)
+        against(middle, data[f"{name}_far"], f"{formula}, Δ as drawn", colour)
+        predicted = data[f"{name}_far_predicted"]
+        predicted = predicted.where(predicted > 1e-4, drop=True)
+        against(middle, predicted, f"{formula}, {predicted.attrs['long_name']}", "black")
+    middle.lines[-1].set_linestyle(":")
+    rescaled = data["relu_rescaled"].median("replicate", keep_attrs=True)
+    against(left, rescaled, "the same ReLU network, rescaled", COLOURS[2])
+    left.set(yscale="log", ylabel="f(θ* + tΔ), median of directions")
+    left.set_title("steepness depends on the scale")
+    left.legend(fontsize="x-small", loc="upper center")
+    middle.set(xscale="log", yscale="log", ylabel="f(θ* + tΔ)")
+    middle.set_title("far away, the depth sets the growth")
+    middle.legend(fontsize="x-small")
+    surface = np.log10(data["relu_plane_filtered"])
+    mesh = right.pcolormesh(data["s"], data["t"], surface, shading="nearest", rasterized=True)
+    drawing.colorbar(mesh, ax=right, label="log₁₀ f")
+    right.set(xlabel="s", ylabel="t")
+    right.set_title("ReLU, filter-normalised plane")
+    return drawing

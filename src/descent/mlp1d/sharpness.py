@@ -155,7 +155,8 @@ def run(config: Config) -> Result:
         if len(arrived):
             lowest = middle[arrived[0] :, k].min()
             checks.append(Check(f"stays_at_the_edge/{at}", lowest, ">=", config.near, 0.1))
-    checks.append(Check("largest_rate_at_the_edge", middle[-1, -1], ">=", config.near, 0.0))
+    reached = middle[-1, -1] if np.isfinite(middle[-1, -1]) else np.nan  # lost is not at the edge
+    checks.append(Check("largest_rate_at_the_edge", reached, ">=", config.near, 0.0))
     if len(gaps):
         # Rounding of f, 2e-16 √f, relative to a change of 1e-7 √f.
         checks.append(Check("taylor_within_a_piece", np.abs(gaps).max(), "<=", 0.0, 1e-8))
