@@ -14,11 +14,9 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 
 Activation = Literal["relu", "sigmoid4", "tanh"]
-
-Array = Float[np.ndarray, "..."]
 
 
 class Shape(NamedTuple):
@@ -32,10 +30,8 @@ class Shape(NamedTuple):
         """P = Σ f_l (f_{l−1} + 1)."""
         return sum(out * (fan_in + 1) for fan_in, out in pairwise(self.widths))
 
-    def layers(
-        self, theta: Float[np.ndarray, "R P"]
-    ) -> list[tuple[Float[np.ndarray, "R _ _"], Float[np.ndarray, "R 1 _"]]]:
-        """Views of W_l: (R, out, in) and b_l: (R, 1, out) in θ."""
+    def layers(self, theta: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Views of W_l: (R, out, in) and b_l: (R, 1, out) in θ: (R, P)."""
         parts, end = [], 0
         for fan_in, out in pairwise(self.widths):
             start, middle, end = end, end + out * fan_in, end + out * (fan_in + 1)
@@ -53,21 +49,21 @@ def draw(rng: np.random.Generator, shape: Shape, count: int) -> Float[np.ndarray
     return theta
 
 
-def activate(z: Array, activation: Activation) -> Array:
+def activate(z: np.ndarray, activation: Activation) -> np.ndarray:
     """φ(z)."""
     if activation == "relu":
         return np.maximum(z, 0)
     return np.tanh(z) if activation == "tanh" else 2 * np.tanh(0.5 * z) + 2  # no overflow
 
 
-def slope(h: Array, activation: Activation) -> Shaped[np.ndarray, "..."]:
+def slope(h: np.ndarray, activation: Activation) -> np.ndarray:
     """φ′(z) from h = φ(z); for ReLU true and false."""
     if activation == "relu":
         return h > 0
     return 1 - h * h if activation == "tanh" else h * (1 - 0.25 * h)
 
 
-def curvature(h: Array, activation: Activation) -> Array | float:
+def curvature(h: np.ndarray, activation: Activation) -> np.ndarray | float:
     """φ″(z) from h = φ(z)."""
     if activation == "relu":
         return 0.0

@@ -167,8 +167,7 @@ def landscape(data: xr.Dataset) -> Figure:
     middle.set_title("far away, the depth sets the growth")
     middle.legend(fontsize="x-small")
     surface = np.log10(data["relu_plane_filtered"])
-    mesh = right.pcolormesh(data["s"], data["t"], surface, shading="nearest", rasterized=True)
-    drawing.colorbar(mesh, ax=right, label="log₁₀ f")
+    right.pcolormesh(data["s"], data["t"], surface, shading="nearest", rasterized=True)
     right.set(xlabel="s", ylabel="t")
-    right.set_title("ReLU, filter-normalised plane")
+    right.set_title(f"ReLU, filter-normalised: log₁₀ f, {surface.min():.1f} to {surface.max():.1f}")
     return drawing

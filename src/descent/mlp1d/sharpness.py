@@ -200,7 +200,7 @@ def run(config: Config) -> Result:
     return Result(
         data=dataset,
         metrics={
-            "parameters": P,
+            "parameters": float(P),
             "sharpness_median": last.median("replicate"),
             "sharpness_p95": last.quantile(0.95, "replicate"),
             "critical": dataset["critical"],

@@ -114,7 +114,7 @@ def run(config: Config) -> Result:
     return Result(
         data=data,
         metrics={
-            "parameters": P,
+            "parameters": float(P),
             "final_median": np.median(final),
             "final_p05": 10**low,
             "final_p95": 10**high,
@@ -132,7 +132,7 @@ def run(config: Config) -> Result:
         },
         checks=(
             # Four standard errors.
-            Check("start_loss", first.mean(), "==", expected, 4 * first.std() / np.sqrt(len(first))),
+            Check("mean_start_loss", first.mean(), "==", expected, 4 * first.std() / np.sqrt(len(first))),
             # 19 of 20; at the edge λ_max swings around 2/η, by up to a quarter of it (measured).
             Check("sharpness_at_most_critical", sharpest, "<=", 2 / config.rate, 0.2 / config.rate),
             Check("decades_of_loss", high - low, ">=", config.spread, 0.0),
