@@ -56,11 +56,11 @@ def run(config: Config) -> Result:
     x, y = problem.points(config.points)
     shape = Shape((1, *config.hidden, 1), "relu")
     P, R = shape.parameters, config.replicates
-    require_room(P, max(R, config.draws))
     if P > LARGEST_HESSIAN:
         raise Refusal(
             f"hidden {list(config.hidden)}: {P} parameters > {LARGEST_HESSIAN} for a Hessian"
         )
+    require_room(P, max(R, config.draws))
     kept = thinned(config.epochs)
     theta = draw(np.random.default_rng(config.seed), shape, R)
     out = train(theta, x, y, shape, config.rate, config.epochs)
