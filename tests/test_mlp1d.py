@@ -252,6 +252,9 @@ def test_the_printed_means_are_reproduced():
         ("optimizer", {"beta1": 1.0}, "less than 1"),
         ("sharpness", {"times": 2000}, "times 2000 > epochs 1000"),
         ("sharpness", {"near": 1.0}, "must be below 1"),
+        ("start", {"draws": 1}, "draws 1: a spread"),
+        ("landscape", {"difference": 0.2}, "no longer a second derivative"),
+        ("landscape", {"printed_grid": 101}, "an odd number of points"),
         ("landscape", {"rescale": 1}, "leaves everything"),
         ("landscape", {"replicates": 9}, "at least 10"),
         ("landscape", {"torch_seeds": []}, "at least 1 item"),
@@ -306,6 +309,10 @@ def test_a_rate_too_large_diverges_and_is_recorded():
 def test_at_a_larger_rate_the_sigmoid_has_bent():
     """Not a trap of the formula: there the claim of a line is false."""
     assert "plateau_bend" in broken("activation", rates=[0.1], hidden=[10, 10])
+
+
+def test_rates_that_lose_every_network_claim_nothing():
+    assert "relu_below_sigmoid/rate_50" in broken("activation", rates=[0.02, 50.0], epochs=100)
 
 
 def test_a_wrong_plateau_is_caught(monkeypatch):

@@ -164,7 +164,9 @@ def run(config: Config) -> Result:
         {"long_name": "share of the 4·sigmoid network that is not a line"},
     )
     flat = np.abs(final["sigmoid"] - variance) < 1e-9  # a constant fit, to rounding
-    medians = {name: np.median(final[name], 1) for name in final}
+    medians = {
+        name: np.median(final[name], 1).tolist() for name in final
+    }  # inf where most are lost
     for k, rate in enumerate(config.rates):
         at = f"rate_{rate:g}"
         checks.append(
@@ -202,7 +204,7 @@ def run(config: Config) -> Result:
         checks.append(
             Check("more_stuck_if_chained_in_standard_errors", (share - fresh) / spread if spread else 0.0, ">=", 4.0, 0.0)
         )  # fmt: skip
-    if config.printed_chained and rates > 1:
+    if config.printed_chained and rates > 1 and np.isfinite(medians["relu"][-2:]).all():
         printed = np.log10(config.printed_chained[1] / config.printed_chained[0])
         moved = np.log10(medians["relu"][-1] / medians["relu"][-2])
         errata.append(

@@ -46,7 +46,7 @@ class Config:
     half: Count  # points of a line or plane on each side of θ*
     rescale: Positive  # c
     difference: Positive  # h of second differences
-    printed_grid: Index  # points on [−1, 1] in the document, or 0
+    printed_grid: Index  # points on [−1, 1] in the document, an even number; or 0
     printed_scale: float = Field(ge=0)  # of its directions, or 0
 
     def __post_init__(self):
@@ -55,6 +55,12 @@ class Config:
         if self.replicates < 10:
             raise ValueError(
                 f"replicates {self.replicates}: a mean over directions needs at least 10"
+            )
+        if self.difference > 0.1:
+            raise ValueError(f"difference {self.difference:g} > 0.1: no longer a second derivative")
+        if self.printed_grid % 2:
+            raise ValueError(
+                f"printed_grid {self.printed_grid}: an odd number of points contains θ*"
             )
         if self.rescale == 1:
             raise ValueError("rescale 1: leaves everything as it is")
@@ -302,13 +308,12 @@ def flaws(config: Config, delta: np.ndarray) -> tuple[Erratum, ...]:
     found = []
     if config.printed_grid:
         grid = np.linspace(-1, 1, config.printed_grid)
-        nearest = 0.0 if config.printed_grid % 2 else 1 / (config.printed_grid - 1)
         found.append(
             Erratum(
                 "distance_of_the_grid_from_the_minimum",
                 "FRTN50 assignment 3e",
                 0.0,
-                nearest,
+                1 / (config.printed_grid - 1),
                 float(np.abs(grid).min()),
                 1e-12,
             )
