@@ -15,6 +15,9 @@ from jaxtyping import Bool, Float, Integer
 from descent.maths.networks import Shape, gradients
 
 
+HIGHEST = 1e100  # loss that is recorded: its square and a mean of squares are numbers still
+
+
 class Adam(NamedTuple):
     beta1: float
     beta2: float
@@ -26,7 +29,7 @@ class Run(NamedTuple):
 
     losses: Float[
         np.ndarray, "T R"
-    ]  # of θ_0 … θ_steps; of a diverged run the last finite one from then on
+    ]  # of θ_0 … θ_steps, at most HIGHEST; after the end of a run its last finite one
     theta: Float[np.ndarray, "R P"]
     ended: Integer[
         np.ndarray, " R"
@@ -90,7 +93,7 @@ def train(
     for s, when in enumerate(snapshots):  # those after everything ended
         if when > t:
             kept[s] = final
-    return Run(losses, final, ended, stopped, diverged, kept)
+    return Run(np.minimum(losses, HIGHEST), final, ended, stopped, diverged, kept)
 
 
 def thinned(steps: int, count: int = 200) -> Integer[np.ndarray, " s"]:
