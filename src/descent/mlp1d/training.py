@@ -14,7 +14,6 @@ from jaxtyping import Bool, Float, Integer
 
 from descent.maths.networks import Shape, gradients
 
-
 HIGHEST = 1e100  # loss that is recorded: its square and a mean of squares are numbers still
 
 
