@@ -97,6 +97,12 @@ def run(config: Config) -> Result:
     record, R = log_spaced(config.iterations, config.snapshots), config.replicates
     problems = [build(config, n) for n in config.degrees]
     limits = [moments.limit(problem) for problem in problems]
+    checks, numbers = [], {}
+    for n, problem in zip(config.degrees, problems, strict=True):
+        if problem.residual.any():
+            more, found = floor_checks(config, problem, n)
+            checks += more
+            numbers |= found
     settings = [
         (problem, fraction * limit)
         for problem, limit in zip(problems, limits, strict=True)
@@ -109,7 +115,7 @@ def run(config: Config) -> Result:
     early = replicate(
         _early, config.seed + 2, [(*one, config.early, config.early_runs) for one in settings]
     )
-    checks, curves, rates, growths, typical = [], [], [], [], []
+    curves, rates, growths, typical = [], [], [], []
     K, half = config.iterations, config.iterations // 2
     for s, (problem, step) in enumerate(settings):
         n, fraction = len(problem.theta) - 1, config.fractions[s % len(config.fractions)]
@@ -145,12 +151,6 @@ def run(config: Config) -> Result:
             )
         elif fraction < 1:
             checks.append(Check(f"mean_does_not_grow/{name}", growth, "<=", 0.0, 1e-3 / K))
-    numbers = {}
-    for n, problem in zip(config.degrees, problems, strict=True):
-        if problem.residual.any():
-            more, found = floor_checks(config, problem, n)
-            checks += more
-            numbers |= found
 
     shape = (len(config.degrees), len(config.fractions))
     degree = sweep(config.degrees, "degree", "degree n")
