@@ -55,7 +55,8 @@ def broken(name: str, **changes) -> set[str]:
         ("sgd", {"printed": [[7, 0.1]]}, "hold 7 is none of holds"),
         ("stability", {"fractions": [0.5, 0.9]}, "limit 1 must lie strictly between"),
         ("stability", {"epochs": 1}, "epochs 1"),
-        ("averaging", {"iterations": 1}, "two coefficients"),
+        ("averaging", {"iterations": 3}, "four at least"),
+        ("stability", {"enumerated": 5}, "not one draw"),
     ],
 )
 def test_bad_numbers_are_refused_by_rule(name, change, rule):
