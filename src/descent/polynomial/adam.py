@@ -23,7 +23,7 @@ from descent.maths.optimisers import adagrad, adam, adapt, descend, drawn, full_
 from descent.maths.quadratic import iterate, squared_distance
 from descent.maths.replicates import replicate
 from descent.polynomial import overparameterised
-from descent.polynomial.problem import Problem, build, loss, modes, null_projector
+from descent.polynomial.problem import Problem, build, grid_rmse, loss, modes, null_projector
 from descent.result import Check, Result, replicates, steps, sweep
 
 Decay = Annotated[Number, Field(ge=0, lt=1)]
@@ -224,9 +224,7 @@ def run(config: Config) -> Result:
             "null": data["null"].median("replicate", skipna=False),
             "loss": data["loss"].median("replicate", skipna=False),
             "rmse": data["rmse"].median("replicate", skipna=False),
-            "rmse_shortest": float(
-                overparameterised.rmse(config, problem.theta, config.interval, 2001)
-            ),
+            "rmse_shortest": grid_rmse(config, problem.theta, config.interval, 2001),
             "sgd_null": float(data["sgd_null"].values.max()),
         }
         | {f"{name}_distance": data[f"{name}_distance"] for name in ends},

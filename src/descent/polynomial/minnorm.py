@@ -130,7 +130,7 @@ def run(config: Config) -> Result:
     checks = [
         # The last digit of d² at the crossing, where it falls by 0.2 % a step and rounding is 1e-9 of it.
         Check("gd_crossing", gd_crossing, "==", predicted_gd, 2),
-        Check("gd_null_component", float(gd_null.max()), "<=", 0.0, drift(problem, t[-1])),
+        Check("gd_null_component", float(gd_null.max()), "<=", 0.0, drift(problem, last)),
         Check("sgd_null_component", float(null.max()), "<=", 0.0, drift(problem, config.steps)),
     ]
     predictions = {}

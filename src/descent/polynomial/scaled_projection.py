@@ -20,7 +20,7 @@ from pydantic import Field
 from descent.config import Count, Number, experiment_config, require_increasing
 from descent.maths.projection import ROUTES, conditioning, digits, exact, project, relative_error
 from descent.polynomial import overparameterised
-from descent.polynomial.problem import build
+from descent.polynomial.problem import build, grid_rmse
 from descent.result import Check, Erratum, Result, sweep
 
 WHERE = "FRTN50 assignment 4e: the fit appears good"
@@ -62,7 +62,7 @@ def run(config: Config) -> Result:
         {n: overparameterised.rmse(config, which, i, config.grid) for n, i in spaces.items()}
         for which in (theta, rounded)
     )
-    shortest = float(overparameterised.rmse(config, problem.theta, config.interval, config.grid))
+    shortest = grid_rmse(config, problem.theta, config.interval, config.grid)
     x, function, curves = overparameterised.fits(config, theta, config.outside)
     data = xr.Dataset(
         {
