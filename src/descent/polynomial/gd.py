@@ -47,7 +47,9 @@ class Config(Points):
         require_increasing("milestones", self.milestones)
         if self.milestones[-1] > self.iterations:
             last = self.milestones[-1]
-            raise ValueError(f"milestone {last} > iterations {self.iterations}: it is never reached")
+            raise ValueError(
+                f"milestone {last} > iterations {self.iterations}: it is never reached"
+            )
         if len(self.printed) not in (0, 2):
             raise ValueError(f"printed: {len(self.printed)} numbers, an interval has two")
 
@@ -185,7 +187,9 @@ def run(config: Config) -> Result:
             left = min(2 * np.exp((k[-1] + 1) * rate), 0.1)  # more of it is no law yet
             noise = 2 * root * (floor[-1] + EPS * k[-1] * predicted[0]) / np.sqrt(law) * (k[-1] + 1)
             checks.append(
-                Check(f"average_times_k_squared/n_{n}", measured_law, "==", law, law * (left + noise))
+                Check(
+                    f"average_times_k_squared/n_{n}", measured_law, "==", law, law * (left + noise)
+                )
             )
         curves.append(curve)
         numbers.append(

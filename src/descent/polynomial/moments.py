@@ -115,7 +115,7 @@ def moments(problem: Problem, step: float, hold: int, record: Int[np.ndarray, " 
 
 def expected_gap(problem: Problem, second: Float[np.ndarray, "*s r r"]) -> Float[np.ndarray, "*s"]:
     """½ tr ΛM."""
-    return 0.5 * np.einsum("...aa->...a", second) @ problem.eigenvalues
+    return np.asarray(0.5 * np.einsum("...aa->...a", second) @ problem.eigenvalues)
 
 
 def gaussian_variance(
@@ -129,10 +129,10 @@ def gaussian_variance(
 
 
 def standard_errors(
-    sample: Float[np.ndarray, "R *s"], expected: Float[np.ndarray, "*s"], variance
-) -> Float[np.ndarray, "*s"]:
+    sample: Float[np.ndarray, "R ..."], expected: Float[np.ndarray, "..."], variance
+) -> Float[np.ndarray, "..."]:
     """(mean − expected) in standard errors, of this variance or of the sample's if that is larger."""
     spread = np.sqrt(np.maximum(variance, sample.var(0, ddof=1)) / len(sample))
     off = sample.mean(0) - expected
     rounding = 1e-12 * np.abs(expected) + 1e-300
-    return off / np.maximum(spread, rounding)
+    return np.asarray(off / np.maximum(spread, rounding))

@@ -129,12 +129,12 @@ def build(config: Points, degree: int) -> Problem:
 
 def loss(problem: Problem, theta: Float[np.ndarray, "*s p"]) -> Float[np.ndarray, "*s"]:
     """f(θ)."""
-    return np.mean((theta @ problem.X.T - problem.y) ** 2, -1)
+    return np.asarray(np.mean((theta @ problem.X.T - problem.y) ** 2, -1))
 
 
 def gap(problem: Problem, theta: Float[np.ndarray, "*s p"]) -> Float[np.ndarray, "*s"]:
     """f(θ) − f* = (1/N)‖X(θ − θ*)‖², which neither cancels nor turns negative."""
-    return np.mean(((theta - problem.theta) @ problem.X.T) ** 2, -1)
+    return np.asarray(np.mean(((theta - problem.theta) @ problem.X.T) ** 2, -1))
 
 
 def gradient(problem: Problem, theta: Float[np.ndarray, "*s p"]) -> Float[np.ndarray, "*s p"]:

@@ -43,7 +43,9 @@ def epoch_map(problem: Problem, step: float) -> Float[np.ndarray, "D D"]:
     maps = sample_maps(problem, step)
     N, D = len(maps), len(maps[0])
     if 2.0**N * N * D**3 > WORK:
-        raise Refusal(f"points {N}: the mean over all orders of an epoch takes 2^{N} matrices of {D}²")
+        raise Refusal(
+            f"points {N}: the mean over all orders of an epoch takes 2^{N} matrices of {D}²"
+        )
     means = np.empty((2**N, D, D))
     means[0] = np.eye(D)
     for S in range(1, 2**N):

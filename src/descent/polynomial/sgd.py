@@ -89,9 +89,7 @@ def run(config: Config) -> Result:
     for s, (problem, step, hold, _, _) in enumerate(settings):
         n = len(problem.theta) - 1
         name, noisy = f"n_{n}/hold_{hold}", bool(problem.residual.any())
-        iterates, averages, floors = map(
-            np.array, zip(*runs[s * R : (s + 1) * R], strict=True)
-        )
+        iterates, averages, floors = map(np.array, zip(*runs[s * R : (s + 1) * R], strict=True))
         exact = moments.moments(problem, step, hold, record)
         variance = moments.gaussian_variance(problem, exact.mean[-1], exact.second[-1])
         variance_mean = moments.gaussian_variance(
@@ -123,9 +121,7 @@ def run(config: Config) -> Result:
                 if product
                 else moments.standard_errors(last, np.array(expected), variance)
             )
-            checks.append(
-                Check(f"gap_in_standard_errors/{name}", float(off), "==", 0.0, 4.0)
-            )
+            checks.append(Check(f"gap_in_standard_errors/{name}", float(off), "==", 0.0, 4.0))
         else:
             checks.append(Check(f"gap_is_rounding/{name}", last.max(), "<=", rounding, 0.0))
         # Rounding of θ* in each of its modes, where the error has shrunk below it.
@@ -141,9 +137,7 @@ def run(config: Config) -> Result:
             ),
         ]  # fmt: skip
         if noisy and hold == 0:
-            stationary = float(
-                moments.expected_gap(problem, moments.stationary(problem, step))
-            )
+            stationary = float(moments.expected_gap(problem, moments.stationary(problem, step)))
             transient = np.interp(since, record, curve["gap_predicted"]) - stationary
             tolerance = 4 * floors.std(ddof=1) / np.sqrt(R) + abs(transient)
             checks.append(
@@ -161,7 +155,9 @@ def run(config: Config) -> Result:
                 tol = 4 * runs_of_one.std(ddof=1)
                 where = "FRTN50 assignment 2b"
                 errata.append(
-                    Erratum(f"printed_average/{name}", where, printed, correct, runs_of_one.mean(), tol)
+                    Erratum(
+                        f"printed_average/{name}", where, printed, correct, runs_of_one.mean(), tol
+                    )
                 )
                 checks.append(
                     Check(f"frobenius_explains_printed/{name}", printed, "==", frobenius, tol)
