@@ -65,9 +65,13 @@ def squared_distance(error: Float[np.ndarray, "s m"]) -> Float[np.ndarray, " s"]
 
 
 def excited(q: Quadratic, relative: float = 1e-10) -> Bool[np.ndarray, " m"]:
-    """The modes that the start has a part in, up to rounding, and that move."""
-    largest = np.abs(q.start).max(initial=0.0)
-    return (np.abs(q.start) > relative * largest) & (q.eigenvalues > 0)
+    """The modes that the start has a part in, up to rounding, and that move.
+
+    By their parts in f(θ₀): that is what rounding is relative to when θ* comes from a singular value
+    decomposition.
+    """
+    part = np.sqrt(q.eigenvalues) * np.abs(q.start)
+    return part > relative * part.max(initial=0.0)
 
 
 def rate(q: Quadratic, step: float, relative: float = 1e-10) -> float:

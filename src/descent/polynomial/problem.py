@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from descent.config import Count, Number, Positive, Refusal, experiment_config
+from descent.config import Count, Number, Positive, Refusal, Seed, experiment_config
 from descent.maths.quadratic import Quadratic
 
 
@@ -47,6 +47,21 @@ class Config(Points):
     degree: Count  # n
 
 
+@experiment_config
+class Sampled(Points):
+    """The same for stochastic gradients: random draws of which point comes next."""
+
+    seed: Seed
+    replicates: Count
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.points < 2:
+            raise ValueError("points 1: there is nothing to draw from")
+        if self.replicates < 2:
+            raise ValueError("replicates 1: a standard error needs at least 2")
+
+
 class Problem(NamedTuple):
     """X, y, the SVD of X to its rank r = min(N, n + 1), and what follows from it."""
 
@@ -73,9 +88,11 @@ class Problem(NamedTuple):
 
     @property
     def residual(self) -> Float[np.ndarray, " N"]:
-        """y − Xθ*; exactly 0 where every y can be met."""
-        N, p = self.X.shape
-        return np.zeros(N) if p >= N else self.y - self.X @ self.theta
+        """y − Xθ*; exactly 0 where every y can be met: n + 1 ≥ N, or by parity."""
+        residual = self.y - self.X @ self.theta
+        terms = self.sigma[0] * np.linalg.norm(self.theta)  # whose cancellation is rounding
+        met = np.linalg.norm(residual) <= 100 * np.finfo(float).eps * terms
+        return np.zeros_like(residual) if met else residual
 
     @property
     def lowest(self) -> float:
@@ -112,12 +129,12 @@ def build(config: Points, degree: int) -> Problem:
 
 def loss(problem: Problem, theta: Float[np.ndarray, "*s p"]) -> Float[np.ndarray, "*s"]:
     """f(θ)."""
-    return np.mean((theta @ problem.X.T - problem.y) ** 2, -1)
+    return np.asarray(np.mean((theta @ problem.X.T - problem.y) ** 2, -1))
 
 
 def gap(problem: Problem, theta: Float[np.ndarray, "*s p"]) -> Float[np.ndarray, "*s"]:
     """f(θ) − f* = (1/N)‖X(θ − θ*)‖², which neither cancels nor turns negative."""
-    return np.mean(((theta - problem.theta) @ problem.X.T) ** 2, -1)
+    return np.asarray(np.mean(((theta - problem.theta) @ problem.X.T) ** 2, -1))
 
 
 def gradient(problem: Problem, theta: Float[np.ndarray, "*s p"]) -> Float[np.ndarray, "*s p"]:
