@@ -126,10 +126,12 @@ def run(config: Config) -> Result:
         },
     )
     gd_crossing = float(reached(gd.first)[0])
-    predicted_gd = np.inf if expected_gd is None else expected_gd
+    predicted_gd = np.inf if expected_gd is None else float(expected_gd)
     checks = [
         # The last digit of d² at the crossing, where it falls by 0.2 % a step and rounding is 1e-9 of it.
-        Check("gd_crossing", gd_crossing, "==", predicted_gd, 2),
+        Check("gd_crossing_as_predicted", gd_crossing, "==", predicted_gd, 2),
+        # Above 2/β the modes that the start does not excite grow from rounding, after the crossing.
+        Check("gd_stays", float(gd_distance[-1]), "<=", config.squared, 0.0),
         Check("gd_null_component", float(gd_null.max()), "<=", 0.0, drift(problem, last)),
         Check("sgd_null_component", float(null.max()), "<=", 0.0, drift(problem, config.steps)),
     ]

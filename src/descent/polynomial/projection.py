@@ -129,7 +129,7 @@ def run(config: Config) -> Result:
     )  # fmt: skip
     worse = errors["inside"][:, -1] - errors["inside"][:, 0]
     checks = [
-        Check("norm", _most((norm - predicted_norm) / size), "<=", 0.0, rounding),
+        Check("pythagoras", _most((norm - predicted_norm) / size), "<=", 0.0, rounding),
         Check("moved_by_the_null_part", _most(np.linalg.norm(theta - problem.theta - shift, axis=-1) / size), "<=", 0.0, rounding),
         # Of the product Xθ, by Householder's backward stability.
         Check("interpolates", _most(residual / size), "<=", 0.0, 10 * np.finfo(float).eps * problem.sigma[0]),
@@ -138,7 +138,7 @@ def run(config: Config) -> Result:
     ]  # fmt: skip
     for name in spaces:
         gap = _most((errors[name] - predicted[name]) / size)
-        checks.append(Check(f"rmse_{name}", gap, "<=", 0.0, rounding * weight[name]))
+        checks.append(Check(f"rmse_{name}_predicted", gap, "<=", 0.0, rounding * weight[name]))
     return Result(
         data=data,
         metrics={

@@ -121,7 +121,7 @@ def run(config: Config) -> Result:
         base = np.abs(theta) @ np.maximum(np.abs(spaces[name]).max(), 1) ** np.arange(len(start))
         checks.append(
             Check(
-                f"rmse_{name}",
+                f"rmse_{name}_predicted",
                 float(ratio),
                 "<=",
                 0.0,
