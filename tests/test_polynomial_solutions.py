@@ -69,6 +69,7 @@ def course():
     [
         ("minnorm", {"degree": 2}, "degree 2 ≤ points − 1 = 2"),
         ("minnorm", {"batches": [3, 1]}, "increasing"),
+        ("minnorm", {"amplitude": 1e200}, "amplitude 1e.200: its square"),
         ("minnorm", {"steps": 10**9}, "less than or equal"),
         ("projection", {"degree": 6}, "degree 6 ≤ points − 1 = 6"),
         ("projection", {"scales": [1, 2]}, "scales 1 … 2: 0, the shortest"),
@@ -458,7 +459,7 @@ def test_a_wrong_basis_is_caught(monkeypatch):
 def test_a_wrong_width_of_the_spikes_is_caught(monkeypatch):
     """2π/d in place of π/2d."""
     monkeypatch.setattr(double_descent.np, "pi", 4 * np.pi)
-    assert "chebyshev_ends_in_spikes" in broken("double_descent", degrees=[2, 800])
+    assert "chebyshev_ends_in_spikes" in broken("double_descent", degrees=[2, 400])
 
 
 def test_too_few_degrees_end_before_the_recovery():

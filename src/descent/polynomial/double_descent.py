@@ -134,7 +134,8 @@ def run(config: Config) -> Result:
     best = float(median["legendre"][degrees + 1 < n].min())
     at_the_end = median["chebyshev"][-1]
     # About πn²/(wd) pairs lie within a spike's width π/d of each other, and each loses up to a spike.
-    second = none * (np.pi * n / (width * degrees[-1])) ** 2
+    spike = 0.5 * float(np.mean(y**2 + truth_at_points**2))
+    second = spike * (np.pi * n / (width * degrees[-1])) ** 2
     checks = [
         # Of least squares in floating point, relative to cond.
         Check("one_fit_for_all_bases_up_to_n", float((apart / cond).max()), "<=", 0.0, 100 * np.finfo(float).eps),

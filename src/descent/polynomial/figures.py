@@ -128,6 +128,11 @@ def polynomials(axes: Axes, data: xr.Dataset, sweep: str, name: str, at) -> None
     axes.plot(data["i"], data["point"], "o", color="black", label="points")
 
 
+def descending(axes: Axes, curve: xr.DataArray) -> None:
+    """A logarithmic axis from below the least value to above the first, which a divergent run leaves."""
+    axes.set(yscale="log", ylim=(float(curve.min()) / 100, 100 * float(curve[0])))
+
+
 def minnorm(data: xr.Dataset) -> Figure:
     drawing, (left, right) = figure(2)
     against(left, data["gd"][1:], "GD", COLOURS[0])
@@ -136,8 +141,8 @@ def minnorm(data: xr.Dataset) -> Figure:
         against(left, data["sgd"].sel(batch=b, k=slice(1, None)), f"SGD, b = {b}", colour)
         mean = data["sgd_predicted"].sel(batch=b, k=slice(1, None))
         against(left, mean, f"E, b = {b}", "black", linestyle=(0, (1, 1 + b)))
-    lowest = float(data["gd"].min())
-    left.set(xscale="log", yscale="log", xlabel="step k", ylim=(lowest / 10, None))
+    left.set(xscale="log", xlabel="step k")
+    descending(left, data["gd"])
     left.set_title("distance to the shortest solution")
     left.legend()
     for b, colour in zip(data["batch"].values, COLOURS[1:], strict=False):
@@ -226,13 +231,12 @@ def scaled_projection(data: xr.Dataset) -> Figure:
 def scaled_gd(data: xr.Dataset) -> Figure:
     drawing, (axes,) = figure()
     against(axes, data["distance"], "measured, γ = rate/β_H", COLOURS[0])
-    lowest = float(data["distance"].min())
     against(axes, data["predicted"], "closed form", "black")
     against(axes, data["frobenius"], "closed form, Frobenius norm", COLOURS[1])
     for squared in data["level"].values:
         level(axes, squared, "levels compared" if squared == data["level"].values[0] else "")
         axes.lines[-1].set_linestyle(":")
-    axes.set(yscale="log", ylim=(lowest / 100, None))
+    descending(axes, data["distance"])
     axes.set_title("scaled GD reaches the scaled projection")
     axes.legend()
     return drawing

@@ -20,6 +20,10 @@ COURSE = {
 class Config(problem.Config):
     def __post_init__(self):
         super().__post_init__()
+        if not 1e-100 <= self.amplitude <= 1e100:
+            raise ValueError(
+                f"amplitude {self.amplitude:g}: its square must stay in float64, 1e-100 … 1e100"
+            )
         if self.degree + 1 <= self.points:
             raise ValueError(
                 f"degree {self.degree} ≤ points − 1 = {self.points - 1}: there is one solution, nothing to choose"
