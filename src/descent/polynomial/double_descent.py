@@ -95,6 +95,13 @@ def errors(
     return tuple(np.stack(column, 1) for column in zip(*rows, strict=True))
 
 
+def gain_of_spikes(
+    x: Float[np.ndarray, "r n"], y: Float[np.ndarray, "r n"], truth: Float[np.ndarray, "r n"]
+) -> Float[np.ndarray, " r"]:
+    """(π/2) Σ √(1 − x²)(2y sin ωx − y²): what spikes of width 1/d gain over no fit, times d(b − a)."""
+    return np.pi / 2 * (np.sqrt(1 - x**2) * (2 * y * truth - y**2)).sum(1)
+
+
 def run(config: Config) -> Result:
     rng, n, degrees = np.random.default_rng(config.seed), config.points, np.array(config.degrees)
     x = rng.uniform(*config.interval, (config.replicates, n))
@@ -107,8 +114,7 @@ def run(config: Config) -> Result:
     none = 0.5 * float(np.mean(truth**2))  # of m = 0
     over = degrees + 1 > n
     width = config.interval[1] - config.interval[0]
-    gained = (np.sqrt(1 - x**2) * (2 * y * truth_at_points - y**2)).sum(1)
-    spikes = none - np.pi / (2 * width) * gained[:, None] / degrees
+    spikes = none - gain_of_spikes(x, y, truth_at_points)[:, None] / (width * degrees)
     data = xr.Dataset(
         {
             name: (("replicate", "degree"), values[0], {"long_name": f"test error, {name}"})
