@@ -53,6 +53,13 @@ def descend(X, y, start, target, step, record, squared):
 
 @no_type_check
 @njit(cache=True)
+def _draw(rng, N):
+    """One of 0 … N − 1, each as likely up to 2⁻⁵³; `rng.integers` takes twenty times as long here."""
+    return int(rng.random() * N)
+
+
+@no_type_check
+@njit(cache=True)
 def _sample(X, y, theta, step, i):
     """θ ← θ − γ∇f_i(θ)."""
     error = -y[i]
@@ -98,7 +105,7 @@ def descend_sampled(rng, X, y, target, step, hold, record, since):
             floor += _excess(X, target, theta)
             counted += 1
         gamma = step if hold == 0 else step / (k // hold + 1)
-        _sample(X, y, theta, gamma, rng.integers(0, N))
+        _sample(X, y, theta, gamma, _draw(rng, N))
     return iterates, averages, floor / max(counted, 1)
 
 
@@ -112,7 +119,7 @@ def descend_reshuffled(rng, X, y, target, step, epochs, since):
     theta, order, floor = np.zeros(p), np.arange(N), 0.0
     for epoch in range(epochs):
         for i in range(N - 1, 0, -1):
-            j = rng.integers(0, i + 1)
+            j = _draw(rng, i + 1)
             order[i], order[j] = order[j], order[i]
         for i in order:
             _sample(X, y, theta, step, i)

@@ -138,7 +138,7 @@ def run(config: Config) -> Result:
         ]  # fmt: skip
         if noisy and hold == 0:
             stationary = float(moments.expected_gap(problem, moments.stationary(problem, step)))
-            transient = np.interp(since, record, curve["gap_predicted"]) - stationary
+            transient = np.interp(since, record, curve["gap_predicted"]) - expected
             tolerance = 4 * floors.std(ddof=1) / np.sqrt(R) + abs(transient)
             checks.append(
                 Check(f"floor/n_{n}", floors.mean(), "==", stationary, min(tolerance, stationary))

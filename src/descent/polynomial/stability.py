@@ -20,6 +20,8 @@ from descent.polynomial.kernels import descend_reshuffled, descend_sampled, log_
 from descent.polynomial.problem import Problem, Sampled, build
 from descent.result import Check, Result, replicates, steps, sweep
 
+EPS = float(np.finfo(float).eps)
+
 
 @experiment_config
 class Config(Sampled):
@@ -27,8 +29,7 @@ class Config(Sampled):
     fractions: tuple[Positive, ...]  # of the limit: the steps of the runs
     iterations: Count
     snapshots: Count  # iterations kept, log-spaced
-    early: Count  # iterations after which the mean over runs is compared with the expectation
-    early_runs: Count
+    enumerated: Count  # orders of draws at the most, of which the mean is taken exactly
     step: Positive  # γβ of the floors
     epochs: Count
 
@@ -40,8 +41,8 @@ class Config(Sampled):
             raise ValueError(
                 "fractions: the limit 1 must lie strictly between the first and the last"
             )
-        if self.early_runs < 2:
-            raise ValueError("early_runs 1: a standard error needs at least 2")
+        if self.enumerated < self.points:
+            raise ValueError(f"enumerated {self.enumerated} < points {self.points}: not one draw")
         if self.epochs < 4:
             raise ValueError(
                 f"epochs {self.epochs}: a quarter of them is left out, so four at least"
@@ -57,8 +58,14 @@ def _distances(rng, problem: Problem, step: float, record: np.ndarray) -> np.nda
         return np.nan_to_num(np.sum((iterates - problem.theta) ** 2, -1), nan=np.inf)
 
 
-def _early(rng, problem: Problem, step: float, k: int, runs: int) -> np.ndarray:
-    return np.array([_distances(rng, problem, step, np.array([k]))[0] for _ in range(runs)])
+def mean_of_all_runs(problem: Problem, step: float, most: int) -> tuple[int, float]:
+    """k and the mean of ‖θ_k − θ*‖² over every order of k draws, for the largest k with Nᵏ ≤ most."""
+    X, y, theta, k = problem.X, problem.y, np.zeros((1, len(problem.theta))), 0
+    while len(theta) * len(y) <= most:
+        slope = 2 * (theta @ X.T - y)[:, :, None] * X  # ∇f_i of every run: (runs, N, p)
+        theta = (theta[:, None] - step * slope).reshape(-1, theta.shape[1])
+        k += 1
+    return k, float(np.mean(np.sum((theta - problem.theta) ** 2, 1)))
 
 
 def _floors(rng, problem: Problem, step: float, epochs: int) -> tuple[float, float]:
@@ -97,6 +104,12 @@ def run(config: Config) -> Result:
     record, R = log_spaced(config.iterations, config.snapshots), config.replicates
     problems = [build(config, n) for n in config.degrees]
     limits = [moments.limit(problem) for problem in problems]
+    checks, numbers = [], {}
+    for n, problem in zip(config.degrees, problems, strict=True):
+        if problem.residual.any():
+            more, found = floor_checks(config, problem, n)
+            checks += more
+            numbers |= found
     settings = [
         (problem, fraction * limit)
         for problem, limit in zip(problems, limits, strict=True)
@@ -106,32 +119,35 @@ def run(config: Config) -> Result:
         _distances, config.seed, [(*one, record) for one in settings for _ in range(R)]
     )
     samples = np.array(runs).reshape(len(settings), R, -1)
-    early = replicate(
-        _early, config.seed + 2, [(*one, config.early, config.early_runs) for one in settings]
-    )
-    checks, curves, rates, growths, typical = [], [], [], [], []
+    curves, rates, growths, typical = [], [], [], []
     K, half = config.iterations, config.iterations // 2
     for s, (problem, step) in enumerate(settings):
         n, fraction = len(problem.theta) - 1, config.fractions[s % len(config.fractions)]
         name = f"n_{n}/fraction_{fraction:g}"
-        at = np.union1d(record, [config.early, half])
+        drawn, mean = mean_of_all_runs(problem, step, config.enumerated)
+        at = np.union1d(record, [drawn, half])
+        fitted = problem._replace(y=problem.X @ problem.theta)  # the same without noise
         with np.errstate(all="ignore"):
             exact = moments.moments(problem, step, 0, at)
             expected = np.nan_to_num(np.trace(exact.second, axis1=1, axis2=2), nan=np.inf)
+            pure = moments.moments(fitted, step, 0, at).second
+            pure = np.nan_to_num(np.trace(pure, axis1=1, axis2=2), nan=np.inf)
         curves.append(expected[np.isin(at, record)])
         by_k = dict(zip(at, expected, strict=True))
         rate = float(np.log(np.linalg.eigvalsh(moments.operator(problem).second(step))[-1]))
         rates.append(rate)
-        seen = np.flatnonzero(expected < 1e200)[-1]  # what grows leaves float64 in the end
+        seen = np.flatnonzero((pure < 1e200) & (pure > 1e-200))[-1]  # nor rounded to inf or 0
         middle = np.searchsorted(at, at[seen] // 2)
-        growth = float(np.log(expected[seen] / expected[middle]) / max(at[seen] - at[middle], 1))
+        growth = float(np.log(pure[seen] / pure[middle]) / max(at[seen] - at[middle], 1))
         growths.append(growth)
-        # ‖e‖² of a run that multiplies its error spreads more than if e were Gaussian.
-        off = moments.standard_errors(early[s], np.array(by_k[config.early]), 0.0)
-        checks.append(Check(f"early_mean_in_standard_errors/{name}", float(off), "==", 0.0, 4.0))
+        # Of k · 10 sums and products each.
+        tol = 1e-12 * by_k[drawn]
+        checks.append(Check(f"mean_of_all_runs/{name}", mean, "==", by_k[drawn], tol))
         final = samples[s, :, -1]
-        share = float(np.mean(final > 2 * by_k[K]))
-        logs = np.log(np.median(samples[s], 0))
+        # Nor can a run come closer than the rounding of its steps (gd.py).
+        near = (EPS * np.linalg.norm(problem.theta) / (step * problem.eigenvalues[-1])) ** 2
+        share = float(np.mean(final > 2 * by_k[K] + near))
+        logs = np.median(np.log(np.maximum(samples[s], 1e-300)), 0)
         last = np.flatnonzero(logs < 460)[-1]
         typical.append(float((logs[last] - logs[0]) / max(record[last], 1)))
         # Markov: at most half of the runs beyond twice the expectation; four of its deviations.
@@ -139,18 +155,12 @@ def run(config: Config) -> Result:
             Check(f"share_beyond_twice_the_mean/{name}", share, "<=", 0.5, 2 / np.sqrt(R))
         )
         if fraction > 1:
-            # ρᵏ has other modes and the noise beside it, which the second half forgets.
+            # ρᵏ has other modes beside it, which the second half forgets.
             checks.append(
                 Check(f"mean_grows/{name}", growth, "==", rate, 1e-3 * rate + 1 / at[seen])
             )
         elif fraction < 1:
             checks.append(Check(f"mean_does_not_grow/{name}", growth, "<=", 0.0, 1e-3 / K))
-    numbers = {}
-    for n, problem in zip(config.degrees, problems, strict=True):
-        if problem.residual.any():
-            more, found = floor_checks(config, problem, n)
-            checks += more
-            numbers |= found
 
     shape = (len(config.degrees), len(config.fractions))
     degree = sweep(config.degrees, "degree", "degree n")
