@@ -10,16 +10,13 @@ Source: CSE 891 homework 2, question 2, with v = (1, 2, 3) and y = (1, 1, 1).
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated
 
 import numpy as np
 import xarray as xr
-from pydantic import Field
 
-from descent.config import Count, Refusal, Seed, experiment_config, require_increasing
+from descent.config import Count, Number, Refusal, Seed, experiment_config, require_increasing
 from descent.result import Check, Result, sweep
 
-Number = Annotated[float, Field(strict=True)]
 LARGEST = 1024  # n² numbers that count are Python objects: some seconds
 
 

@@ -19,7 +19,15 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from descent.config import Count, Positive, Refusal, Seed, experiment_config, require_increasing
+from descent.config import (
+    Count,
+    Number,
+    Positive,
+    Refusal,
+    Seed,
+    experiment_config,
+    require_increasing,
+)
 from descent.minima import chain
 from descent.minima.wells import (
     Wells,
@@ -51,7 +59,7 @@ class Config:
     amplitude: Positive  # a
     frequency: Positive  # ω
     envelope: Positive  # m
-    start: Annotated[float, Field(strict=True)]
+    start: Number
     step: Positive  # γ
     steps: Count
     gammas: tuple[Positive, ...]  # steps γ of the sweep
