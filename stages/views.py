@@ -49,8 +49,7 @@ def checks_view() -> View:
     """All results of a family, those with failed checks first."""
     columns = ["metrics.`checks.failed`", "metrics.`checks.held`"]
     columns += ["tags.`checks.failed.names`", "tags.`dvc.experiment`"]
-    order, widths = "metrics.`checks.failed`", {"tags.`checks.failed.names`": 400}
-    shown = state("tags.level = 'result'", order, False, columns, columnWidths=widths)
+    shown = state("tags.level = 'result'", "metrics.`checks.failed`", False, columns)
     return View("descent-checks", "Which checks failed?", 0, shown)
 
 

@@ -93,7 +93,7 @@ def test_a_sweep_is_charted_and_compared(page):
     choose(page, "one: each alpha")
     see(page, *POINTS)
     page.locator("label").filter(has=page.locator("input[value=CHART]")).click()
-    see(page, "each alpha (2)", "distance/mean")
+    see(page, "each alpha", "distance/mean", "reached")
     page.locator("label").filter(has=page.locator("input[value=TABLE]")).click()
     compare(page, *(page.locator(".ag-row").filter(has_text=name) for name in POINTS))
     see(page, "Comparing 2 Runs from 1 Experiment", *POINTS, "Parallel Coordinates Plot")
