@@ -25,11 +25,12 @@ from typing import NamedTuple
 
 from filelock import FileLock
 
-from blocks import PIPELINE, Block, blocks, load
+from blocks import Block, blocks
 from descent.maths import device
 from files import read, write
 from series import Series, series
 from views import checks_view, colour, sweep_views
+from words import words
 
 ROOT = Path(os.environ.get("DVC_ROOT") or Path(__file__).parents[1])
 MARKER = Path("artifacts/tracked.json")  # what DVC sees of this stage
@@ -102,7 +103,7 @@ def known(uri: str) -> set[str]:
 
 def claim(block: Block) -> str:
     """The first sentence of its module."""
-    return block.docstring().split("\n\n")[0] if block.source.exists() else ""
+    return words(block.docstring()).claim
 
 
 def description(result: Tracked) -> str:
@@ -132,9 +133,9 @@ def description(result: Tracked) -> str:
 
 def question(family: str, found: list[Tracked]) -> str:
     """What a family asks, and what each of its experiments claims."""
-    asked = load(PIPELINE)["stages"][family]["do"].get("desc", "")
-    claims = [(r.block.name, claim(r.block)) for r in found if r.block.family == family]
-    return "\n".join([asked, "", *(f"- **{name}**: {text}" for name, text in claims)])
+    ours = [result.block for result in found if result.block.family == family]
+    claims = [f"- **{block.name}**: {claim(block)}" for block in ours]
+    return "\n".join([ours[0].question, "", *claims])
 
 
 def provenance() -> dict[str, str]:

@@ -201,7 +201,9 @@ def test_the_page_of_dvc_plots_needs_no_network(chromium, folder):
     tables = sorted((folder / "curves").rglob("*.csv"))
     for template in sorted((ROOT / ".dvc/plots").glob("*.json")):
         with tables[0].open() as file:
-            known = [row for row in csv.DictReader(file) if float(row["x"]) > 0 and float(row["y"]) > 0]
+            known = [
+                row for row in csv.DictReader(file) if float(row["x"]) > 0 and float(row["y"]) > 0
+            ]
         points = [row | {"rev": rev} for row in known for rev in ("workspace", "HEAD")]
         named = {"template": template.stem, "template_dir": ROOT / ".dvc/plots"}
         drawings.append(VegaRenderer(points, template.stem, x="x", y="y", **named))
