@@ -236,7 +236,6 @@ def test_every_character_of_a_formula_is_in_the_font_of_the_page():
 
     known = set(TTFont(font_manager.findfont("DejaVu Sans Mono")).getBestCmap())
     for path in sorted((ROOT / "src/descent").rglob("*.py")):
-
         said = words(ast.get_docstring(ast.parse(path.read_text())) or "")
         for paragraph in said.paragraphs:
             if paragraph.formula:

@@ -1,9 +1,9 @@
 """One sweep back over seven nodes and eight edges gives ∂L/∂x, and the skip connection is one of its three paths.
 
     z = W₁x + b₁,   h = σ(z),   y = x + W₂h + b₂,   L = S + R,   S = ½‖y − s‖²,   R = rᵀh
-    ȳ = y − s,   h̄ = W₂ᵀȳ + r,   z̄ = h̄ ∘ σ'(z),   x̄ = ȳ + W₁ᵀz̄        W₁: (K, N),  W₂: (N, K)
+    δy = y − s,   δh = W₂ᵀδy + r,   δz = δh ∘ σ'(z),   δx = δy + W₁ᵀδz        W₁: (K, N),  W₂: (N, K)
 
-The ȳ in x̄ is the skip x → y → S → L; leaving it out is the usual mistake. Compared with the derivative of L
+δv is ∂L/∂v. The δy in δx is the skip x → y → S → L; leaving it out is the usual mistake. Compared with the derivative of L
 by a complex step, Im L(x + ihe_j)/h, which subtracts nothing and so is right to rounding.
 
 Source: CSE 891 homework 2, question 1.

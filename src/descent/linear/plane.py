@@ -1,6 +1,6 @@
 """One sample in the plane: from 0, gradient descent walks straight along x to the point of the line xᵀw = t nearest to 0.
 
-    x: (2,),   f(w) = (xᵀw − t)²,   ∇f = 2(xᵀw − t)x ∥ x at every w
+    x: (2,),   f(w) = (xᵀw − t)²,   ∇f = 2(xᵀw − t)x along x at every w
     w_k − w_∞ = (1 − 2γ‖x‖²)ᵏ (w₀ − w_∞),   w_∞ = w₀ + (t − xᵀw₀) x/‖x‖²;   stable for γ < 1/‖x‖²
 
 With x = (2, 1), t = 2: the line 2w₁ + w₂ = 2, the direction −(2, 1)/√5, the factor 1 − 10γ, the limit (0.8, 0.4).

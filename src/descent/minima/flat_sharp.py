@@ -7,7 +7,7 @@
 SGD comes back into the sharp well now and then, so "escaped" means where it is at the end. It does not
 converge in the flat well either: there its stationary spread is of order a ω √(γ/16).
 
-Source: FRTN50 assignment 5, with N = 2000 phases from RandomState(0). The exercise says that SGD finds the
+Source: FRTN50 assignment, exercise 5, with N = 2000 phases from RandomState(0). The exercise says that SGD finds the
 flat minimum "most of the time": P = 0.888 at γ = 10⁻³. Curvatures are not those of the parabolas: 224.9 at the
 sharp minimiser, not 2κ = 200; and 66.8 at the lowest minimiser of the flat well, not 2. Flat is the
 well, not the minimum.
@@ -280,12 +280,12 @@ def run(config: Config) -> Result:
             Check("sgd_escapes_more_often_than_not", shares[here, 0], ">=", 0.5, 0.0),
         ),
         errata=(
-            Erratum("curvature_at_the_sharp_minimiser", "FRTN50 assignment 5: the parabola alone",
+            Erratum("curvature_at_the_sharp_minimiser", "FRTN50 assignment, exercise 5: the parabola alone",
                     2 * config.sharpness, f2, float(bends[0]), rounding),
-            Erratum("curvature_at_the_flat_minimiser", "FRTN50 assignment 5: the parabola alone",
+            Erratum("curvature_at_the_flat_minimiser", "FRTN50 assignment, exercise 5: the parabola alone",
                     2.0, float(bend[lowest]), float(bends[1]), rounding),
             # A standard deviation over n runs, to 4 of its standard errors with a kurtosis of 6 at most.
-            Erratum("sgd_converges_in_the_flat_well", "FRTN50 assignment 5: spread of x_K there",
+            Erratum("sgd_converges_in_the_flat_well", "FRTN50 assignment, exercise 5: spread of x_K there",
                     0.0, fine.spread, spread, 4 * fine.spread * np.sqrt(1.25 / max(int(escaped.sum()), 1))
                     + abs(fine.spread - coarse.spread)),
         ),
