@@ -179,6 +179,22 @@ def run(config: Config) -> Result:
         with np.errstate(over="ignore", invalid="ignore"):
             data[f"{name}_loss"] = (dim, loss(problem, theta), {"long_name": "f at the end"})
 
+    # Where each of them ends, at the largest of its rates.
+    limits = {"adam": path[:, -1, -1], "sgd": sgd[:, -1]} | {
+        n: th[-1] for n, (_, th) in ends.items()
+    }
+    for name, theta in limits.items():
+        dims = ("replicate", "power")[2 - theta.ndim :]
+        data[f"{name}_limit"] = (dims, theta, {"long_name": "coefficient of xʲ at the end"})
+    data["shortest"] = (
+        "power",
+        problem.theta,
+        {"long_name": "coefficient of xʲ of θ*", "role": "prediction"},
+    )
+    data = data.assign_coords(
+        power=("power", np.arange(config.degree + 1), {"long_name": "power j"})
+    )
+
     size, sigma = np.linalg.norm(problem.theta), problem.sigma[-1]
     rounding = np.finfo(float).eps * size
     most = np.sqrt(config.points * loss(problem, path)) / sigma

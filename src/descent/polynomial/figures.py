@@ -154,24 +154,32 @@ def minnorm(data: xr.Dataset) -> Figure:
 
 
 def adam(data: xr.Dataset) -> Figure:
-    drawing, (left, right) = figure(2)
+    drawing, (left, middle, right) = figure(3)
     for rate, colour in zip(data["rate"].values, COLOURS, strict=False):
         curve = data["distance"].sel(rate=rate, k=slice(1, None))
         against(left, curve, f"γ = {power(rate)}", colour)
     left.set(xscale="log", yscale="log")
     left.set_title("Adam, one sample a step: distance to θ*")
     left.legend()
-    against(right, data["distance"].isel(k=-1), "Adam, one sample", COLOURS[0], marker="o")
-    full = {
+    names = {
+        "adam": "Adam, one sample",
         "adam_full": "Adam, full batch",
         "adagrad": "AdaGrad",
         "rmsprop": "RMSProp",
-        "gd": "GD, rate γβ",
+        "gd": "GD",
+        "sgd": "SGD",
     }
-    for (name, label), colour in zip(full.items(), COLOURS[1:], strict=False):
-        against(right, data[f"{name}_distance"], label, colour, marker="o")
-    right.set(xscale="log", yscale="log", xlabel="rate")
-    right.set_title("where a method ends depends on its rate, but for GD")
+    against(middle, data["distance"].isel(k=-1), "Adam, one sample", COLOURS[0], marker="o")
+    for (name, label), colour in zip(list(names.items())[1:5], COLOURS[1:], strict=False):
+        label = "GD, rate γβ" if name == "gd" else label
+        against(middle, data[f"{name}_distance"], label, colour, marker="o")
+    middle.set(xscale="log", yscale="log", xlabel="rate")
+    middle.set_title("where a method ends depends on its rate, but for GD")
+    middle.legend()
+    for (name, label), colour in zip(names.items(), COLOURS, strict=False):
+        against(right, data[f"{name}_limit"], label, colour, marker="o", markersize=4)
+    against(right, data["shortest"], "θ*, the shortest", "black")
+    right.set_title("the six ends, at the largest rate of each")
     right.legend()
     return drawing
 
