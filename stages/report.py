@@ -21,7 +21,7 @@ from ruamel.yaml import YAML
 from blocks import PARAMS, Block, blocks
 from files import write
 from spread import rows
-from words import sentence, words
+from words import cited, sentence, words
 
 PAGE, VEGA = Path("report/index.html"), Path("report/vega.js")
 RELATIONS = {"==": "=", "<=": "≤", ">=": "≥"}
@@ -116,13 +116,7 @@ def entry(block: Block, params: dict) -> dict:
         "held": held,
         "holds": held == len(checks),
         "errata": [
-            erratum
-            | {
-                "document": erratum["where"].partition(",")[0].strip(),
-                "question": erratum["where"].partition(",")[2].strip(),
-                "path": block.path,
-                "anchor": anchor,
-            }
+            erratum | cited(erratum["where"]) | {"path": block.path, "anchor": anchor}
             for erratum in result["errata"].values()
         ],
     }
@@ -132,7 +126,7 @@ def font(text: str) -> str:
     """DejaVu Sans Mono cut down to the characters of the text, base64 of a WOFF."""
     face = TTFont(font_manager.findfont("DejaVu Sans Mono"))
     cutter = subset.Subsetter(
-        subset.Options(layout_features=[], hinting=False, drop_tables=["FFTM"])
+        subset.Options(layout_features=["ccmp", "mark", "mkmk"], hinting=False, drop_tables=["FFTM"])
     )
     cutter.populate(text=text)
     cutter.subset(face)

@@ -201,7 +201,9 @@ def test_the_page_of_dvc_plots_needs_no_network(chromium, folder):
     tables = sorted((folder / "curves").rglob("*.csv"))
     for template in sorted((ROOT / ".dvc/plots").glob("*.json")):
         with tables[0].open() as file:
-            known = [row for row in csv.DictReader(file) if float(row["x"]) > 0 and float(row["y"]) > 0]
+            known = [
+                row for row in csv.DictReader(file) if float(row["x"]) > 0 and float(row["y"]) > 0
+            ]
         points = [row | {"rev": rev} for row in known for rev in ("workspace", "HEAD")]
         named = {"template": template.stem, "template_dir": ROOT / ".dvc/plots"}
         drawings.append(VegaRenderer(points, template.stem, x="x", y="y", **named))
@@ -234,8 +236,6 @@ def test_every_character_of_a_formula_is_in_the_font_of_the_page():
 
     known = set(TTFont(font_manager.findfont("DejaVu Sans Mono")).getBestCmap())
     for path in sorted((ROOT / "src/descent").rglob("*.py")):
-        import ast
-
         said = words(ast.get_docstring(ast.parse(path.read_text())) or "")
         for paragraph in said.paragraphs:
             if paragraph.formula:
