@@ -24,6 +24,7 @@ from spread import rows
 from words import cited, sentence, words
 
 PAGE, VEGA = Path("report/index.html"), Path("report/vega.js")
+FONTS = ("DejaVu Sans Mono", "DejaVu Sans")  # of formulas; Matplotlib brings them
 RELATIONS = {"==": "=", "<=": "≤", ">=": "≥"}
 
 
@@ -122,18 +123,24 @@ def entry(block: Block, params: dict) -> dict:
     }
 
 
-def font(text: str) -> str:
-    """DejaVu Sans Mono cut down to the characters of the text, base64 of a WOFF."""
-    face = TTFont(font_manager.findfont("DejaVu Sans Mono"))
-    cutter = subset.Subsetter(
-        subset.Options(layout_features=["ccmp", "mark", "mkmk"], hinting=False, drop_tables=["FFTM"])
-    )
-    cutter.populate(text=text)
-    cutter.subset(face)
-    face.flavor = "woff"
-    out = BytesIO()
-    face.save(out)
-    return b64encode(out.getvalue()).decode()
+def faces(text: str) -> list[dict[str, str]]:
+    """Fonts cut down to the characters of the text, base64 of WOFF: the monospaced one, then one for the rest."""
+    found, left = [], {ord(character) for character in text}
+    for family in FONTS:
+        face = TTFont(font_manager.findfont(family), recalcTimestamp=False)
+        known = left & face.getBestCmap().keys()
+        if not known:
+            continue
+        features = ["ccmp", "mark", "mkmk"]  # accents over their letters
+        options = subset.Options(layout_features=features, hinting=False, drop_tables=["FFTM"])
+        cutter = subset.Subsetter(options)
+        cutter.populate(unicodes=known)
+        cutter.subset(face)
+        face.flavor, out = "woff", BytesIO()
+        face.save(out)
+        found.append({"name": f"descent {family}", "woff": b64encode(out.getvalue()).decode()})
+        left -= known
+    return found
 
 
 def bundle() -> str:
@@ -184,9 +191,9 @@ def main() -> None:
     )
     vega = bundle()
     monospaced = "".join(
-        re.findall(r"<(?:pre|code)[^>]*>(.*?)</", render(font="", vega=""), re.DOTALL)
+        re.findall(r"<(?:pre|code)[^>]*>(.*?)</", render(faces=[], vega=""), re.DOTALL)
     )
-    page = render(font=font(monospaced), vega=vega)
+    page = render(faces=faces(monospaced), vega=vega)
     write(PAGE, lambda p: p.write_text(page))
 
 
