@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from scipy.optimize import minimize
 
 from descent.config import Refusal
-from descent.dynamics import learning_rate, momentum, momentum_regression
+from descent.dynamics import learning_rate, modes, momentum, momentum_regression
 from descent.dynamics.kernels import iterations_to_stay
 from descent.maths import mlp
 from descent.maths import momentum as forms
@@ -286,8 +286,9 @@ def test_a_wrong_radius_is_caught(monkeypatch):
 
 
 def test_a_wrong_trajectory_is_caught(monkeypatch):
-    right = momentum.trajectory
-    monkeypatch.setattr(momentum, "trajectory", lambda b, h, first, t: right(b, h, 1 - h, t))
+    right = forms.trajectory
+    for module in (momentum, modes):
+        monkeypatch.setattr(module, "trajectory", lambda b, h, first, t: right(b, h, 1 - h, t))
     assert broken("momentum") == {"trajectories_off_closed_form", "runs_off_closed_form_iterations"}
 
 

@@ -16,10 +16,19 @@ at its eigenvalues: η < 1/(βσ²) is too small by the factor 2 − β.
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
 
 from descent.config import Count, Positive, Refusal, Seed, experiment_config, require_increasing
 from descent.dynamics.kernels import grows, iterations_to_stay
+from descent.dynamics.landscape import landscape
+from descent.dynamics.modes import (
+    balanced,
+    bisected,
+    closed_iterations,
+    computed_rate,
+    repeated_iterations,
+    simulated,
+    system,
+)
 from descent.maths.momentum import (
     best_steps,
     highest,
@@ -65,31 +74,6 @@ class Config:
                 raise ValueError(f"{name} {getattr(self, name)}: a range needs at least 2")
 
 
-def system(
-    beta: Float[np.ndarray, "*k"], eta: Float[np.ndarray, "*k"], square: Float[np.ndarray, "*k"]
-) -> Float[np.ndarray, "*k 2 2"]:
-    """R, column by column: where one update takes (a, x) = (1, 0) and (0, 1)."""
-    columns = []
-    for a, x in ((1.0, 0.0), (0.0, 1.0)):
-        a_next = (1 - beta) * a + beta * 2 * square * x
-        columns.append(np.stack([a_next, x - eta * a_next], -1))
-    return np.stack(columns, -1)
-
-
-def balanced(beta, h) -> Float[np.ndarray, "*k 2 2"]:
-    """R with a in units of 1/η, which has the same eigenvalues."""
-    beta, h = np.broadcast_arrays(beta, h)
-    return system(beta, np.ones_like(h), np.asarray(h / beta))
-
-
-def bisected(low: float, high: float, inside) -> float:
-    """Where `inside` turns from true to false."""
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if inside(middle) else (low, middle)
-    return (low + high) / 2
-
-
 def spectra(config: Config) -> list[Check]:
     """Random modes: computed eigenvalues against the closed form."""
     rng = np.random.default_rng(config.seed)
@@ -123,16 +107,6 @@ def cases(config: Config) -> dict[str, float]:
         "repeated, −r": high,
         "real, negative": (high + highest(beta)) / 2,
     }
-
-
-def simulated(beta: float, h: float, length: int) -> Float[np.ndarray, " t"]:
-    """x₀ … x_{length − 1} by the update itself."""
-    x, z, path = 1.0, 0.0, [1.0]
-    for _ in range(length - 1):
-        z = (1 - beta) * z + 2 * h * x
-        x -= z
-        path.append(x)
-    return np.array(path)
 
 
 def trajectories(config: Config) -> tuple[dict, list[Check]]:
@@ -265,40 +239,6 @@ def example(config: Config) -> tuple[dict, dict, list[Check], list[Erratum]]:
     return data, metrics, checks, printed_steps(config, printed, best.rate, inside)
 
 
-def computed_rate(beta: float, eta: np.ndarray, squares: np.ndarray) -> float:
-    """max |λ| over steps and modes, by a numerical eigenvalue solver."""
-    R = system(*np.broadcast_arrays(beta, eta[..., None], squares))
-    return float(np.abs(np.linalg.eigvals(R)).max())
-
-
-def repeated_iterations(r: float, accuracy: float) -> int:
-    """The first t from which on rᵗ(1 + t(1 + r)) ≤ ε, for which t is at least 1/ln(1/r)."""
-
-    def there(t):
-        return t * np.log(r) + np.log1p(t * (1 + r)) <= np.log(accuracy)
-
-    low = high = int(1 / np.log(1 / r)) + 1
-    while not there(high):
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if there(middle) else (middle, high)
-    return high
-
-
-def closed_iterations(
-    beta: float, eta: float, squares: np.ndarray, accuracy: float, limit: int
-) -> int:
-    """The first t from which on |x_t| ≤ ε in every mode, by the closed form up to t = limit."""
-    t, last = np.arange(limit + 1), 0
-    with np.errstate(under="ignore", over="ignore", invalid="ignore"):
-        for square in squares:
-            h = eta * beta * square
-            above = t[~(np.abs(trajectory(beta, h, 1 - 2 * h, t)) <= accuracy)]
-            last = max(last, int(above.max(initial=0)))
-    return min(last + 1, limit)
-
-
 def locus_levels(config: Config) -> np.ndarray:
     return np.linspace(0, 1.05 * highest(config.beta), 211)
 
@@ -371,63 +311,30 @@ def printed_steps(config: Config, printed: float, best: float, rate: float) -> l
     return errata
 
 
-def zoomed(
-    config: Config, T: np.ndarray, beta: np.ndarray, eta: np.ndarray, accuracy: np.ndarray
-) -> tuple[int, float, float]:
-    """The least number of iterations, and its (β, η), from ever finer grids around the best so far."""
-    squares, width = np.array(config.squares), 0.1
-    for _ in range(3):
-        b, e = beta[T.argmin()], eta[T.argmin()]
-        near = np.linspace(-width, width, 41)
-        around_b, around_e = np.clip(b + near, 1e-6, 1.9), e * np.exp(near)
-        more = np.meshgrid(around_b, around_e, indexing="ij")
-        beta, eta = (np.append(middle, tried) for middle, tried in zip((b, e), more, strict=True))
-        T = iterations_to_stay(beta, eta, squares, accuracy, int(T.min()) + 1)[:, 0]
-        width /= 4
-    k = T.argmin()
-    return int(T[k]), float(beta[k]), float(eta[k])
-
-
-def landscape(config: Config) -> tuple[dict, dict, list[Check]]:
-    """Iterations to several accuracies over the plane (β, η) around Polyak's point."""
-    squares = np.array(config.squares)
+def plane(config: Config) -> tuple[dict, dict, list[Check]]:
+    """Iterations over (β, η) to several accuracies, and the fewest against those at Polyak's point."""
+    squares, accuracies = np.array(config.squares), np.array(config.accuracies)
     joint = polyak(squares.max(), squares.min())
-    beta = (np.arange(config.grid) + 0.5) / config.grid
-    eta = joint.eta * np.geomspace(1 / 30, 3, config.grid)
-    accuracies = np.array(config.accuracies)
-    weights, tried = (values.ravel() for values in np.meshgrid(beta, eta, indexing="ij"))
-    limit = min(config.limit, 2000)
-    T = iterations_to_stay(weights, tried, squares, accuracies, limit)
-    at = iterations_to_stay(
-        np.array([joint.beta]), np.array([joint.eta]), squares, accuracies, limit
-    )[0]
-    if (T.min(0) == limit).any():
-        kappa = squares.max() / squares.min()
-        raise Refusal(f"κ = {kappa:g}: no step of the grid gets there in {limit} iterations")
-    best = [
-        zoomed(config, T[:, k], weights, tried, accuracies[k : k + 1]) for k in range(T.shape[1])
-    ]
-    least, least_beta, least_eta = map(np.array, zip(*best, strict=True))
-    rate = radius(weights[:, None], (weights * tried)[:, None] * squares).max(1)
+    found = landscape(squares, accuracies, config.grid)
     dims = ("accuracy", "weight", "rate_of_step")
-    axis = "accuracy"
     data = {
-        "landscape": (dims, T.T.reshape(-1, config.grid, config.grid), {"long_name": f"iterations, {limit} at the most"}),
-        "least": (axis, least, {"long_name": "best (β, η) for ε"}),
-        "least_beta": (axis, least_beta, {"long_name": "β of the best"}),
-        "least_eta": (axis, least_eta, {"long_name": "η of the best"}),
-        "at_polyak": (axis, at, {"long_name": "Polyak's (β, η)"}),
+        "landscape": (dims, found.iterations, {"long_name": "iterations, 2000 at the most"}),
+        "least": ("accuracy", found.least, {"long_name": "best (β, η) for ε"}),
+        "least_beta": ("accuracy", found.least_beta, {"long_name": "β of the best"}),
+        "least_eta": ("accuracy", found.least_eta, {"long_name": "η of the best"}),
+        "at_polyak": ("accuracy", found.at_polyak, {"long_name": "Polyak's (β, η)"}),
         "accuracy": sweep(accuracies, "accuracy", "accuracy ε"),
-        "weight": ("weight", beta, {"long_name": "weight β of the new gradient"}),
-        "rate_of_step": ("rate_of_step", eta, {"long_name": "step η"}),
-    }  # fmt: skip
+        "weight": ("weight", found.beta, {"long_name": "weight β of the new gradient"}),
+        "rate_of_step": ("rate_of_step", found.eta, {"long_name": "step η"}),
+    }
     metrics = {
         name: xr.DataArray(data[name][1], coords={"accuracy": accuracies})
         for name in ("least", "at_polyak")
     }
+    saved = int((found.at_polyak - found.least).min())
     checks = [
-        Check("rate_at_least_polyak", float(rate.min()), ">=", joint.rate, 1e-7),
-        Check("fewer_iterations_than_polyak", float((at - least).min()), ">=", 1, 0),
+        Check("rate_at_least_polyak", found.rate, ">=", joint.rate, 1e-7),
+        Check("fewer_iterations_than_polyak", saved, ">=", 1, 0),
     ]
     return data, metrics, checks
 
@@ -444,7 +351,7 @@ def marks(config: Config, data: dict) -> dict[str, list[float]]:
 
 def run(config: Config) -> Result:
     data, metrics, checks, errata = {}, {}, spectra(config), []
-    parts = (trajectories(config), phases(config), example(config), landscape(config))
+    parts = (trajectories(config), phases(config), example(config), plane(config))
     for part in parts:
         data |= part[0]
         for piece in part[1:]:
