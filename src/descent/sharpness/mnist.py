@@ -180,7 +180,6 @@ def run(config: Config, mnist: xr.Dataset) -> Result:
             "share_of_steps_that_raise_the_loss": xr.DataArray(up, coords=by_beta),
             "final_loss": xr.DataArray(loss[..., -1].mean(1), coords=by_beta),
             "sharpness_at_the_start": float(sharpness[..., 0].mean()),
-            "largest_relative_residual": float((residual[..., late] / sharpness[..., late]).max()),
         },
         checks=tuple(checks),
         errata=tuple(errata),
