@@ -17,7 +17,9 @@ def learning_rate(data: xr.Dataset) -> Figure:
         against(left, at["reached"], f"ε = {power(epsilon)}", colour, **look)
         against(left, at["reached_predicted"], "", colour, linewidth=1)
     left.axvline(np.nan, color="0.3", linestyle="--", label="⌈ln ε/ln|1 − 2ησ²|⌉")
-    left.set(yscale="log", ylabel="iterations to accuracy ε")
+    if np.isfinite(data["reached"]).any():
+        left.set(yscale="log")
+    left.set(ylabel="iterations to accuracy ε")
     left.set_title("one mode: a single step at η_max/2")
     left.legend()
     against(middle, data["iterations"], "measured, every mode", marker=".")
@@ -119,6 +121,7 @@ def momentum_regression(data: xr.Dataset) -> Figure:
     middle.set_title("averaged gradients: tamed")
     for run, colour in zip(data["run"].values, COLOURS, strict=False):
         excess = data["excess"].sel(run=run)
+        excess = excess.where(excess < 1e12)  # the rest diverges
         against(right, excess, f"{run}: {int(data['iterations'].sel(run=run))} steps", colour)
     right.set(yscale="log", ylabel="L − L*", ylim=(1e-13, 1e6))
     right.set_title("which is faster, and steps to accuracy ε")

@@ -69,3 +69,15 @@ def horizon(span: Span) -> int:
 def off(found: Float[np.ndarray, "..."], span: Span) -> int:
     """Runs that did not take the predicted number of iterations."""
     return int((~((found >= span.first) & (found <= span.last))).sum())
+
+
+def require_visible(rho: Float[np.ndarray, "..."], accuracy: float) -> None:
+    """Refuse an accuracy that rounding keeps a stable mode from showing: it stops at u/(1 − |ρ|).
+
+    Raises:
+        Refusal: naming the least accuracy.
+    """
+    size = np.abs(rho)
+    least = 100 * EPS / (1 - size[size < 1].max(initial=0))
+    if accuracy < least:
+        raise Refusal(f"accuracy {accuracy:g} < {least:.1e}: rounding hides it")

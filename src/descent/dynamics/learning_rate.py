@@ -18,7 +18,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from descent.config import Count, Positive, Refusal, Seed, experiment_config, require_increasing
-from descent.dynamics.iterations import LIMIT, horizon, iterations, off, simulated
+from descent.dynamics.iterations import LIMIT, horizon, iterations, off, require_visible, simulated
 from descent.result import Check, Erratum, Result, steps, sweep
 
 EPS = np.finfo(float).eps
@@ -103,9 +103,7 @@ def scalar(config: Config) -> tuple[dict, list[Check], list[Erratum]]:
     accuracies = np.array(config.accuracies)
     eta = (fractions / sigma**2)[:, None]
     span = iterations(1 - 2 * eta * sigma**2, accuracies)
-    smallest = EPS / (1 - np.abs(1 - 2 * fractions[fractions < 1])).min(initial=1.0)
-    if accuracies[0] < 100 * smallest:
-        raise Refusal(f"accuracy {accuracies[0]:g} < {100 * smallest:.1e}: rounding hides it")
+    require_visible(1 - 2 * fractions, accuracies[0])
     found = simulated(sigma, config.target, eta, accuracies, horizon(span))
     dims = ("fraction", "accuracy")
     data = {
@@ -141,6 +139,7 @@ def diagonal(config: Config) -> tuple[dict, dict, list[Check], list[Erratum]]:
     best, rates = best_step(squares), config.rates()
     eta = np.append(rates, best)[:, None]
     span = iterations(1 - 2 * eta * squares, accuracy)
+    require_visible(1 - 2 * eta * squares, config.accuracy)
     modes = simulated(np.sqrt(squares), 1.0, eta, accuracy, horizon(span))
     slowest = modes.max(1)
     fast, slow = modes[:-1, 0], modes[:-1, -1]

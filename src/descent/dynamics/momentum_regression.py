@@ -14,7 +14,7 @@ Source: CS182 homework 2, questions 2h and 2i, with the points and the step of t
 import numpy as np
 import xarray as xr
 
-from descent.config import Count, Positive, Seed, experiment_config
+from descent.config import Count, Positive, Refusal, Seed, experiment_config
 from descent.maths.momentum import highest, polyak, radius, trajectory
 from descent.result import Check, Erratum, Result, steps
 
@@ -84,6 +84,10 @@ def measured(config: Config) -> Result:
     X, y = problem(config)
     _, s, Vt = np.linalg.svd(X, full_matrices=False)
     squares, target = s**2, np.linalg.lstsq(X, y)[0]
+    if not y.any():
+        raise Refusal(
+            f"centre {list(config.centre)}: no point is on the positive side, so w* = w₀ = 0"
+        )
     floor = float(np.square(X @ target - y).sum())
     named, t = runs(config, squares), np.arange(config.steps + 1)
     values: dict[str, list] = {k: [] for k in ("x", "g", "closed", "excess", "loss")}

@@ -24,11 +24,11 @@ def trace(beta: Array | float, h: Array | float) -> Array | float:
 
 
 def discriminant(beta: Array | float, h: Array | float) -> Array | float:
-    """Δ; for β ≤ 1 as ((1 + r)² − 2h)((1 − r)² − 2h), r = √(1 − β), which rounds well where it is 0."""
+    """Δ; for β ≤ 1 as ((1 + r)² − 2h)((1 − r)² − 2h), r = √(1 − β), 1 − r = β/(1 + r), which rounds well near 0."""
     r = np.sqrt(np.maximum(1 - beta, 0))
     return np.where(
         np.asarray(beta) <= 1,
-        ((1 + r) ** 2 - 2 * h) * ((1 - r) ** 2 - 2 * h),
+        ((1 + r) ** 2 - 2 * h) * ((beta / (1 + r)) ** 2 - 2 * h),
         trace(beta, h) ** 2 - 4 * (1 - beta),
     )
 
@@ -48,7 +48,7 @@ def highest(beta: Array | float) -> Array | float:
 def repeated(beta: float) -> tuple[float, float]:
     """(h₋, h₊) = (1 ∓ √(1 − β))²/2 for β ≤ 1: both roots meet there, and are complex in between."""
     r = np.sqrt(1 - beta)
-    return (1 - r) ** 2 / 2, (1 + r) ** 2 / 2
+    return (beta / (1 + r)) ** 2 / 2, (1 + r) ** 2 / 2
 
 
 class Best(NamedTuple):
@@ -97,19 +97,22 @@ def trajectory(
     """x_t from x₀ = 1 and x₁ = `first` (1 − 2h from z₀ = 0, where the first step has βg in it).
 
     x_t = x₁u_t − (1 − β)u_{t−1} with u_t = (λ₊ᵗ − λ₋ᵗ)/(λ₊ − λ₋): rᵗ⁻¹ sin tθ/sin θ for complex roots
-    re^{±iθ}, tλᵗ⁻¹ for repeated ones.
+    re^{±iθ}, tλᵗ⁻¹ for repeated ones, λᵗ⁻¹(1 − qᵗ)/(1 − q) for real ones of ratio q. Neither cancels near Δ = 0.
     """
     delta, tau = float(discriminant(beta, h)), float(trace(beta, h))
 
     def u(t):
-        if abs(delta) <= 1e-14 * max(tau * tau, 1e-300):  # repeated: the rest is a part in t²Δ
+        if delta == 0:
             return t * (tau / 2) ** (t - 1)
         if delta < 0:
             r = np.sqrt(1 - beta)
             theta = np.arctan2(np.sqrt(-delta), tau)
             return r ** (t - 1) * np.sin(t * theta) / np.sin(theta)
-        plus, minus = (tau + np.sqrt(delta)) / 2, (tau - np.sqrt(delta)) / 2
-        return (plus**t - minus**t) / (plus - minus)
+        far = (tau + np.copysign(np.sqrt(delta), tau)) / 2  # the root of larger size
+        apart = np.sqrt(delta) / abs(far)  # 1 − q, q the ratio of the roots
+        if apart < 1:
+            return far ** (t - 1) * -np.expm1(t * np.log1p(-apart)) / apart
+        return far ** (t - 1) * (1 - (1 - apart) ** t) / apart
 
     later = t[t >= 1].astype(float)
     x = np.ones(len(t))

@@ -10,7 +10,7 @@ def mnist(data: xr.Dataset) -> Figure:
     drawing, (left, right) = figure(2)
     for beta, colour in zip(data["beta"].values, COLOURS * data.sizes["beta"], strict=False):
         one = data.sel(beta=beta)
-        against(left, one["sharpness"], f"β = {beta:g}", colour)
+        against(left, one["sharpness"].dropna("t", how="all"), f"β = {beta:g}", colour)
         if beta < 1:
             left.axhline(
                 float(one["printed"]),
@@ -23,7 +23,9 @@ def mnist(data: xr.Dataset) -> Figure:
     left.set(ylabel="sharpness λ_max(∇²L)", ylim=(0, 2.1 * float(data["predicted"][0])))
     left.set_title("the sharpness rises to the edge and stays")
     left.legend(ncols=2, loc="upper center")
-    against(right, data["plateau_over_predicted"], "measured, median and 5–95 %", marker="o")
+    ratio = data["plateau_over_predicted"].dropna("beta", how="all")  # without what diverged
+    if ratio.size:
+        against(right, ratio, "measured, median and 5–95 %", marker="o")
     level(right, 1.0, "2(2 − β)/(βη)")
     printed = data["printed"] / data["predicted"]
     against(right, printed.assign_attrs(role="prediction", long_name=""), "2/(βη)", "black")
