@@ -1,4 +1,4 @@
-"""Averaging gradients is stable up to η = (2 − β)/(βσ₁²) at any 0 < β < 2, and its best step is far from the edge of complex roots.
+"""Averaged gradients are stable for 0 < β < 2 up to η = (2 − β)/(βσ₁²), and their least rate is not their fewest iterations.
 
     L = ‖Xw − y‖²,   z ← (1 − β)z + β∇L(w),   w ← w − ηz,   z₀ = 0;   h = ηβσ² in every mode
     (a, x) ← R(a, x),   R = [[1 − β, 2βσ²], [−η(1 − β), 1 − 2h]],   det R = 1 − β,   tr R = 2 − β − 2h
@@ -42,6 +42,8 @@ from descent.result import Check, Erratum, Result, steps, sweep
 EPS = np.finfo(float).eps
 DECIDED = 2e-3  # |ρ − 1| from which 10⁴ steps tell growth from decay: 1.002^10⁴ = 5e8
 HORIZON = 10_000
+
+Part = tuple[dict, dict, list[Check], list[Erratum]]  # data, metrics, checks, errata
 
 
 @experiment_config
@@ -109,7 +111,7 @@ def cases(config: Config) -> dict[str, float]:
     }
 
 
-def trajectories(config: Config) -> tuple[dict, list[Check]]:
+def trajectories(config: Config) -> Part:
     chosen = cases(config)
     t = np.arange(config.length)
     found = np.array([simulated(config.beta, h, config.length) for h in chosen.values()])
@@ -127,12 +129,12 @@ def trajectories(config: Config) -> tuple[dict, list[Check]]:
         "case": ("case", list(chosen), {"long_name": "regime"}),
     }
     # A rounding of h is one of Δ, which at a repeated root moves x_t by a part in t²Δ.
-    return data, [
-        Check("trajectories_off_closed_form", float(gap.max()), "<=", 0.0, EPS * config.length**2)
-    ]
+    rounding = EPS * config.length**2
+    checks = [Check("trajectories_off_closed_form", float(gap.max()), "<=", 0.0, rounding)]
+    return data, {}, checks, []
 
 
-def phases(config: Config) -> tuple[dict, dict, list[Check], list[Erratum]]:
+def phases(config: Config) -> Part:
     """Growth or decay over the plane (β, h), by simulation."""
     beta = 2 * (np.arange(config.betas) + 0.5) / config.betas
     h = 2.2 * (np.arange(config.levels) + 0.5) / config.levels
@@ -165,7 +167,7 @@ def phases(config: Config) -> tuple[dict, dict, list[Check], list[Erratum]]:
     return data, {"stable_share_beyond_printed_bound": share}, checks, errata
 
 
-def example(config: Config) -> tuple[dict, dict, list[Check], list[Erratum]]:
+def example(config: Config) -> Part:
     """The two (or more) modes of question 2g at one β."""
     beta, squares = config.beta, np.array(config.squares)
     largest, smallest = squares.max(), squares.min()
@@ -311,7 +313,7 @@ def printed_steps(config: Config, printed: float, best: float, rate: float) -> l
     return errata
 
 
-def plane(config: Config) -> tuple[dict, dict, list[Check]]:
+def plane(config: Config) -> Part:
     """Iterations over (β, η) to several accuracies, and the fewest against those at Polyak's point."""
     squares, accuracies = np.array(config.squares), np.array(config.accuracies)
     joint = polyak(squares.max(), squares.min())
@@ -336,7 +338,7 @@ def plane(config: Config) -> tuple[dict, dict, list[Check]]:
         Check("rate_at_least_polyak", found.rate, ">=", joint.rate, 1e-7),
         Check("fewer_iterations_than_polyak", saved, ">=", 1, 0),
     ]
-    return data, metrics, checks
+    return data, metrics, checks, []
 
 
 def marks(config: Config, data: dict) -> dict[str, list[float]]:
@@ -351,16 +353,10 @@ def marks(config: Config, data: dict) -> dict[str, list[float]]:
 
 def run(config: Config) -> Result:
     data, metrics, checks, errata = {}, {}, spectra(config), []
-    parts = (trajectories(config), phases(config), example(config), plane(config))
-    for part in parts:
-        data |= part[0]
-        for piece in part[1:]:
-            if isinstance(piece, dict):
-                metrics |= piece
-            elif piece and isinstance(piece[0], Check):
-                checks += piece
-            else:
-                errata += piece
+    for part in (trajectories, phases, example, plane):
+        more = part(config)
+        data, metrics = data | more[0], metrics | more[1]
+        checks, errata = checks + more[2], errata + more[3]
     return Result(
         data=xr.Dataset(
             data,
