@@ -1,0 +1,412 @@
+"""The closed forms of steps and averaged gradients against eigenvalue solvers, symbols, autograd; wrong formulas, and traps."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import sympy
+import torch
+from pydantic import ValidationError
+from scipy.optimize import minimize
+
+from descent.config import Refusal
+from descent.dynamics import learning_rate, modes, momentum, momentum_regression
+from descent.dynamics.kernels import iterations_to_stay
+from descent.maths import mlp
+from descent.maths import momentum as forms
+from descent.dynamics import curvature
+from descent.dynamics import edge_of_stability
+from fake_mnist import fake_mnist
+from toy import toy_params
+
+PARAMS = toy_params()
+BLOCKS = PARAMS["dynamics"]
+MODULES = {
+    "learning_rate": learning_rate,
+    "momentum": momentum,
+    "momentum_regression": momentum_regression,
+    "edge_of_stability": edge_of_stability,
+}
+IMAGES = fake_mnist(np.random.default_rng(0), 256, 72)
+EXAMPLE = np.array([5.0, 0.05])  # σ² of question 2g
+
+
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch):
+    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
+
+
+def run(name: str, **changes):
+    module = MODULES[name]
+    inputs = [IMAGES] if name == "edge_of_stability" else []
+    return module.run(module.Config(**BLOCKS[name] | changes), *inputs)
+
+
+def broken(name: str, **changes) -> set[str]:
+    """The checks that do not hold and the errata that do not stand."""
+    result = run(name, **changes)
+    return {c.name for c in result.checks if not c.holds} | {
+        e.name for e in result.errata if not e.stands
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "rule"),
+    [
+        ("learning_rate", {"accuracies": [0.1, 1]}, "accuracies 1 ≥ 1"),
+        ("learning_rate", {"squares": [1, 2]}, "increasing"),
+        ("learning_rate", {"squares": [2]}, "at least 2"),
+        ("learning_rate", {"rank": 4}, "rank 4 must be < columns 4"),
+        ("learning_rate", {"margin": 0.1}, "margin · steps = 50 > 9"),
+        ("learning_rate", {"margin": 0.5, "steps": 1}, "margin 0.5 ≥ 0.5"),
+        ("momentum", {"beta": 2}, "beta 2 ≥ 2: .* no step is stable"),
+        ("momentum", {"squares": [1, 1]}, "increasing"),
+        ("momentum", {"accuracy": 1}, "accuracy 1 ≥ 1"),
+        ("momentum", {"grid": 1}, "grid 1: a range needs at least 2"),
+        ("momentum_regression", {"points": 2}, "at least 3"),
+        ("momentum_regression", {"beta": 2.5}, "no step is stable"),
+        ("edge_of_stability", {"betas": [0.5, 2]}, "betas 2 ≥ 2: no step is stable"),
+        ("edge_of_stability", {"every": 500}, "every 500 > steps 400"),
+        ("edge_of_stability", {"tail": 0}, "nothing to average"),
+    ],
+)
+def test_bad_numbers_are_refused_by_rule(name, change, rule):
+    with pytest.raises(ValidationError, match=rule):
+        MODULES[name].Config(**BLOCKS[name] | change)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "rule"),
+    [
+        ("learning_rate", {"squares": [1, 1e-6]}, "takes .* > 200000 iterations"),
+        ("learning_rate", {"accuracies": [1e-16]}, "rounding hides it"),
+        ("momentum", {"squares": [1, 1e-5]}, "gradient descent takes 345388 iterations"),
+        ("edge_of_stability", {"images": 300}, "images 300 > 256"),
+        ("edge_of_stability", {"pool": 6}, "pool 6 > 5 pixels"),
+    ],
+)
+def test_what_cannot_be_run_is_refused(name, change, rule):
+    with pytest.raises(Refusal, match=rule):
+        run(name, **change)
+
+
+# --- learning_rate ---
+
+
+@pytest.mark.parametrize(
+    ("sigma", "eta", "accuracy", "expected"),
+    [
+        (2, 0.05, 1e-3, 14),
+        (2, 0.125, 1e-3, 1),
+        (2, 0.24, 1e-3, 83),
+        (2, 0.249, 1e-6, 1721),
+        (0.5, 3.9, 1e-2, 90),
+    ],
+)
+def test_iterations_of_one_mode(sigma, eta, accuracy, expected):
+    span = learning_rate.iterations(np.array(1 - 2 * eta * sigma**2), np.array(accuracy))
+    arrays = map(np.array, (float(sigma), eta, accuracy))
+    sigma, eta, accuracy = arrays
+    found = learning_rate.simulated(sigma, 3.0, eta, accuracy, 2000)
+    assert span.first == span.last == found == expected
+
+
+def test_an_integer_ratio_leaves_the_decision_to_rounding():
+    """ε = ρ³: three iterations or four, and never two or five."""
+    span = learning_rate.iterations(np.array(0.1), np.array(1e-3))
+    assert (span.first, span.last) == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("squares", "step", "rate"),
+    [((5, 0.05), 0.198019802, 0.980198020), ((9, 1), 0.1, 0.8), ((100, 0.01), 1 / 100.01, None)],
+)
+def test_best_steps_of_two_modes(squares, step, rate):
+    squares = np.array(squares, float)
+    assert learning_rate.best_step(squares) == pytest.approx(step, rel=1e-9)
+    if rate:
+        assert learning_rate.best_rate(squares) == pytest.approx(rate, rel=1e-9)
+    count = learning_rate.iterations(np.array(learning_rate.best_rate(squares)), np.array(1e-3))
+    assert count.first == {5: 346, 9: 31, 100: 34_539}[int(squares[0])]
+
+
+def test_the_reference_least_squares():
+    found = run("learning_rate", rows=20, columns=5, rank=3, steps=3000).metrics
+    assert found["condition"] == pytest.approx(7.571797, rel=1e-7)
+    assert found["largest_step"] == pytest.approx(0.0261862196, rel=1e-9)
+    assert found["least_squares_best_step"] == pytest.approx(0.0231312920, rel=2e-9)
+    assert found["least_squares_best_rate"] == pytest.approx(0.7666766970, rel=1e-9)
+    assert found["error_at_the_end"].values == pytest.approx([3.07e-4, 0.12465, 49.99], rel=2e-3)
+
+
+def test_a_threshold_of_half_the_gradient_is_caught(monkeypatch):
+    """1 − ησ², as with the loss ½(σw − y)²."""
+    right = learning_rate.iterations
+    monkeypatch.setattr(
+        learning_rate, "iterations", lambda rho, epsilon: right((1 + rho) / 2, epsilon)
+    )
+    failed = broken("learning_rate", fractions=[0.2, 0.4])
+    assert failed >= {"scalar_runs_off_prediction", "diagonal_runs_off_prediction"}
+
+
+def test_a_wrong_best_step_is_caught(monkeypatch):
+    right = learning_rate.best_step
+    monkeypatch.setattr(learning_rate, "best_step", lambda squares: 0.9 * right(squares))
+    failed = broken("learning_rate")
+    assert failed >= {"rate_at_the_best_step", "rate_of_the_deficient_problem"}
+
+
+def test_beyond_the_threshold_nothing_is_reached():
+    """The trap: at η_max a cycle of two, above it divergence; predicted, so the claim holds."""
+    result = run("learning_rate", fractions=[0.5, 1, 1.5, 40])
+    assert all(check.holds for check in result.checks)
+    assert np.isinf(result.data["reached"].values[1:]).all()
+
+
+@pytest.mark.parametrize(
+    "change", [{"rows": 3, "columns": 6}, {"squares": [4, 3, 2, 1]}, {"rank": 1}]
+)
+def test_other_shapes_hold_too(change):
+    assert broken("learning_rate", **change) == set()
+
+
+# --- maths/momentum ---
+
+
+def test_the_characteristic_polynomial():
+    b, eta, s = sympy.symbols("beta eta s", positive=True)
+    R = sympy.Matrix([[1 - b, 2 * b * s], [-eta * (1 - b), 1 - 2 * eta * b * s]])
+    lam, h = sympy.symbols("lambda"), eta * b * s
+    tau = 2 - b - 2 * h
+    p = sympy.expand(R.charpoly(lam).as_expr())
+    assert sympy.expand(p - (lam**2 - tau * lam + 1 - b)) == 0
+    assert sympy.expand(p.subs(lam, 1) - 2 * h) == 0
+    assert sympy.expand(p.subs(lam, -1) - 2 * (2 - b - h)) == 0
+    r = sympy.sqrt(1 - b)
+    product = ((1 + r) ** 2 - 2 * h) * ((1 - r) ** 2 - 2 * h)
+    assert sympy.expand(tau**2 - 4 * (1 - b) - product) == 0
+
+
+@pytest.mark.parametrize(
+    ("beta", "eta", "rate"),
+    [
+        (0.4, 0.792079, 0.90624208),
+        (0.6, 0.462046, 0.95219537),
+        (0.8, 0.297030, 0.97006611),
+        (1.3, 0.106626, 0.98936378),
+    ],
+)
+def test_best_steps_at_a_fixed_beta(beta, eta, rate):
+    best = forms.best_steps(beta, 5.0, 0.05)
+    assert best.low == best.high == pytest.approx(eta, rel=2e-6)
+    assert best.rate == pytest.approx(rate, rel=1e-8)
+
+
+def test_the_interval_of_best_steps():
+    best = forms.best_steps(0.1, 5.0, 0.05)
+    assert best == pytest.approx((0.26334039, 3.79736660, 0.9486832981), rel=1e-8)
+
+
+def test_a_search_ends_at_polyak():
+    def rate(point):
+        beta, eta = point
+        if not (0 < beta < 2 and eta > 0):
+            return 9.0
+        return float(forms.radius(beta, eta * beta * EXAMPLE).max())
+
+    options = {"xatol": 1e-12, "fatol": 1e-15, "maxiter": 4000}
+    found = minimize(rate, [0.4, 0.8], method="Nelder-Mead", options=options)
+    joint = forms.polyak(5.0, 0.05)
+    assert joint == pytest.approx((0.330578512, 1.0, 0.818181818), rel=2e-9)
+    assert found.x == pytest.approx([joint.beta, joint.eta], rel=1e-6)
+    assert found.fun >= joint.rate - 1e-12
+
+
+def test_the_transient_of_a_repeated_root():
+    """β = 0.1: |x₁₈| = 13.9767 before the decay."""
+    x = forms.trajectory(0.1, forms.repeated(0.1)[1], 1 - 2 * forms.repeated(0.1)[1], np.arange(99))
+    assert np.abs(x).argmax() == 18
+    assert np.abs(x).max() == pytest.approx(13.9767, rel=1e-5)
+
+
+@pytest.mark.parametrize(("eta", "expected"), [(2.5, 7.9e-31), (2.95, 1.08e-10), (3.01, 139.94)])
+def test_beta_one_half_is_stable_up_to_3(eta, expected):
+    h = 0.5 * eta
+    x = forms.trajectory(0.5, h, 1 - 2 * h, np.array([200]))
+    assert abs(x[0]) == pytest.approx(expected, rel=0.01)
+
+
+# --- momentum ---
+
+
+def naive_iterations(beta, eta, accuracy, count):
+    """The update as it is written, on w itself."""
+    w, z, last = np.zeros(2), np.zeros(2), 0
+    for t in range(1, count):
+        z = (1 - beta) * z + beta * 2 * (EXAMPLE * w - EXAMPLE)  # w* = (1, 1)
+        w = w - eta * z
+        if np.abs(w - 1).max() > accuracy:
+            last = t
+    return last + 1
+
+
+def test_iterations_of_the_example():
+    eta = [0.26334039, 0.5, 1, 2, 3.762376, 3.79736660, 0.3010, 0.4671, 0.002633404]
+    found = iterations_to_stay(np.full(9, 0.1), np.array(eta), EXAMPLE, np.array([1e-3]), 100_000)[
+        :, 0
+    ]
+    assert found.tolist() == [175, 138, 132, 138, 174, 249, 128, 128, 26_175]
+    for k in (1, 3, 5):
+        assert naive_iterations(0.1, eta[k], 1e-3, 600) == found[k]
+
+
+def test_a_run_that_leaves_again_has_not_stayed():
+    """x₁ is within ε by chance, and the limit is soon after."""
+    eta = np.array([0.999 / (2 * 0.1)])
+    found = iterations_to_stay(np.array([0.1]), eta, np.array([1.0]), np.array([1e-2]), 2)
+    assert found.item() == 2
+
+
+def test_the_landscape_of_the_reference():
+    found = run("momentum", accuracies=[1e-6, 1e-3, 1e-2], grid=40)
+    assert found.metrics["at_polyak"].values.tolist() == [95, 58, 45]
+    assert (np.abs(found.metrics["least"].values - [76, 41, 29]) <= 2).all()
+
+
+def test_the_bound_of_an_entry_is_caught(monkeypatch):
+    """|1 − 2ηβσ²| < 1, the document's."""
+    monkeypatch.setattr(momentum, "highest", lambda beta: 1 + 0 * beta)
+    assert broken("momentum") >= {"modes_misclassified", "phase_mismatches"}
+
+
+def test_a_wrong_radius_is_caught(monkeypatch):
+    """The rate r of complex roots taken for all roots."""
+    monkeypatch.setattr(momentum, "radius", lambda b, h: np.sqrt(np.abs(1 - b)) + 0 * h)
+    assert "radius_off_in_roundings" in broken("momentum")
+
+
+def test_a_wrong_trajectory_is_caught(monkeypatch):
+    right = forms.trajectory
+    for module in (momentum, modes):
+        monkeypatch.setattr(module, "trajectory", lambda b, h, first, t: right(b, h, 1 - h, t))
+    assert broken("momentum") == {"trajectories_off_closed_form", "runs_off_closed_form_iterations"}
+
+
+@pytest.mark.parametrize("beta", [0.02, 0.5, 0.9, 1, 1.4])
+def test_every_beta_holds(beta):
+    """Also those that the document has right, and 1 ≤ β < 2, where no root is complex."""
+    assert broken("momentum", beta=beta) == set()
+
+
+def test_where_one_step_is_nearly_all_polyak_is_best():
+    """The trap: with κ near 1 no other point takes fewer iterations."""
+    assert broken("momentum", squares=[5, 4.9]) == {"fewer_iterations_than_polyak"}
+
+
+# --- momentum_regression ---
+
+
+def test_the_notebooks_problem():
+    block = BLOCKS["momentum_regression"] | {"points": 500, "step": 1e-4}
+    result = momentum_regression.run(momentum_regression.Config(**block))
+    found = result.metrics
+    assert found["largest_square"] == pytest.approx(9372.652501, rel=1e-9)
+    assert found["smallest_square"] == pytest.approx(500.180506, rel=1e-8)
+    assert found["least_loss"] == pytest.approx(102.75171087273, rel=1e-12)
+    assert found["largest_step_averaged"] == pytest.approx(2.4895123e-4, rel=1e-7)
+    assert found["excess_gradient_descent"] == pytest.approx(5.22243e-8, rel=1e-5)
+    assert found["excess_averaged"] == pytest.approx(7.466e-9, rel=1e-3)
+    assert result.data["iterations"].values.tolist() == [66, 60, 24, 20, 65, 22]
+    expected = [[0.874531, 0.899964], [0.632456, 0.891090], [0.632456, 0.737816]]
+    np.testing.assert_allclose(result.data["rate"].values[:3], expected, rtol=2e-6)
+    assert all(c.holds for c in result.checks)
+    assert all(e.stands for e in result.errata)
+
+
+def test_a_start_from_no_average_is_caught(monkeypatch):
+    """z₀ = 0: then x₁ = 1 − 2ηβσ²."""
+    right = momentum_regression.trajectory
+    monkeypatch.setattr(
+        momentum_regression, "trajectory", lambda b, h, first, t: right(b, h, 1 - 2 * h, t)
+    )
+    assert "directions_off_closed_form" in broken("momentum_regression")
+
+
+def test_a_step_too_large_for_descent_alone():
+    """The trap: descent diverges at twice the notebook's step, averaging does not."""
+    result = run("momentum_regression", points=500, step=2e-4)
+    assert all(check.holds for check in result.checks)
+    assert result.data["iterations"].values[0] == BLOCKS["momentum_regression"]["steps"] + 1
+
+
+def test_overflow_is_a_result():
+    assert "averaging_is_faster" in broken("momentum_regression", step=1)
+
+
+def test_too_heavy_an_average_is_slower():
+    assert "averaging_is_faster" in broken("momentum_regression", points=500, step=1e-4, beta=0.05)
+
+
+# --- sharpness ---
+
+
+def loss(w, x, y, widths):
+    vectors = list(zip(widths[1:], widths, strict=False))
+    shapes = vectors + [(out,) for out in widths[1:]]
+    parts = [
+        p.reshape(s)
+        for p, s in zip(w.split([int(np.prod(s)) for s in shapes]), shapes, strict=True)
+    ]
+    h = x
+    for layer in range(len(vectors)):
+        h = h @ parts[layer].T + parts[len(vectors) + layer]
+        h = torch.tanh(h) if layer < len(vectors) - 1 else h
+    return (h - y).square().sum() / (2 * len(x))
+
+
+@pytest.mark.parametrize("hidden", [[], [4], [4, 3]])
+def test_loss_gradient_and_hessian_are_those_of_autograd(hidden):
+    rng = np.random.default_rng(1)
+    widths = [5, *hidden, 2]
+    x, y = rng.standard_normal((7, 5)), rng.standard_normal((7, 2))
+    network = mlp.initialise(rng, widths, "lecun", True, np.float64)
+    w = mlp.flattened(network) + 0.1 * rng.standard_normal(len(mlp.flattened(network)))
+    network = mlp.unflattened(w, widths, True)
+    state = curvature.differentiate(network, x, y)
+    of = partial(loss, x=torch.tensor(x), y=torch.tensor(y), widths=widths)
+    point = torch.tensor(w, requires_grad=True)
+    value = of(point)
+    (slope,) = torch.autograd.grad(value, point)
+    assert state.loss == pytest.approx(value.item(), rel=1e-13)
+    np.testing.assert_allclose(mlp.flattened(state.gradient), slope, rtol=0, atol=1e-13)
+    H = torch.autograd.functional.hessian(of, point.detach()).numpy()
+
+    def times(v):
+        moved = curvature.hessian_times(network, state, mlp.unflattened(v, widths, True))
+        return mlp.flattened(moved)
+
+    found = np.array([times(v) for v in np.eye(len(w))])
+    np.testing.assert_allclose(found, H, rtol=0, atol=1e-13)
+    top = curvature.largest_eigenvalue(times, rng.standard_normal(len(w)), 60)
+    assert top.value == pytest.approx(np.linalg.eigvalsh(H)[-1], rel=1e-12)
+    few = curvature.largest_eigenvalue(times, rng.standard_normal(len(w)), 3)
+    assert few.value <= top.value
+    assert np.abs(np.linalg.eigvalsh(H) - few.value).min() <= few.residual
+
+
+def test_the_documents_bound_is_caught(monkeypatch):
+    """η for a plateau at 2/(βη): the sharpness ends 2 − β above it."""
+    monkeypatch.setattr(edge_of_stability, "highest", lambda beta: 1 + 0 * beta)
+    failed = broken("edge_of_stability", plateau=7)
+    assert failed >= {"plateau_over_predicted/beta_0.2", "plateau_over_predicted/beta_0.5"}
+
+
+def test_a_run_that_ends_before_the_edge_has_no_plateau():
+    """The trap: small steps leave the sharpness below."""
+    assert "plateau_over_predicted/beta_0.5" in broken("edge_of_stability", plateau=60, steps=100)
+
+
+def test_a_start_far_beyond_the_edge_may_diverge():
+    result = run("edge_of_stability", plateau=0.2, steps=120)
+    assert not np.isfinite(result.data["loss"].values).all()
+    assert not any(check.holds for check in result.checks)
