@@ -84,7 +84,7 @@ def gradients(
     return gradient
 
 
-def array_norms(gradient: Float[np.ndarray, "R P"], shape: Shape) -> Float[np.ndarray, "R 2L"]:
+def array_norms(gradient: Float[np.ndarray, "R P"], shape: Shape) -> Float[np.ndarray, "R arrays"]:
     """‖∂W₁‖, ‖∂b₁‖, ‖∂W₂‖, …, added up in float64."""
     sizes = [part[0].size for layer in shape.layers(gradient[:1]) for part in layer]
     starts = np.cumsum([0, *sizes[:-1]])

@@ -85,7 +85,7 @@ def task(mnist: xr.Dataset, config: Config) -> Task:
 
 
 def surely(values: Float[np.ndarray, " R"]) -> float:
-    """The mean over replicates less two standard errors; nan where one is not finite."""
-    if not np.isfinite(values).all():
+    """The mean over replicates less two standard errors; nan where one is not finite or all are equal."""
+    if not np.isfinite(values).all() or np.ptp(values) == 0:
         return np.nan
     return float(values.mean() - 2 * values.std(ddof=1) / np.sqrt(len(values)))
