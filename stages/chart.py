@@ -17,7 +17,7 @@ from matplotlib.collections import FillBetweenPolyCollection, LineCollection, Pa
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.text import Text
+from matplotlib.text import Annotation, Text
 
 POINTS = 200  # of one curve at the most
 
@@ -83,12 +83,14 @@ def _band(band: FillBetweenPolyCollection, axes: Axes) -> Iterator[dict]:
 
 def _points(points: PathCollection, axes: Axes) -> Iterator[dict]:
     x, y = np.ma.filled(np.ma.asarray(points.get_offsets(), float), np.nan).T
-    colours = points.get_facecolor() if len(points.get_facecolor()) else points.get_edgecolor()
+    edge, face = points.get_edgecolor(), points.get_facecolor()
     yield {
         "kind": "points",
         "x": numbers(x, axes.get_xscale()),
         "y": numbers(y, axes.get_yscale()),
-        "colour": to_hex(colours[0]),
+        "size": float(points.get_sizes()[0]),
+        "hollow": not len(face) or to_hex(face[0]) == "#ffffff",
+        "colour": to_hex((edge if len(edge) else face)[0]),
         "dashed": False,
         "label": label(points),
     }
@@ -112,6 +114,7 @@ def _text(text: Text) -> dict:
         "kind": "text",
         "x": [float(x)],
         "y": [float(y)],
+        "raised": isinstance(text, Annotation) and text.xyann != text.xy,  # off its point, or on it
         "text": text.get_text(),
         "colour": to_hex(text.get_color()),
         "dashed": False,

@@ -76,10 +76,10 @@ function axis(panel, name) {
 
 function rows(mark, k) {
   const ink = INK.has(mark.colour) ? "currentColor" : mark.colour;
-  const common = { curve: mark.label, colour: ink, k };
+  const common = { curve: mark.label, colour: ink, fill: mark.hollow ? "var(--paper)" : ink, size: 1.4 * (mark.size ?? 25), k };
   if (mark.at !== undefined) return [{ ...common, at: mark.at }];
   return mark.x.map((x, i) => ({
-    ...common, x, y: mark.y?.[i] ?? null, y2: mark.y2?.[i], x2: mark.x2?.[i], low: mark.low?.[i], high: mark.high?.[i], text: mark.text,
+    ...common, x, y: mark.y?.[i] ?? null, y2: mark.y2?.[i], x2: mark.x2?.[i], low: mark.low?.[i], high: mark.high?.[i], text: mark.text, raised: mark.raised,
   }));
 }
 
@@ -99,6 +99,7 @@ function layers(panel, k) {
     return l;
   });
   const near = { name: `near${k}`, select: { type: "point", on: "pointerover", nearest: true, clear: "pointerout" } };
+  const written = by("text");
   const hover = [...by("line"), ...by("points")].filter((row) => row.y !== null && row.x !== null);
   return [
     ...layer(by("band"), { type: "area", opacity: 0.2, line: false },
@@ -107,8 +108,10 @@ function layers(panel, k) {
     ...layer(by("moment"), { type: "rule", strokeDash: [6, 4] }, { x: { ...x, field: "at" }, tooltip: [tooltip[0], { ...values[0], field: "at" }] }),
     ...layer(by("segments"), { type: "rule" }, { x, y, x2: { field: "x2" }, y2: { field: "y2" } }),
     ...lines(false), ...lines(true),
-    ...layer(by("points"), { type: "point", filled: true, size: 40, opacity: 1 }, { x, y }),
-    ...layer(by("text"), { type: "text", dy: -8 }, { x, y, text: { field: "text" } }),
+    ...layer(by("points"), { type: "point", opacity: 1 },
+      { x, y, fill: { field: "fill", type: "nominal", scale: null }, size: { field: "size", type: "quantitative", scale: null } }),
+    ...layer(written.filter((row) => row.raised), { type: "text", dy: -8 }, { x, y, text: { field: "text" } }),
+    ...layer(written.filter((row) => !row.raised), { type: "text", fontSize: 13 }, { x, y, text: { field: "text" } }),
     ...layer(hover, { type: "point", filled: true, size: 70 },
       { x, y, tooltip, opacity: { condition: { param: near.name, empty: false, value: 1 }, value: 0 } }, [near]),
   ];

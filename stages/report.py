@@ -21,9 +21,10 @@ from ruamel.yaml import YAML
 from blocks import PARAMS, Block, blocks
 from files import write
 from spread import rows
-from words import sentence, words
+from words import cited, sentence, words
 
 PAGE, VEGA = Path("report/index.html"), Path("report/vega.js")
+FONTS = ("DejaVu Sans Mono", "DejaVu Sans")  # of formulas; Matplotlib brings them
 RELATIONS = {"==": "=", "<=": "≤", ">=": "≥"}
 
 
@@ -116,30 +117,30 @@ def entry(block: Block, params: dict) -> dict:
         "held": held,
         "holds": held == len(checks),
         "errata": [
-            erratum
-            | {
-                "document": erratum["where"].partition(",")[0].strip(),
-                "question": erratum["where"].partition(",")[2].strip(),
-                "path": block.path,
-                "anchor": anchor,
-            }
+            erratum | cited(erratum["where"]) | {"path": block.path, "anchor": anchor}
             for erratum in result["errata"].values()
         ],
     }
 
 
-def font(text: str) -> str:
-    """DejaVu Sans Mono cut down to the characters of the text, base64 of a WOFF."""
-    face = TTFont(font_manager.findfont("DejaVu Sans Mono"))
-    cutter = subset.Subsetter(
-        subset.Options(layout_features=[], hinting=False, drop_tables=["FFTM"])
-    )
-    cutter.populate(text=text)
-    cutter.subset(face)
-    face.flavor = "woff"
-    out = BytesIO()
-    face.save(out)
-    return b64encode(out.getvalue()).decode()
+def faces(text: str) -> list[dict[str, str]]:
+    """Fonts cut down to the characters of the text, base64 of WOFF: the monospaced one, then one for the rest."""
+    found, left = [], {ord(character) for character in text}
+    for family in FONTS:
+        face = TTFont(font_manager.findfont(family), recalcTimestamp=False)
+        known = left & face.getBestCmap().keys()
+        if not known:
+            continue
+        features = ["ccmp", "mark", "mkmk"]  # accents over their letters
+        options = subset.Options(layout_features=features, hinting=False, drop_tables=["FFTM"])
+        cutter = subset.Subsetter(options)
+        cutter.populate(unicodes=known)
+        cutter.subset(face)
+        face.flavor, out = "woff", BytesIO()
+        face.save(out)
+        found.append({"name": f"descent {family}", "woff": b64encode(out.getvalue()).decode()})
+        left -= known
+    return found
 
 
 def bundle() -> str:
@@ -190,9 +191,9 @@ def main() -> None:
     )
     vega = bundle()
     monospaced = "".join(
-        re.findall(r"<(?:pre|code)[^>]*>(.*?)</", render(font="", vega=""), re.DOTALL)
+        re.findall(r"<(?:pre|code)[^>]*>(.*?)</", render(faces=[], vega=""), re.DOTALL)
     )
-    page = render(font=font(monospaced), vega=vega)
+    page = render(faces=faces(monospaced), vega=vega)
     write(PAGE, lambda p: p.write_text(page))
 
 

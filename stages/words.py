@@ -31,6 +31,15 @@ def words(docstring: str) -> Words:
     return Words(" ".join(claim.split()), paragraphs, source)
 
 
+def cited(where: str) -> dict[str, str]:
+    """The document and the place in it: `FRTN50 assignment 2b` as `FRTN50 assignment` and `2b`."""
+    course = re.match(r"([A-Z]+\d+ [a-z ]*[a-z](?: \d+(?!\w))?)[ ,:]*(.*)", where)
+    document, place = (
+        course.groups() if course else where.split(",", 1) if "," in where else (where, "")
+    )
+    return {"document": document, "question": place.strip()}
+
+
 def sentence(name: str) -> str:
     """The name of a check in words: `delay_of_s1_in_e_folds` as `delay of s1 in e folds`."""
     return name.replace("_", " ").strip()

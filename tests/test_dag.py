@@ -93,7 +93,9 @@ def test_package_inits_are_empty():
     assert not [p for p in (ROOT / "src").rglob("__init__.py") if p.read_text().strip()]
 
 
-@pytest.mark.parametrize(("folder", "suffix"), [("metrics", ".json"), ("plots", ".svg"), ("plots", ".json")])
+@pytest.mark.parametrize(
+    ("folder", "suffix"), [("metrics", ".json"), ("plots", ".svg"), ("plots", ".json")]
+)
 def test_blocks_and_committed_files_are_one_to_one(folder, suffix):
     families = {f: PARAMS[f] for f in PARAMS if "stages/run.py" in STAGES[f]["do"]["cmd"]}
     expected = {f"{family}/{name}{suffix}" for family in families for name in families[family]}
