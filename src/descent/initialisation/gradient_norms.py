@@ -1,4 +1,4 @@
-"""Of a deep ReLU network started at zero or at tiny weights only the last bias learns, and its gradient is the noise of the class counts; He's gradient starts high because of raw pixels and never comes down to that.
+"""Of a deep ReLU network started at zero or at tiny weights only the last bias learns, and its gradient is the noise of the class counts; He's gradient starts high because of raw pixels and does not come down to that.
 
     the mean over the 2L arrays W_l, b_l of ‖∂ loss/∂·‖, at every step of SGD, θ ← θ − ηĝ
 
