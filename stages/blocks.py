@@ -22,7 +22,7 @@ class Block(NamedTuple):
     name: str
     parameters: dict
     module: str  # descent.family.name, say
-    upstream: list[str]  # what it reads: artifacts and data folders
+    upstream: list[str]  # what its family reads: artifacts and data folders
     question: str  # what its family asks, `desc` in dvc.yaml
 
     @property
@@ -40,6 +40,13 @@ class Block(NamedTuple):
     def docstring(self) -> str:
         """The module's docstring, without importing it."""
         return ast.get_docstring(ast.parse(self.source.read_text())) or ""
+
+    def inputs(self) -> list[str]:
+        """What of `upstream` the experiment takes: as much as its `run` has parameters for."""
+        for node in ast.parse(self.source.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and node.name == "run":
+                return self.upstream[: len(node.args.args) - 1]
+        return self.upstream
 
 
 def refuse(message: str) -> NoReturn:

@@ -4,7 +4,8 @@
     python stages/run.py descent.spectra.singular_values spectra/scarce artifacts/sensing/scarce.nc
 
 BLOCK names both the parameters (params.yaml) and the outputs: artifacts/BLOCK.nc, metrics/BLOCK.json. What it
-took goes to artifacts/cost/BLOCK.json.
+took goes to artifacts/cost/BLOCK.json. The inputs are the family's; an experiment takes as many as its `run` has
+parameters for, in their order, and the others are not read.
 Bad parameters, or parameters that this machine cannot run with: one line each, exit code 2, nothing
 written.
 """
@@ -13,8 +14,10 @@ import json
 import sys
 import time
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
+from types import ModuleType
 
 import xarray as xr
 from joblib.externals.loky import get_reusable_executor
@@ -45,6 +48,11 @@ def as_report(result: Result) -> dict:
     }
 
 
+def taken(experiment: ModuleType) -> int:
+    """How many of its family's inputs an experiment takes: `run(config)` none of them."""
+    return len(signature(experiment.run).parameters) - 1
+
+
 def cost(start: float) -> dict:
     """Seconds since `start`, and the resident memory of the largest process in MiB."""
     get_reusable_executor().shutdown()  # so that the workers' memory is known
@@ -58,7 +66,7 @@ def main(module: str, block: str, *inputs: str) -> None:
     config = configure(experiment.Config, block)
     try:
         with threadpool_limits(1):  # so that the bits do not depend on the number of cores
-            result = experiment.run(config, *map(read, inputs))
+            result = experiment.run(config, *map(read, inputs[: taken(experiment)]))
     except Refusal as rule:
         refuse(f"{PARAMS}: {block.replace('/', '.')}: {rule}")
     report = json.dumps(as_report(result), indent=2, default=float, ensure_ascii=False) + "\n"

@@ -258,14 +258,15 @@ def dataset(block: Block):
     """What the experiment reads, or for a synthetic problem the parameters that draw it."""
     from mlflow.entities import Dataset, DatasetInput
 
-    if block.upstream:
-        name, kind = block.upstream[0], "local"
+    inputs = block.inputs()
+    if inputs:
+        name, kind = inputs[0], "local"
         content = digest(Path(name))
     else:
         name, kind = f"{block.path} (synthetic)", "code"
         text = json.dumps(canonical(block.parameters), sort_keys=True)
         content = hashlib.sha256(text.encode()).hexdigest()
-    source = json.dumps({"uri": block.upstream[0] if block.upstream else str(block.source)})
+    source = json.dumps({"uri": inputs[0] if inputs else str(block.source)})
     return DatasetInput(Dataset(name, content[:16], kind, source))
 
 

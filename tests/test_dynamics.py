@@ -10,12 +10,17 @@ from pydantic import ValidationError
 from scipy.optimize import minimize
 
 from descent.config import Refusal
-from descent.dynamics import learning_rate, modes, momentum, momentum_regression
+from descent.dynamics import (
+    curvature,
+    edge_of_stability,
+    learning_rate,
+    modes,
+    momentum,
+    momentum_regression,
+)
 from descent.dynamics.kernels import iterations_to_stay
 from descent.maths import mlp
 from descent.maths import momentum as forms
-from descent.dynamics import curvature
-from descent.dynamics import edge_of_stability
 from fake_mnist import fake_mnist
 from toy import toy_params
 

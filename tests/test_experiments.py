@@ -32,7 +32,7 @@ def run(family, name):
         run_once(*Path(path).with_suffix("").parts[1:]).data
         if path.startswith("artifacts/")
         else fake_mnist(np.random.default_rng(0), 256, 72)
-        for path in block.upstream
+        for path in block.inputs()
     ]
     return experiment.run(experiment.Config(**toy_params()[family][name]), *inputs)
 

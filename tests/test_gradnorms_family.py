@@ -169,7 +169,7 @@ def test_networks_without_a_gradient_or_that_diverged_show_nothing(mnist):
 
 
 def in_depth(mnist, **changes):
-    return depth.run(depth.Config(**DEPTH | changes), mnist, xr.Dataset())
+    return depth.run(depth.Config(**DEPTH | changes), mnist)
 
 
 @pytest.mark.parametrize("q", [1e-6, 0.3, 2.0, 50.0, 1e4])

@@ -28,16 +28,16 @@ from descent.config import (
     experiment_config,
     require_increasing,
 )
-from descent.maths import mlp
-from descent.maths.momentum import highest
-from descent.maths.replicates import replicate
-from descent.result import Check, Erratum, Result, replicates, steps, sweep
 from descent.dynamics.curvature import (
     State,
     differentiate,
     hessian_times,
     largest_eigenvalue,
 )
+from descent.maths import mlp
+from descent.maths.momentum import highest
+from descent.maths.replicates import replicate
+from descent.result import Check, Erratum, Result, replicates, steps, sweep
 
 Share = Annotated[float, Field(ge=0, le=1)]
 

@@ -235,8 +235,7 @@ def relu_ratio_check(data: xr.Dataset, pixels: int, config: Config) -> Check:
     return Check("relu_log_first_over_last", ratio, "==", np.log(pixels / N) / 2, tol)
 
 
-def run(config: Config, mnist: xr.Dataset, train: xr.Dataset) -> Result:
-    """`train`, which the stage has for the family's other experiments, is not looked at."""
+def run(config: Config, mnist: xr.Dataset) -> Result:
     images = standardised(mnist, "train")
     n, pixels = images.x.shape
     if config.batch > n:

@@ -87,8 +87,7 @@ def _run(rng, config: Config, count: int) -> Float[np.ndarray, "N gain depth"]:
     return found
 
 
-def run(config: Config, *_: xr.Dataset) -> Result:
-    """The images that the stage has for the family's other experiments are not looked at."""
+def run(config: Config) -> Result:
     N, depths = config.networks, np.array(config.depths)
     sizes = np.diff(np.append(np.arange(0, N, CHUNK), N))
     chunks = replicate(_run, config.seed, [(config, int(size)) for size in sizes])

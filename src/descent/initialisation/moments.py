@@ -137,8 +137,7 @@ def product_of_kurtoses(ratio: Float[np.ndarray, "N H"]) -> tuple[np.ndarray, np
     return value, np.nanstd(Q * Q - 2 * value * Q, 0, ddof=1) / np.sqrt(N)
 
 
-def run(config: Config, *_: xr.Dataset) -> Result:
-    """The images that the stage has for the family's other experiments are not looked at."""
+def run(config: Config) -> Result:
     sizes = np.diff(np.append(np.arange(0, config.networks, CHUNK), config.networks))
     tasks = [(config, law, int(size)) for law in LAWS for size in sizes]
     chunks = replicate(_run, config.seed, tasks)
