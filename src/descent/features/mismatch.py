@@ -21,7 +21,7 @@ from descent.features.training import Schedule, orders, step_count, train
 from descent.maths.networks import Shape, draw, outputs
 from descent.result import Check, Result, replicates
 
-OUTSIDE = 100  # points of the Jacobian outside
+OUTSIDE = 50  # points of the Jacobian outside
 
 
 @experiment_config
@@ -39,10 +39,19 @@ class Config(problem.Data, Schedule):
     def __post_init__(self):
         if not -1 <= self.low < self.high <= 0.9:
             raise ValueError(f"low {self.low:g}, high {self.high:g}: must be −1 ≤ low < high ≤ 0.9")
+        x = self.test
+        if not ((x >= self.low) & (x <= self.high)).any() or (x > self.high).sum() < 3:
+            raise ValueError(
+                f"test_points {self.test_points}: none in [low, high], or fewer than 3 above it"
+            )
         if not step_count(self.samples, self.batch, self.epochs):
             raise ValueError(
                 f"batch {self.batch} > {self.samples * self.epochs} points in all epochs: no step"
             )
+
+    @property
+    def test(self) -> np.ndarray:
+        return np.linspace(-1, 1, self.test_points)[:, None]
 
 
 def line_floor(x: np.ndarray, f: np.ndarray) -> float:
@@ -68,7 +77,7 @@ def run(config: Config) -> Result:
         "shallow": Shape((1, config.width, 1), "relu"),
     }
     T = step_count(config.samples, config.batch, config.epochs)
-    test = np.linspace(-1, 1, config.test_points)[:, None]
+    test = config.test
     truth = config.function(test)
     inside, outside = (
         (test[:, 0] >= config.low) & (test[:, 0] <= config.high),

@@ -25,6 +25,7 @@ from descent.features.problem import (
     Start,
     limit,
     require_room,
+    require_scale,
     starts,
     torch_starts,
     variance,
@@ -55,6 +56,8 @@ class Config(problem.Data):
             raise ValueError(f"replicates {self.replicates}: a root mean square needs at least 100")
         if not self.small < self.large:
             raise ValueError(f"small {self.small:g} must be below large {self.large:g}")
+        require_scale("small", self.small, self.hidden)
+        require_scale("large", self.large, self.hidden)
         for name in ("small", "large", "he"):
             given = len(getattr(self, f"printed_{name}"))
             if given not in (0, len(self.hidden) + 1):
@@ -123,7 +126,7 @@ def run(config: Config) -> Result:
         weights = layer_norms(one, shape)
         true = layer_norms(gradients(one.astype(float), x, y, shape)[1], shape)
         halved = halves.gradient_norms(one.astype(float), x, y, shape)[0]
-        gaps.append(np.abs(halved - true).max() / true.max())
+        gaps.append(np.abs(halved - true).max() / max(true.max(), 1e-300))
         text = FORMULA.get(name, f"U(±{limit(kind, 1, 1):g})")
         data |= {
             f"{name}_gradient": (("layer", "replicate"), many[:SHOWN].T, {"long_name": f"gradient, {text}"}),

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from descent.config import Count, Positive, Refusal, Seed, experiment_config
 from descent.maths.networks import Shape
-from descent.maths.torch_stream import normal, uniform
+from descent.maths.torch_stream import Stream
 
 LARGEST = 30_000_000  # numbers in all networks that train side by side: 120 MB an array
 
@@ -67,6 +67,19 @@ def require_room(numbers: int, what: str) -> None:
         raise Refusal(f"{what}: {numbers:,} numbers, more than {LARGEST:,}")
 
 
+def require_scale(name: str, c: float, hidden: tuple[int, ...]) -> None:
+    """Refuse a c of U(±c) whose outputs, squared, are not numbers of double precision.
+
+    Raises:
+        ValueError: naming the field, the value and the rule.
+    """
+    D, widest = len(hidden) + 1, max(hidden)
+    if c > 1e30 or 2 * D * np.log10(c * widest) > 280:
+        raise ValueError(f"{name} {c:g}: squares of outputs, (c·width)^{2 * D}, overflow")
+    if c < 1e-30 or 2 * D * np.log10(c) < -280:
+        raise ValueError(f"{name} {c:g}: squares of outputs, c^{2 * D}, vanish")
+
+
 def limit(kind: Start, fan_in: int, fan_out: int) -> float:
     """Half the width of a uniform start, or the standard deviation of a normal one."""
     if not isinstance(kind, str):
@@ -100,13 +113,13 @@ def starts(
 
 def torch_starts(seed: int, kind: Start, shape: Shape) -> Float[np.ndarray, "1 P"]:
     """The network that torch draws after manual_seed(seed): weights layer by layer, biases zero."""
-    stream, theta = np.random.RandomState(seed), np.zeros((1, shape.parameters), np.float32)
+    stream, theta = Stream(seed), np.zeros((1, shape.parameters), np.float32)
     for (W, _), (fan_in, out) in zip(shape.layers(theta), pairwise(shape.widths), strict=True):
         c = limit(kind, fan_in, out)
         drawn = (
-            np.float32(c) * normal(stream, W.size)
+            np.float32(c) * stream.normal(W.size)
             if kind == "he_normal"
-            else uniform(stream, W.size, -c, c)
+            else stream.uniform(W.size, -c, c)
         )
         W[:] = drawn.reshape(W.shape)
     return theta

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from descent.config import Count, Positive, Refusal, Seed, experiment_config
 from descent.features import halves, jacobian, problem
-from descent.features.problem import Hidden, require_room, starts, torch_starts
+from descent.features.problem import Hidden, require_room, require_scale, starts, torch_starts
 from descent.features.training import Schedule, orders, step_count, train
 from descent.maths.networks import Shape, draw, forward, jacobians, losses, outputs
 from descent.result import Check, Erratum, Result, replicates, sweep
@@ -36,7 +36,9 @@ class Config(problem.Data, Schedule):
     width: Count  # of the shallow one
     small: Positive  # c of its start
     small_seed: Seed  # of torch, for the document's small start
-    depths: tuple[Count, ...]  # hidden layers, of networks whose rank is counted
+    depths: Annotated[
+        tuple[Count, ...], Field(min_length=1)
+    ]  # hidden layers, of networks whose rank is counted
     every: Count  # one of so many points stands for all, in the Jacobians of the replicates
     threshold: Positive  # singular values above this share of the largest count
     test_points: Count
@@ -47,6 +49,7 @@ class Config(problem.Data, Schedule):
             raise ValueError(
                 f"every {self.every}: leaves {len(self.points)} of {self.samples} points"
             )
+        require_scale("small", self.small, self.hidden)
         if not 1e-6 <= self.threshold < 1:
             raise ValueError(
                 f"threshold {self.threshold:g}: σ below 1e-7 σ₁ are rounding, so 1e-6 ≤ threshold < 1"

@@ -20,7 +20,7 @@ from scipy import stats
 
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
 from descent.features import halves, problem
-from descent.features.problem import Hidden, Scaled, require_room, starts
+from descent.features.problem import Hidden, Scaled, require_room, require_scale, starts
 from descent.features.training import orders, step_count, train
 from descent.maths.networks import Shape, gradients, outputs
 from descent.maths.replicates import replicate
@@ -51,6 +51,7 @@ class Config(problem.Data):
     chance: Positive  # p-value of the contrast, at the most
 
     def __post_init__(self):
+        require_scale("large", self.large, self.hidden)
         require_increasing("rates", self.rates)
         require_increasing("momenta", self.momenta)
         if self.rate not in self.rates or self.momentum not in self.momenta:
@@ -101,7 +102,9 @@ def steps_to_overflow(
     loss, g = gradients(theta, x, y, shape)
     D = len(shape.widths) - 1
     first = np.log(np.sqrt(np.mean(theta**2, axis=1)))  # log a₀
-    c = np.log(rate * np.sqrt(np.mean(g**2, axis=1))) - (2 * D - 1) * first
+    top = np.abs(g).max(axis=1)
+    rms = top * np.sqrt(np.mean((g / top[:, None]) ** 2, axis=1))  # no overflow
+    c = np.log(rate * rms) - (2 * D - 1) * first
     found, a = np.full(len(theta), float(T)), first
     for t in range(1, T):
         a = np.minimum((2 * D - 1) * a + c, 1e6)

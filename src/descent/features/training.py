@@ -68,8 +68,8 @@ def train(
     dtype = theta.dtype
     x, y = x.astype(dtype), y.astype(dtype)
     losses, diverged = np.empty((T, R)), np.full(R, T)
-    now, final, v = theta.copy(), theta.copy(), np.zeros_like(theta)
-    alive = np.arange(R)
+    now, final, v = theta, theta.copy(), np.zeros_like(theta)
+    before, alive = now, np.arange(R)
     with np.errstate(over="ignore", invalid="ignore"):  # divergence is a result
         for t in range(T):
             batch = order[alive, t]
@@ -79,11 +79,9 @@ def train(
             losses[t, alive[fine]] = loss[fine]
             if not fine.all():
                 diverged[alive[~fine]] = t
-                # θ before the step that lost it: its loss on the batch before was finite
-                final[alive[~fine]] = (now + dtype.type(rate) * v)[~fine]
+                final[alive[~fine]] = before[~fine]
                 alive, now, g, v = (a[fine] for a in (alive, now, g, v))
-            v *= dtype.type(momentum)
-            v += g
-            now -= dtype.type(rate) * v
+            v = dtype.type(momentum) * v + g
+            before, now = now, now - dtype.type(rate) * v
     final[alive] = now
     return Run(final, losses, diverged)
