@@ -119,12 +119,12 @@ def test_training_is_torchs_and_the_lost_stay():
 
 
 def test_a_lost_network_is_kept_at_its_last_finite_loss():
-    theta = problem.starts(np.random.default_rng(0), 3.0, DEEP, 4).astype(np.float32)
+    theta = problem.starts(np.random.default_rng(0), 3.0, DEEP, 40).astype(np.float32)
     x, y = DATA.sample()
-    order = training.orders(np.random.default_rng(1), 4, len(x), 5, 32)
+    order = training.orders(np.random.default_rng(1), 40, len(x), 5, 32)
     run = training.train(theta, x, y, DEEP, order, 0.1, 0.9)
     assert (run.diverged <= 4).all()
-    for r, when in enumerate(run.diverged):
+    for r, when in enumerate(run.diverged[:4]):
         points = order[r, when - 1]
         loss = networks.losses(
             run.theta[r : r + 1], *(v[points].astype(np.float32) for v in (x, y)), DEEP
@@ -299,6 +299,17 @@ def test_an_edge_with_a_factor_2_is_caught(monkeypatch):
 def test_a_rate_that_loses_nothing_or_everything_is_no_contrast():
     for rate in (1e-3, 50.0):
         assert "chance_of_the_contrast" in broken("stability", rates=[rate], rate=rate)
+
+
+def test_a_growth_of_the_wrong_degree_is_caught(monkeypatch):
+    """Growth by the step in place of the power of the step."""
+    right = stability.steps_to_overflow
+
+    def one_layer(theta, x, y, shape, rate, T):
+        return 20 + right(theta, x, y, shape, rate, T)
+
+    monkeypatch.setattr(stability, "steps_to_overflow", one_layer)
+    assert broken("stability") == {"large_median_step"}
 
 
 def test_a_start_that_is_not_large_does_not_diverge():
