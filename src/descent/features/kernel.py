@@ -83,7 +83,11 @@ def run(config: Config) -> Result:
     x, y = config.sample()
     N, R = config.samples, config.replicates
     shape = Shape((1, *config.hidden, 1), "relu")
-    require_room(max(N, 4 * R) * shape.parameters, f"{shape.parameters} parameters")
+    T = step_count(N, config.batch, config.epochs)
+    require_room(
+        max(N * shape.parameters, 4 * R * shape.parameters, R * T * config.batch),
+        f"{shape.parameters} parameters, {T} steps",
+    )
     rng = np.random.default_rng(config.seed)
     theta = starts(rng, "student", shape, R)
     t = np.arange(config.steps + 1)
@@ -113,7 +117,6 @@ def run(config: Config) -> Result:
             gaps[name].append(abs(last / (r @ U[:, 0])))
         sigmas.append(sigma)
 
-    T = step_count(N, config.batch, config.epochs)
     order = orders(rng, R, N, T, config.batch)
     out = train(theta.astype(np.float32), x, y, shape, order, config.rate, config.momentum)
     end = np.where((out.diverged < T)[:, None], 0.0, out.theta.astype(float))

@@ -90,7 +90,10 @@ def run(config: Config) -> Result:
 
     data, metrics, found, straight = {}, {}, {}, []
     for name, shape in shapes.items():
-        require_room(R * shape.parameters * 4, f"{shape.parameters} parameters")
+        require_room(
+            R * max(shape.parameters * 4, T * config.batch),
+            f"{shape.parameters} parameters, {T} steps",
+        )
         theta = draw(rng, shape, R) if name == "shallow" else starts(rng, "student", shape, R)
         order = orders(rng, R, config.samples, T, config.batch)
         for kind, (x, y) in samples.items():

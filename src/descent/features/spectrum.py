@@ -101,10 +101,12 @@ def run(config: Config) -> Result:
     deep = Shape((1, *config.hidden, 1), "relu")
     shallow = Shape((1, config.width, 1), "relu")
     R, N = config.replicates, config.samples
+    T = step_count(N, config.batch, config.epochs)
+    drawn = T * config.batch
     for shape in (deep, shallow):
         require_room(
-            max(R * shape.parameters * 4, len(near) * shape.parameters),
-            f"{shape.parameters} parameters",
+            max(R * shape.parameters * 4, len(near) * shape.parameters, R * drawn),
+            f"{shape.parameters} parameters, {T} steps",
         )
     rng = np.random.default_rng(config.seed)
 
@@ -121,7 +123,6 @@ def run(config: Config) -> Result:
         ranks.append(np.sum(sigma > max(len(near), shape.parameters) * 2.3e-16 * sigma[0]))
 
     test = np.linspace(-1, 1, config.test_points)[:, None]
-    order_steps = step_count(N, config.batch, config.epochs)
     begin = {
         "deep": (deep, starts(rng, "student", deep, R)),
         "shallow": (shallow, draw(rng, shallow, R)),
@@ -134,9 +135,9 @@ def run(config: Config) -> Result:
     }
     data, metrics, sigmas, effective = {}, {}, {}, {}
     for name, (shape, theta) in begin.items():
-        order = orders(rng, R, N, order_steps, config.batch)
+        order = orders(rng, R, N, T, config.batch)
         out = train(theta.astype(np.float32), x, y, shape, order, config.rate, config.momentum)
-        lost = out.diverged < order_steps
+        lost = out.diverged < T
         # A network of zeros in place of a lost one.
         end = np.where(lost[:, None], 0.0, out.theta.astype(float))
         for when, at in (("before", theta), ("after", end)):
