@@ -11,9 +11,14 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+import minima
+import networks
 import pipeline
+import polynomial
+import scaled
 import sensing
 import training
+import vjp
 from descent.style import figure
 from machine import description
 
@@ -49,6 +54,11 @@ def main(quick: bool) -> None:
         "sensing, d = 100, m = 5000": sensing.ways(),
         "sensing, growth with d": sensing.growth(),
         "MNIST, one epoch with norms, one thread": training.ways(),
+        "polynomial, n = 9: 1e5 steps, 7e5 stochastic steps": polynomial.ways(),
+        "polynomial, scaled: 5e5 steps": scaled.ways(),
+        "small networks": networks.ways(),
+        "rippled wells, 2000 steps": minima.ways(),
+        "vector–Jacobian products": vjp.ways(),
     }
     if not quick:
         tables["dvc repro"], tables["experiments, cold"] = pipeline.ways()

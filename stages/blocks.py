@@ -23,6 +23,7 @@ class Block(NamedTuple):
     parameters: dict
     module: str  # descent.family.name, say
     upstream: list[str]  # what it reads: artifacts and data folders
+    question: str  # what its family asks, `desc` in dvc.yaml
 
     @property
     def path(self) -> str:
@@ -88,8 +89,9 @@ def blocks(params: Path = PARAMS, pipeline: Path = PIPELINE) -> Iterator[Block]:
     """Every experiment: the families of params.yaml whose stage runs stages/run.py."""
     params, stages = load(params), load(pipeline)["stages"]
     for family, experiments in params.items():
-        command = stages.get(family, {}).get("do", {}).get("cmd", "")
+        stage = stages.get(family, {}).get("do", {})
+        command = stage.get("cmd", "")
         if "stages/run.py" in command:
             for name, block in experiments.items():
                 _, _, module, _, *upstream = command.replace("${key}", name).split()
-                yield Block(family, name, block, module, upstream)
+                yield Block(family, name, block, module, upstream, stage.get("desc", ""))

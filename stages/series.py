@@ -1,8 +1,10 @@
 """A labelled result as the flat metrics that MLflow takes: the whole, and every point of its sweep.
 
-The roles of the coordinates (see descent.result) decide: a "sweep" gives one set of metrics a point,
-a "step" gives curves of at most 500 points, "replicate" becomes mean, sd, p05 and p95, and any other
-short dimension, a layer say, a part of the name. Arrays over longer dimensions are no metrics.
+The roles of the coordinates (see descent.result) decide: every point of the "sweep" dimensions has a set
+of metrics of its own, under the same names; a "step" gives curves; "replicate" becomes a mean, and at the
+last step sd, p05 and p95; any other short dimension, a layer say, is a part of the name. Arrays over longer
+dimensions are no metrics. What MLflow shows of a curve, in its tables and its parallel coordinates, is the
+value at the last step.
 """
 
 import re
@@ -13,30 +15,41 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-CURVE = 500  # points of a curve at the most
+CURVE = 250  # points of a curve at the most: a screen is not wider, and each costs 0.1 ms
 PARTS = 12  # entries of a dimension that can be parts of names
+SPREAD = ("/sd", "/p05", "/p95")
 
 
 class Series(NamedTuple):
-    points: list[tuple[str, int, float]]  # metric, step, finite value
+    curves: dict[str, dict[int, float]]  # by metric: finite values by step
     nonfinite: dict[str, str]  # metric, what it is instead of a number
 
     def put(self, key: str, steps: list[int], values: np.ndarray) -> None:
+        """Log a metric, unless it is there: MLflow would double it."""
+        if key in self.curves or key in self.nonfinite:
+            return
         finite = np.isfinite(values)
-        self.points.extend(
-            (key, int(step), float(value))
-            for step, value in zip(np.array(steps)[finite], values[finite], strict=True)
-        )
+        if finite.any():
+            self.curves[key] = {
+                int(step): float(value)
+                for step, value in zip(steps, values, strict=True)
+                if np.isfinite(value)
+            }
         if not finite.all():
             first = int(np.flatnonzero(~finite)[0])
             at = f" from step {steps[first]}" if len(values) > 1 else ""
             self.nonfinite[key] = f"{values[first]}{at}"
 
+    @property
+    def points(self) -> list[tuple[str, int, float]]:
+        """(metric, step, value) of everything."""
+        return [(key, *point) for key, curve in self.curves.items() for point in curve.items()]
+
 
 class Logged(NamedTuple):
-    sweep: str | None
+    sweep: tuple[str, ...]  # its dimensions
     whole: Series
-    points: dict[str, Series]  # by the sweep's point
+    points: dict[tuple[str, ...], Series]  # by the point's labels, one a dimension
 
 
 def clean(name: str) -> str:
@@ -66,16 +79,19 @@ def curves(
     name: str, array: xr.DataArray, along: str | None
 ) -> Iterator[tuple[str, list, np.ndarray]]:
     """(metric, steps, values) of every part of an array over at most one step dimension."""
+    if along is not None:
+        kept = np.unique(np.linspace(0, array.sizes[along] - 1, CURVE).astype(int))
+        array = array.isel({along: kept})
     parts = [dim for dim in array.dims if dim not in (along, "replicate")]
-    for place in product(*(array[dim].values for dim in parts)):
-        where = dict(zip(parts, place, strict=True))
-        key = name + "".join(f"/{dim}_{value:g}" for dim, value in where.items())
-        for suffix, values in summaries(array.sel(where)).items():
-            if along is None:
-                yield key + suffix, [0], np.atleast_1d(values.values)
-            else:
-                kept = np.unique(np.linspace(0, values.sizes[along] - 1, CURVE).astype(int))
-                yield key + suffix, values[along].values[kept].tolist(), values.values[kept]
+    for suffix, values in summaries(array).items():
+        # A lone point not at step 0 is a line chart of a dot in the UI; at 0, a bar.
+        last = along is not None and suffix in SPREAD
+        values = values.isel({along: -1}) if last else values
+        steps = [0] if along is None or last else array[along].values.tolist()
+        for place in product(*(array[dim].values for dim in parts)):
+            where = dict(zip(parts, place, strict=True))
+            key = name + "".join(f"/{dim}_{value:g}" for dim, value in where.items())
+            yield key + suffix, steps, np.atleast_1d(values.sel(where).values)
 
 
 def flat(tree: dict, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], float]]:
@@ -87,32 +103,77 @@ def flat(tree: dict, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ..
             yield (*path, key), value
 
 
+def reported(data: xr.Dataset, metrics: dict) -> Iterator[tuple[str, dict, list, np.ndarray]]:
+    """(metric, sweep labels, steps, values): what the tree says at `t=10`, `t=20`, … is one curve."""
+    found: dict[tuple, dict[int, float]] = {}
+    for path, value in flat(metrics):
+        name, where, step = [], {}, 0
+        for part in path:
+            dim, equals, label = part.rpartition("=")
+            kind = role(data, dim) if equals else None
+            if kind == "sweep":
+                where[dim] = label
+            elif kind == "step" and float(label).is_integer():
+                step = int(float(label))
+            else:
+                name.append(part)
+        found.setdefault(("/".join(name), tuple(where.items())), {})[step] = value
+    for (name, where), curve in found.items():
+        yield name, dict(where), list(curve), np.array(list(curve.values()), float)
+
+
+def over(dim: str, values: np.ndarray, points: list[Series], whole: Series) -> None:
+    """How every final value changes along the sweep, as curves of the whole: `over_alpha/distance/mean`.
+
+    The step is the sweep's value where that is an integer, else its index; `over_alpha/alpha` is the value.
+    """
+    integers = bool((values == np.round(values)).all()) and len(set(values)) == len(values)
+    steps = [int(value) for value in values] if integers else list(range(len(values)))
+    whole.put(clean(f"over_{dim}/{dim}"), steps, values)
+    shown = [key for key in points[0].curves if not key.endswith(SPREAD)]
+    for key in shown:
+        ends = [p.curves[key] for p in points if key in p.curves and key not in p.nonfinite]
+        if len(ends) == len(points):
+            finals = np.array([end[max(end)] for end in ends])
+            whole.put(clean(f"over_{dim}/{key}"), steps, finals)
+
+
 def series(data: xr.Dataset, report: dict) -> Logged:
     """Metrics of the labelled data and of its report (metrics, checks, errata)."""
-    sweep = next((str(dim) for dim in data.dims if role(data, dim) == "sweep"), None)
-    values = data[sweep].values if sweep else []
-    labels = [f"{value:g}" for value in values]
-    whole, points = Series([], {}), {label: Series([], {}) for label in labels}
+    sweep = tuple(str(dim) for dim in data.dims if role(data, dim) == "sweep")
+    labels = {dim: [f"{value:g}" for value in data[dim].values] for dim in sweep}
+    whole = Series({}, {})
+    points = {place: Series({}, {}) for place in product(*labels.values())} if sweep else {}
+
+    def put(where: dict[str, str], key: str, steps: list, values: np.ndarray) -> None:
+        """Log to every point that has these labels; to the whole if it is about no point."""
+        agree = [
+            target
+            for place, target in points.items()
+            if where.items() <= dict(zip(sweep, place, strict=True)).items()
+        ]
+        for target in agree if where else [whole]:
+            target.put(clean(key), steps, values)
+
     for name, array in data.data_vars.items():
         steps = [dim for dim in array.dims if role(data, dim) == "step"]
         parts = [dim for dim in array.dims if role(data, dim) is None]
         named = all(dim in data.coords and array.sizes[dim] <= PARTS for dim in parts)
         if len(steps) > 1 or not named:
             continue
-        along = steps[0] if steps else None
-        places = zip(labels, values, strict=True) if sweep in array.dims else [(None, None)]
-        for label, value in places:
-            target = whole if label is None else points[label]
-            chosen = array if label is None else array.sel({sweep: value})
-            for key, at, numbers in curves(
-                str(name), chosen.drop_vars(sweep, errors="ignore"), along
-            ):
-                target.put(clean(key), at, numbers)
-    for path, value in flat(report["metrics"]):
-        at = next((part for part in path if sweep and part.startswith(f"{sweep}=")), None)
-        target = whole if at is None else points[at.removeprefix(f"{sweep}=")]
-        key = "/".join(part for part in path if part != at)
-        target.put(clean(key), [0], np.array([value], float))
+        swept = [dim for dim in sweep if dim in array.dims]
+        for place in product(*(range(array.sizes[dim]) for dim in swept)):
+            where = {dim: labels[dim][at] for dim, at in zip(swept, place, strict=True)}
+            chosen = array.isel(dict(zip(swept, place, strict=True))).drop_vars(swept)
+            for curve in curves(str(name), chosen, steps[0] if steps else None):
+                put(where, *curve)
+    for key, where, steps, values in reported(data, report["metrics"]):
+        put(where, key, steps, values)
+    if len(sweep) == 1 and len(points) > 1:
+        over(sweep[0], data[sweep[0]].values, list(points.values()), whole)
+    for place, target in points.items():
+        for dim, label in zip(sweep, place, strict=True):
+            target.put(clean(f"sweep/{dim}"), [0], np.array([float(label)]))
     verdicts = [check["holds"] for check in report["checks"].values()]
     for name, check in report["checks"].items():
         whole.put(clean(f"check/{name}"), [0], np.array([check["holds"]], float))

@@ -2,7 +2,10 @@
 
 One MLflow experiment a family, one run a result, one nested run a point of its sweep. A result is
 known by a fingerprint of its parameters and outputs, so a cached stage, a fresh clone, a second call
-or a lost store end with exactly one run each. The store is $MLFLOW_TRACKING_URI, else mlflow.db at
+or a lost store end with exactly one run each. A run is named after its block, a nested run after its
+point too (`overparam alpha=1e-05`); tags tell results from points (`level`) and claims that hold from
+those that fail (`verdict`, `checks.failed.names`), and the description has the table of checks. The
+saved views of stages/views.py open on them. The store is $MLFLOW_TRACKING_URI, else mlflow.db at
 the root of the repository, also from the temporary workspaces of `dvc exp run`. A store that cannot
 be used is one warning, never a failure: the science does not depend on it.
 """
@@ -11,10 +14,11 @@ import hashlib
 import json
 import logging
 import os
+import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -25,11 +29,14 @@ from blocks import Block, blocks
 from descent.maths import device
 from files import read, write
 from series import Series, series
+from views import checks_view, colour, sweep_views
+from words import words
 
 ROOT = Path(os.environ.get("DVC_ROOT") or Path(__file__).parents[1])
 MARKER = Path("artifacts/tracked.json")  # what DVC sees of this stage
 FINGERPRINT = "descent.fingerprint"
 BATCH = 1000  # MLflow's limit of metrics a call
+NOTE = 8000  # and of characters a tag
 
 
 class Tracked(NamedTuple):
@@ -72,6 +79,65 @@ def results() -> list[Tracked]:
     return found
 
 
+def known(uri: str) -> set[str]:
+    """Fingerprints of whole results in a local store, read without MLflow, whose import costs 2 s.
+
+    An answer too small costs only that time, so whatever is wrong here is left to MLflow.
+    """
+    query = """
+        SELECT tags.value FROM tags JOIN runs USING (run_uuid) JOIN experiments USING (experiment_id)
+        WHERE tags.key = ? AND runs.status = 'FINISHED' AND runs.lifecycle_stage = 'active'
+        AND experiments.lifecycle_stage = 'active' AND NOT EXISTS (
+            SELECT 1 FROM tags AS parent
+            WHERE parent.run_uuid = runs.run_uuid AND parent.key = 'mlflow.parentRunId')
+    """
+    path = uri.removeprefix("sqlite:///")
+    if path == uri:
+        return set()
+    try:
+        with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)) as db:
+            return {value for (value,) in db.execute(query, (FINGERPRINT,))}
+    except sqlite3.Error:
+        return set()
+
+
+def claim(block: Block) -> str:
+    """The first sentence of its module."""
+    return words(block.docstring()).claim
+
+
+def description(result: Tracked) -> str:
+    """The claim, and what became of it: a table of checks, what fails first, and of errata."""
+    checks = sorted(result.report["checks"].values(), key=lambda check: check["holds"])
+    lines = [claim(result.block), ""]
+    lines += [
+        "| check | measured | | predicted | tolerance | verdict |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {c['name']} | {c['measured']:.6g} | {c['relation']} | {c['predicted']:.6g} "
+        f"| {c['tol']:.2g} | {'holds' if c['holds'] else '**fails**'} |"
+        for c in checks
+    ]
+    if errata := result.report["errata"].values():
+        lines += ["", "| erratum | where | printed | correct | measured | verdict |"]
+        lines += ["|---|---|---|---|---|---|"]
+        lines += [
+            f"| {e['name']} | {e['where']} | {e['printed']:.6g} | {e['correct']:.6g} "
+            f"| {e['measured']:.6g} | {'stands' if e['stands'] else '**falls**'} |"
+            for e in errata
+        ]
+    text = "\n".join(lines)
+    return text if len(text) <= NOTE else text[:NOTE].rpartition("\n")[0]
+
+
+def question(family: str, found: list[Tracked]) -> str:
+    """What a family asks, and what each of its experiments claims."""
+    ours = [result.block for result in found if result.block.family == family]
+    claims = [f"- **{block.name}**: {claim(block)}" for block in ours]
+    return "\n".join([ours[0].question, "", *claims])
+
+
 def provenance() -> dict[str, str]:
     """Tags that say where a result comes from."""
 
@@ -99,15 +165,22 @@ class Store:
         self.client = MlflowClient(uri)
         self.tags = provenance()
 
-    def experiment(self, family: str) -> str:
+    def experiment(self, family: str, note: str) -> str:
         """The id of the experiment of this name, made or brought back if need be."""
-        known = self.client.get_experiment_by_name(family)
-        if known is None:
+        found = self.client.get_experiment_by_name(family)
+        if found is None:
             place = (ROOT / "mlartifacts" / family).as_uri() if self.local else None
-            return self.client.create_experiment(family, artifact_location=place)
-        if known.lifecycle_stage == "deleted":
-            self.client.restore_experiment(known.experiment_id)
-        return known.experiment_id
+            identity, tags = self.client.create_experiment(family, artifact_location=place), {}
+        else:
+            identity, tags = found.experiment_id, found.tags
+            if found.lifecycle_stage == "deleted":
+                self.client.restore_experiment(identity)
+        shown = dict([("mlflow.note.content", note), checks_view().tag])
+        shown["mlflow.experimentKind"] = "custom_model_development"  # not a chat, says the UI
+        for key, value in shown.items():
+            if tags.get(key) != value:
+                self.client.set_experiment_tag(identity, key, value)
+        return identity
 
     def forget_unfinished(self, experiment: str, fingerprint: str) -> bool:
         """Delete what a killed call left of this result; true if the result is there whole."""
@@ -119,45 +192,65 @@ class Store:
             self.client.delete_run(run.info.run_id)
         return False
 
-    def add(self, result: Tracked) -> None:
+    def add(self, experiment: str, result: Tracked) -> None:
         """Log a result unless it is there; its own run is finished last, so that a kill shows."""
-        block = result.block
-        experiment = self.experiment(block.family)
         if self.forget_unfinished(experiment, result.fingerprint):
             return
-        tags = self.tags | {FINGERPRINT: result.fingerprint, "dvc.stage": block.stage}
+        block = result.block
         logged = series(read(f"artifacts/{block.path}.nc"), result.report)
-        parameters = {key: str(value) for key, value in block.parameters.items()}
+        tags = self.tags | {
+            **{FINGERPRINT: result.fingerprint, "dvc.stage": block.stage},
+            **{"family": block.family, "block": block.name},
+        }
+        failed = [c["name"] for c in result.report["checks"].values() if not c["holds"]]
+        now = int(time.time() * 1000)
         parent = self.client.create_run(
-            experiment, tags=tags, run_name=f"{block.name} {result.fingerprint[:6]}"
+            experiment,
+            start_time=now,
+            run_name=block.name,
+            tags=tags
+            | {"level": "result", "verdict": "fails" if failed else "holds"}
+            | ({"checks.failed.names": ", ".join(failed)[:NOTE]} if failed else {})
+            | {"mlflow.note.content": description(result)},
         ).info.run_id
+        parameters = {key: str(value) for key, value in block.parameters.items()}
         self.log(parent, logged.whole, parameters)
-        for point, values in logged.points.items():
+        # Of the parameters, what a point shares with other results; a list is not about a point.
+        shared = {k: str(v) for k, v in block.parameters.items() if not isinstance(v, list | dict)}
+        for index, (labels, values) in enumerate(logged.points.items(), 1):
+            point = dict(zip(logged.sweep, labels, strict=True))
+            shade = colour((index - 1) / max(1, len(logged.points) - 1))
             child = self.client.create_run(
                 experiment,
-                tags=tags | {"mlflow.parentRunId": parent},
-                run_name=f"{block.name} {logged.sweep} {point}",
+                start_time=now - index,  # the UI lists the latest first
+                run_name=" ".join([block.name, *(f"{dim}={at}" for dim, at in point.items())]),
+                tags=tags
+                | {"level": "point", "mlflow.parentRunId": parent, "mlflow.runColor": shade},
             ).info.run_id
-            self.log(child, values, parameters | {logged.sweep: point})
+            self.log(child, values, shared | point)
             self.client.set_terminated(child)
         self.client.log_inputs(parent, [dataset(block)])
         self.client.log_artifact(parent, f"metrics/{block.path}.json")
         if (figure := Path(f"plots/{block.path}.svg")).exists():
             self.client.log_artifact(parent, str(figure))
+        if logged.points:
+            for view in sweep_views(block.name, logged, parent):
+                self.client.set_experiment_tag(experiment, *view.tag)
         self.client.set_terminated(parent)
 
     def log(self, run: str, values: Series, parameters: dict[str, str]) -> None:
         """Parameters, metrics in batches, and what is not finite as tags."""
         from mlflow.entities import Metric, Param, RunTag
 
-        self.client.log_batch(
-            run,
-            params=[Param(key, value) for key, value in parameters.items()],
-            tags=[RunTag(f"nonfinite.{key}", text) for key, text in values.nonfinite.items()],
-        )
         now = int(time.time() * 1000)
         metrics = [Metric(key, value, now, step) for key, step, value in values.points]
-        for first in range(0, len(metrics), BATCH):
+        rest = {
+            "params": [Param(key, value) for key, value in parameters.items()],
+            "tags": [RunTag(f"nonfinite.{key}", text) for key, text in values.nonfinite.items()],
+        }
+        size = BATCH - sum(map(len, rest.values()))
+        self.client.log_batch(run, metrics=metrics[:size], **rest)
+        for first in range(size, len(metrics), BATCH):
             self.client.log_batch(run, metrics=metrics[first : first + BATCH])
 
 
@@ -187,17 +280,21 @@ def main() -> None:
     logging.disable(logging.WARNING)  # the first use of a store logs its schema's history
     # Two processes that make the store at once collide.
     lock = FileLock(ROOT / ".mlflow.lock") if uri.startswith("sqlite:") else nullcontext()
-    done = 0
+    left = found
     try:
-        with lock:
-            store = Store(uri)
-            for result in found:
-                store.add(result)
-                done += 1
+        there = known(uri)
+        left = [result for result in found if result.fingerprint not in there]
+        with lock if left else nullcontext():
+            store = Store(uri) if left else None
+            for family in dict.fromkeys(result.block.family for result in left):
+                experiment = store.experiment(family, question(family, found))
+                for result in [result for result in left if result.block.family == family]:
+                    store.add(experiment, result)
+                    left = [other for other in left if other is not result]
     except Exception as error:  # whatever is wrong with the store, the results stand
         reason = " ".join(str(error).split())[:200]
         print(
-            f"track: {uri}: {len(found) - done} of {len(found)} results not tracked ({reason}); "
+            f"track: {uri}: {len(left)} of {len(found)} results not tracked ({reason}); "
             "repeat with `make track`",
             file=sys.stderr,
         )

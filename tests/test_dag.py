@@ -83,7 +83,8 @@ def test_a_stage_depends_on_exactly_what_it_reads(group):
 def test_report_and_track_see_every_family():
     families = {f for f in PARAMS if "stages/run.py" in STAGES[f]["do"]["cmd"]}
     assert set(STAGES["draw"]["foreach"]) == families
-    assert {f"artifacts/{family}" for family in families} <= set(STAGES["track"]["deps"])
+    for stage in ("report", "track"):
+        assert {f"artifacts/{family}" for family in families} <= set(STAGES[stage]["deps"])
     assert set(STAGES["report"]["params"]) == set(STAGES["track"]["params"]) == families
 
 
@@ -92,9 +93,23 @@ def test_package_inits_are_empty():
     assert not [p for p in (ROOT / "src").rglob("__init__.py") if p.read_text().strip()]
 
 
-@pytest.mark.parametrize(("folder", "suffix"), [("metrics", ".json"), ("plots", ".svg")])
+@pytest.mark.parametrize(
+    ("folder", "suffix"), [("metrics", ".json"), ("plots", ".svg"), ("plots", ".json")]
+)
 def test_blocks_and_committed_files_are_one_to_one(folder, suffix):
     families = {f: PARAMS[f] for f in PARAMS if "stages/run.py" in STAGES[f]["do"]["cmd"]}
     expected = {f"{family}/{name}{suffix}" for family in families for name in families[family]}
     found = {str(p.relative_to(ROOT / folder)) for p in (ROOT / folder).rglob(f"*{suffix}")}
     assert found == expected
+
+
+def test_every_pair_of_scales_of_a_curve_is_declared_as_plots_and_has_a_template():
+    pipeline = YAML(typ="safe").load(ROOT / "dvc.yaml")
+    declared = {path: look["template"] for plot in pipeline["plots"] for path, look in plot.items()}
+    assert {f"curves/{p.name}" for p in (ROOT / "curves").iterdir()} <= set(declared)
+    templates = {p.stem: p.read_text() for p in (ROOT / ".dvc/plots").glob("*.json")}
+    assert set(declared.values()) == set(templates)
+    # They differ in nothing but the scales of their axes.
+    linear, log = '"zero": false', '"type": "log"'
+    assert len({text.replace(log, linear) for text in templates.values()}) == 1
+    assert len(set(templates.values())) == len(templates)

@@ -4,10 +4,12 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from blocks import blocks
+from chart import chart
 from fake_mnist import fake_mnist
 from run import as_report
 from toy import ROOT, toy_params
@@ -63,6 +65,10 @@ def test_claims_hold_and_names_are_unique(family, name):
 @pytest.mark.parametrize(("family", "name"), names())
 def test_every_experiment_has_a_figure_with_labelled_axes(family, name):
     drawing = getattr(import_module(f"descent.{family}.figures"), name)(run_once(family, name).data)
-    for axes in drawing.axes:
-        assert axes.get_xlabel()
-        assert axes.get_ylabel()
+    shown = chart(drawing)
+    plt.close(drawing)
+    for panel in shown:
+        assert panel["x"]["label"]
+        assert panel["y"]["label"]
+        assert panel["title"] or len(shown) == 1
+        assert panel["marks"] or not panel["whole"]

@@ -114,7 +114,7 @@ def test_packed_rows_of_white_noise_are_white_noise():
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("count", [1, 2, 7])
+@pytest.mark.parametrize("count", [*range(1, 8), 600])
 @pytest.mark.parametrize("p", [1, 5, TILE - 1, TILE, TILE + 1, 300])
 def test_the_tiled_operator_is_the_matrix(p, count, dtype):
     rng = np.random.default_rng(p)
@@ -147,6 +147,14 @@ def test_tiles_are_padded_with_zeros(p):
     blocks = -(-p // TILE)
     assert tiles.shape == (blocks * (blocks + 1) // 2, TILE, TILE)
     assert tiles.sum() == p * p / 2  # half of the matrix, halves of the diagonal
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("p", [1, TILE, 300])
+def test_tiles_begin_with_a_cache_line(p, dtype):
+    """Nothing would be wrong otherwise, only slower."""
+    for _ in range(5):
+        assert tiled(np.eye(p, dtype=dtype)).ctypes.data % 64 == 0
 
 
 def test_a_vector_does_not_see_its_neighbours():

@@ -1,13 +1,7 @@
 """stages/track.py against real stores: one run a result, whatever happened before."""
 
-import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import mlflow
@@ -18,35 +12,11 @@ from mlflow.tracking.client import MlflowClient
 from ruamel.yaml import YAML
 
 import track
-from descent.result import Check, Erratum, Result, replicates, steps, sweep
+from descent.result import Result, replicates, sweep
 from run import as_report
 from series import CURVE, series
-
-
-def result(points=2000, bad=np.inf):
-    """A sweep over α with replicates and a long curve that ends in something that is no number."""
-    t, alphas = np.arange(points), (1e-5, 1e-1)
-    curve = np.ones((3, 2, points)) * np.array([1, 2, 6])[:, None, None]
-    curve[0, 1, -1] = bad
-    error = xr.DataArray([0.5, bad], dims="alpha", coords={"alpha": list(alphas)})
-    return Result(
-        data=xr.Dataset(
-            {
-                "distance": (("replicate", "alpha", "t"), curve),
-                "norm": (("t", "layer"), np.ones((points, 2))),
-                "weights": (("replicate", "parameter"), np.ones((3, 50))),
-            },
-            coords={
-                "alpha": sweep(alphas, "alpha", "α"),
-                "t": steps(t, "t", "step t"),
-                "replicate": replicates(3),
-                "layer": ("layer", [1, 2]),
-            },
-        ),
-        metrics={"error": error, "slope": 1.5},
-        checks=(Check("good, (yes)", 1.0, "==", 1.0, 0.0), Check("bad", np.nan, "<=", 1.0, 0.0)),
-        errata=(Erratum("wrong", "somewhere", 1.0, 2.0, 2.0, 0.1),),
-    )
+from store import free_port, lay_out, result, save, serving
+from views import sweep_views
 
 
 @pytest.fixture(scope="module")
@@ -61,21 +31,11 @@ def empty_store(tmp_path_factory):
 def workspace(tmp_path, monkeypatch, empty_store):
     """A folder with one block and its result, as the stages leave it."""
     monkeypatch.chdir(tmp_path)
-    shutil.copy(empty_store, tmp_path / "mlflow.db")
     monkeypatch.setattr(track, "ROOT", tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    command = "python stages/run.py descent.toy.${key} toy/${key}"
-    YAML().dump({"toy": {"one": {"seed": 0, "alphas": [1e-5, 1e-1]}}}, Path("params.yaml"))
-    YAML().dump({"stages": {"toy": {"do": {"cmd": command}}}}, Path("dvc.yaml"))
-    save(result())
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    lay_out()
     return tmp_path
-
-
-def save(made):
-    for folder in ("artifacts/toy", "metrics/toy"):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    made.data.to_netcdf("artifacts/toy/one.nc", engine="scipy")
-    Path("metrics/toy/one.json").write_text(json.dumps(as_report(made)))
 
 
 def runs(uri):
@@ -107,6 +67,77 @@ def test_a_sweep_is_one_run_a_point_with_the_same_metric_names(workspace):
     assert len(history) == CURVE
     assert (history[0].step, history[-1].step) == (0, 1999)
     assert len({point.step for point in history}) == CURVE
+    reached = client.get_metric_history(by_alpha["0.1"].info.run_id, "reached")
+    assert [(point.step, point.value) for point in reached] == [(0, 8.0), (1999, 2.0)]
+
+
+def test_names_tags_and_description_tell_runs_apart(workspace):
+    track.main()
+    client = MlflowClient(f"sqlite:///{workspace}/mlflow.db")
+    (top,), nested = runs(f"sqlite:///{workspace}/mlflow.db")
+    assert top.info.run_name == "one"
+    # The UI lists the latest first, so the points stand in their order.
+    points = sorted(nested, key=lambda run: -run.info.start_time)
+    assert [run.info.run_name for run in points] == ["one alpha=1e-05", "one alpha=0.1"]
+    assert points[0].data.params == {"seed": "0", "alpha": "1e-05"}  # no list is about a point
+    assert [run.data.metrics["sweep/alpha"] for run in points] == [1e-5, 1e-1]
+    assert {run.data.tags["level"] for run in points} == {"point"}
+    tags = top.data.tags
+    assert (tags["family"], tags["block"], tags["level"]) == ("toy", "one", "result")
+    assert (tags["verdict"], tags["checks.failed.names"]) == ("fails", "bad")
+    note = tags["mlflow.note.content"].splitlines()
+    assert note[0] == "A toy is a toy."
+    assert note[4] == "| bad | nan | <= | 1 | 0 | **fails** |"
+    assert note[5] == "| good, (yes) | 1 | == | 1 | 0 | holds |"
+    assert note[-1] == "| wrong | somewhere | 1 | 2 | 2 | stands |"
+    asked = client.get_experiment_by_name("toy").tags["mlflow.note.content"]
+    assert asked.splitlines() == ["What does a toy do?", "", "- **one**: A toy is a toy."]
+
+
+def test_the_whole_shows_every_final_value_over_the_sweep(workspace):
+    track.main()
+    client = MlflowClient(f"sqlite:///{workspace}/mlflow.db")
+    (top,), _ = runs(f"sqlite:///{workspace}/mlflow.db")
+    for key, expected in (("alpha", [1e-5, 1e-1]), ("reached", [4.0, 2.0])):
+        history = client.get_metric_history(top.info.run_id, f"over_alpha/{key}")
+        assert [(point.step, point.value) for point in history] == list(enumerate(expected))
+    # In one of the points they end in no number.
+    assert not {"over_alpha/error", "over_alpha/distance/mean"} & top.data.metrics.keys()
+
+
+def test_two_sweeps_are_one_run_for_every_pair():
+    both = ("width", "batch")
+    cube = np.arange(12.0).reshape(2, 2, 3)
+    made = Result(
+        xr.Dataset(
+            {"error": (("replicate", *both), cube), "bound": (both[:1], [7.0, 9.0])},
+            coords={
+                "replicate": replicates(2),
+                "width": sweep((2, 40), "width", "R"),
+                "batch": sweep((8, 16, 32), "batch", "B"),
+            },
+        ),
+        {"gap": xr.DataArray([1.0, 2.0, 3.0], dims="batch", coords={"batch": [8, 16, 32]})},
+        (),
+    )
+    logged = series(made.data, as_report(made))
+    assert list(logged.points) == [(w, b) for w in ("2", "40") for b in ("8", "16", "32")]
+    point = {key: curve[0] for key, curve in logged.points["40", "16"].curves.items()}
+    assert point["error/mean"] == cube[:, 1, 1].mean()
+    assert (point["bound"], point["gap"]) == (9.0, 2.0)
+    assert (point["sweep/width"], point["sweep/batch"]) == (40.0, 16.0)
+
+
+def test_a_sweep_over_integers_is_drawn_over_them():
+    data = xr.Dataset(
+        {"norm": (("batch",), [4.0, 2.0, 0.1])}, coords={"batch": sweep((8, 16, 64), "batch", "B")}
+    )
+    made = Result(data, {}, ())
+    logged = series(made.data, as_report(made))
+    assert logged.whole.curves["over_batch/norm"] == {8: 4.0, 16: 2.0, 64: 0.1}
+    _, over = sweep_views("one", logged, "parent")
+    (chart,) = over.state["compareRunCharts"]
+    assert (chart["xAxisScaleType"], chart["scaleType"]) == ("linear", "log")
 
 
 def test_what_is_not_finite_is_a_tag_and_never_a_metric(workspace):
@@ -121,13 +152,31 @@ def test_what_is_not_finite_is_a_tag_and_never_a_metric(workspace):
 
 def test_replicates_are_summarised_by_their_own_statistics():
     logged = series(result(bad=1.0).data, as_report(result(bad=1.0)))
-    values = {key: value for key, step, value in logged.points["0.1"].points if step == 0}
+    values = {key: curve[max(curve)] for key, curve in logged.points["0.1",].curves.items()}
     sample = np.array([1.0, 2.0, 6.0])
     assert values["distance/mean"] == sample.mean()
     assert values["distance/sd"] == pytest.approx(sample.std(ddof=1), rel=1e-15)
     assert values["distance/p05"] == pytest.approx(np.quantile(sample, 0.05), rel=1e-15)
     assert values["distance/p95"] == pytest.approx(np.quantile(sample, 0.95), rel=1e-15)
-    assert not any(key.startswith("weights") for key, _, _ in logged.whole.points)
+    assert not any(key.startswith("weights") for key in logged.whole.curves)
+
+
+def test_a_call_with_nothing_to_add_does_without_mlflow(workspace, monkeypatch, capsys):
+    track.main()
+    monkeypatch.setattr(track, "Store", None)
+    track.main()
+    assert not capsys.readouterr().err
+
+
+def test_runs_of_an_older_naming_are_not_added_again(workspace):
+    uri = f"sqlite:///{workspace}/mlflow.db"
+    track.main()
+    client = MlflowClient(uri)
+    for run in (*runs(uri)[0], *runs(uri)[1]):
+        client.update_run(run.info.run_id, name="as it was called")
+    client.delete_tag(runs(uri)[0][0].info.run_id, "level")
+    track.main()
+    assert [len(found) for found in runs(uri)] == [1, 2]
 
 
 def test_a_second_call_adds_nothing_and_a_changed_result_one_run(workspace):
@@ -141,14 +190,17 @@ def test_a_second_call_adds_nothing_and_a_changed_result_one_run(workspace):
     assert [len(found) for found in runs(uri)] == [2, 4]
 
 
-@pytest.mark.parametrize("calls", [1, 2, 4, 6])
-def test_a_killed_call_is_replaced_by_the_next(workspace, monkeypatch, calls):
-    """Killed in the middle: after `calls` batches, with no chance to clean up."""
+@pytest.mark.parametrize(
+    ("method", "calls"),
+    [("log_batch", 1), ("log_batch", 2), ("log_batch", 3), ("set_terminated", 3)],
+)
+def test_a_killed_call_is_replaced_by_the_next(workspace, monkeypatch, method, calls):
+    """Killed in the middle: at that call of that method, with no chance to clean up."""
 
     class Killed(BaseException):
         pass
 
-    real, count = MlflowClient.log_batch, []
+    real, count = getattr(MlflowClient, method), []
 
     def dying(self, *args, **kwargs):
         count.append(1)
@@ -157,7 +209,7 @@ def test_a_killed_call_is_replaced_by_the_next(workspace, monkeypatch, calls):
         return real(self, *args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(MlflowClient, "log_batch", dying)
+        patch.setattr(MlflowClient, method, dying)
         with pytest.raises(Killed):
             track.main()
     track.main()
@@ -184,12 +236,6 @@ def test_parameters_that_dvc_takes_for_equal_have_one_fingerprint(workspace):
     assert len(runs(f"sqlite:///{workspace}/mlflow.db")[0]) == 1
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:{port}", "sqlite:///params.yaml/mlflow.db"])
 def test_a_store_that_cannot_be_reached_is_one_warning(workspace, monkeypatch, capsys, uri):
     uri = uri.format(port=free_port())
@@ -204,23 +250,7 @@ def test_a_store_that_cannot_be_reached_is_one_warning(workspace, monkeypatch, c
 
 
 def test_a_real_server_takes_the_results_once(workspace, monkeypatch):
-    port = free_port()
-    uri = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "mlflow", "server", "--port", f"{port}", "--workers", "1"]
-    command += ["--host", "127.0.0.1", "--backend-store-uri", f"sqlite:///{workspace}/server.db"]
-    command += ["--artifacts-destination", f"{workspace}/served"]
-    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with (workspace / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            command, env=os.environ | quiet, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        for _ in range(240):
-            try:
-                with urllib.request.urlopen(f"{uri}/health", timeout=1):
-                    break
-            except OSError:
-                time.sleep(0.25)
+    with serving(workspace, "server.db") as uri:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         track.main()
         track.main()
@@ -228,6 +258,3 @@ def test_a_real_server_takes_the_results_once(workspace, monkeypatch):
         artifacts = mlflow.MlflowClient(uri).list_artifacts(runs(uri)[0][0].info.run_id)
         assert [artifact.path for artifact in artifacts] == ["one.json"]
         assert runs(f"sqlite:///{workspace}/mlflow.db") == ([], [])
-    finally:
-        os.killpg(server.pid, 9)
-        server.wait()

@@ -16,7 +16,7 @@ from fake_mnist import fake_mnist
 ROOT = Path(__file__).parents[1]
 COPIED = (
     *("src", "stages", "dvc.yaml", "params.yaml", ".dvc/config", ".dvc/.gitignore"),
-    *(".dvcignore", ".gitignore"),
+    *(".dvc/plots", ".dvc/plots.html", ".dvcignore", ".gitignore"),
 )
 
 
@@ -68,8 +68,12 @@ class Project:
                 shutil.copy(source, target)
         data = root.with_name(f"{root.name}-data")
         params = toy_params()
+        others = params.keys() - EXPERIMENTS.keys() - {"download"}
+        for family in others:
+            del params[family]
         for family, names in EXPERIMENTS.items():
             params[family] = {name: params[family][name] for name in names}
+        self.forget(others)
         images = fake_mnist(np.random.default_rng(0), 256, 72)
         params["download"]["mnist"] |= {
             "sha256": write_idx(data, images),
@@ -86,6 +90,19 @@ class Project:
         }
         self.git("init", "-q")
         self.commit("toy")
+
+    def forget(self, families: set[str]) -> None:
+        """Take whole families out of dvc.yaml."""
+        path, yaml = self.root / "dvc.yaml", YAML()
+        pipeline = yaml.load(path)
+        stages = pipeline["stages"]
+        for family in families:
+            del stages[family]
+            stages["draw"]["foreach"].remove(family)
+            for reader in (stages["report"], stages["track"]):
+                reader["params"].remove(family)
+                reader["deps"].remove(f"artifacts/{family}")
+        yaml.dump(pipeline, path)
 
     def save(self) -> None:
         YAML().dump(self.params, self.root / "params.yaml")

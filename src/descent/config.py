@@ -34,6 +34,7 @@ def _flag(value):
 Count = Annotated[int, Field(ge=1, strict=True), BeforeValidator(_number)]
 Index = Annotated[int, Field(ge=0, strict=True), BeforeValidator(_number)]
 Seed = Index
+Number = Annotated[float, Field(strict=True), BeforeValidator(_number)]
 Positive = Annotated[float, Field(gt=0, strict=True), BeforeValidator(_number)]
 Flag = Annotated[bool, Field(strict=True), BeforeValidator(_flag)]
 

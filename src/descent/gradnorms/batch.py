@@ -1,6 +1,6 @@
 """The norm of a minibatch gradient falls like B^(−1/2) up to the noise scale and levels off at the norm of the gradient.
 
-    E‖g_B‖² = ‖g‖² + (tr Σ/B) (n − B)/(n − 1),   d log ‖g_B‖ / d log B → −½ for B ≪ tr Σ/‖g‖²
+    E‖g_B‖² = ‖g‖² + (tr Σ/B) (n − B)/(n − 1),   d log ‖g_B‖ / d log B → −½ for B far below tr Σ/‖g‖²
     E‖g_B‖² = 2‖g‖² at B* = n b/(n − 1 + b),   b = tr Σ/‖g‖² the noise scale
 
 All at the networks that a training run kept after one of its epochs, per layer.

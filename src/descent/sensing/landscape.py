@@ -1,7 +1,7 @@
 """With one factor and infinitely many measurements the critical points are 0, a strict saddle, and the minima ±u*.
 
     f(u) = ½‖uuᵀ − u*u*ᵀ‖²,   ∇f(u) = 2(‖u‖²u − (u*ᵀu)u*),   ∇²f(u) = 2‖u‖²1 + 4uuᵀ − 2u*u*ᵀ
-    ∇f(u) = 0:  u = 0, or u ∥ u* with ‖u‖ = ‖u*‖;  for u ⊥ u* it is 2‖u‖²u ≠ 0
+    ∇f(u) = 0:  u = 0, or u along u* with ‖u‖ = ‖u*‖;  for u ⊥ u* it is 2‖u‖²u ≠ 0
     ∇²f(0):   −2‖u*‖² once, 0 (d − 1 times); f(tw) − f(0) = t⁴/2 for a unit w ⊥ u*: no maximum
     ∇²f(±u*): 2‖u*‖² (d − 1 times), 4‖u*‖² once
 
@@ -219,7 +219,7 @@ def run(config: Config) -> Result:
     rounding = 1e-12  # of sums of d² terms of order one, up to d ≈ 10³
     critical = (slopes < rounding)[:, 1:].sum(1).mean()
     negative = (spectra < -rounding).sum(-1).mean(0)
-    where = "problem set 2, answer to 2c"
+    where = "CS7180 problem set 2, answer to 2c"
     return Result(
         data=data,
         metrics=reached

@@ -240,7 +240,7 @@ def run(config: Config) -> Result:
         },
         attrs={"steps": config.steps} | ({"printed": config.printed} if config.printed else {}),
     )
-    where = "problem set 2, notebook 2b, 2d"
+    where = "CS7180 problem set 2, notebook 2b, 2d"
     return Result(
         data=data,
         metrics={
@@ -253,7 +253,7 @@ def run(config: Config) -> Result:
         checks=tuple(checks),
         errata=(
             Erratum("trace_in_the_update", f"{where}: np.inner", 2, 0, 2 * trace, 2 * trace_error),
-            Erratum("factor_of_the_gradient", f"2a and {where}", 2, 1, 1 / derivative, 1e-6),
+            Erratum("factor_of_the_gradient", f"{where}; answer to 2a", 2, 1, 1 / derivative, 1e-6),
             Erratum(
                 "steps_until_all_directions",
                 f"{where}: T",
@@ -264,7 +264,7 @@ def run(config: Config) -> Result:
             ),
             Erratum(
                 "directions_in_the_singular_values",
-                "problem set 2, notebook 2e: r singular values after T steps",
+                "CS7180 problem set 2, notebook 2e: r singular values after T steps",
                 config.rank,
                 expected_found,
                 found,

@@ -1,7 +1,7 @@
 """With so few measurements that many positive semidefinite matrices fit them, only a small start finds X*.
 
     U: (d, d),   U₀ = αW,   m < δ = dr − r(r−1)/2 + (d−r)(d−r+1)/4
-    small α: ‖U_TU_Tᵀ − X*‖ ≪ ‖X*‖;    large α: training loss → 0 at a matrix further from X* than 0 is
+    small α: ‖U_TU_Tᵀ − X*‖ small beside ‖X*‖;    large α: training loss → 0 at a matrix further from X* than 0 is
 
 Source: CS7180 problem set 2, question 2e asks for evidence of implicit regularisation at m = 10dr;
 there the cone alone makes X* unique (arXiv 1806.02046), so the evidence has to come from m < δ.

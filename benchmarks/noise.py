@@ -1,0 +1,84 @@
+"""Noisy gradient descent and random networks: the plain way, one run after another, against all at once."""
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from descent.initialisation.relu import backward, forward
+from descent.noise.instance_noise import Config, simulate
+from descent.noise.thresholds import thresholds
+from machine import timed
+
+SETTINGS = Config(
+    seed=0, replicates=2, chains=4096, steps=300, x=1.0, sigma=0.5, y=2.0, draws=1, tail=0.01,
+    etas=(0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.1, 1.4, 1.7, 1.9, 2.2), noises=(1.0,),
+)  # fmt: skip
+WIDTHS = (10, 40, 20, 30, 20, 5)
+
+
+def one_chain(rng, eta: float, c: Config) -> float:
+    """The homework's recurrence as it is written."""
+    w = 0.0
+    for _ in range(c.steps):
+        noisy = c.x + rng.normal(0, c.sigma)
+        w = w - eta * noisy * (noisy * w - c.y)
+    return w
+
+
+def one_step_size(rng, eta: float, c: Config) -> np.ndarray:
+    """All chains of one η at once."""
+    w = np.zeros(c.chains)
+    for _ in range(c.steps):
+        noisy = c.x + rng.normal(0, c.sigma, c.chains)
+        w = w - eta * noisy * (noisy * w - c.y)
+    return w
+
+
+def networks(rng, count: int) -> list[np.ndarray]:
+    return [
+        np.sqrt(2 / fan_in) * rng.standard_normal((count, out, fan_in)) for fan_in, out in pairwise(WIDTHS)
+    ]  # fmt: skip
+
+
+def one_network(rng, x: torch.Tensor) -> list[float]:
+    """Squared norms of the gradients of a sum of outputs, by autograd."""
+    weights = [torch.from_numpy(W[0]).requires_grad_() for W in networks(rng, 1)]
+    h = x
+    for W in weights[:-1]:
+        h = torch.relu(W @ h)
+    (weights[-1] @ h).sum().backward()
+    return [float(W.grad.square().sum()) for W in weights]
+
+
+def batched(rng, x: np.ndarray, count: int) -> list[np.ndarray]:
+    weights = networks(rng, count)
+    h = forward(weights, x)
+    delta = backward(weights, h, np.ones(WIDTHS[-1]))
+    return [np.vecdot(d, d) * np.vecdot(a, a) for d, a in zip(delta, h, strict=True)]
+
+
+def ways() -> list[dict]:
+    """Nanoseconds a step of one chain, microseconds a network; on one thread."""
+    rng, x = np.random.default_rng(0), np.ones(WIDTHS[0])
+    critical, c = thresholds(SETTINGS.x, SETTINGS.sigma), SETTINGS
+    steps = c.steps * c.chains
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        chains = [
+            ("a Python loop a chain", timed(lambda: one_chain(rng, 0.2, c), 5) / c.steps),
+            ("vectorised, one η after another", timed(lambda: one_step_size(rng, 0.2, c), 5) / steps),
+            ("ours, all η on one noise", timed(lambda: simulate(rng, c, critical), 5) / steps / len(c.etas)),
+            ("floor: one Gaussian for all η", timed(lambda: rng.standard_normal(steps), 5) / steps / len(c.etas)),
+        ]  # fmt: skip
+        drawn = [
+            ("autograd, one network after another", timed(lambda: one_network(rng, torch.from_numpy(x)), 51)),
+            ("ours, 500 networks", timed(lambda: batched(rng, x, 500), 5) / 500),
+            ("floor: the Gaussians", timed(lambda: networks(rng, 500), 5) / 500),
+        ]  # fmt: skip
+    return [
+        {"way": way, "unit": unit, "time": scale * seconds, "ratio_to_first": rows[0][1] / seconds}
+        for rows, unit, scale in ((chains, "ns a step", 1e9), (drawn, "µs a network", 1e6))
+        for way, seconds in rows
+    ]

@@ -1,0 +1,92 @@
+"""Linear regression f(w) = (1/n)‖Xw − t‖² of X: (n, d), and what gradient descent on it does.
+
+    ∇f(w) = (2/n) Xᵀ(Xw − t),   H = (2/n) XᵀX,   β = λmax(H) = 2σ₁²/n        (the mean, no ½)
+    w_k − w_∞ = Σ v_i (1 − γλ_i)ᵏ v_iᵀ(w₀ − w_∞)  over right singular vectors v_i of X,   λ_i = 2σ_i²/n
+
+The gradient is a combination of the rows of X, so w_k − w₀ is too, and for n < d the limit is the point of
+{Xw = t} nearest to w₀.
+
+Source: CSE 891 homework 2, question 3 (the one on linear regression).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from descent.maths import optimisers
+from descent.maths.quadratic import Quadratic
+
+EPS = float(np.finfo(float).eps)
+
+
+class Regression(NamedTuple):
+    X: Float[np.ndarray, "n d"]
+    truth: Float[np.ndarray, " d"]  # w*
+    sigma: Float[np.ndarray, " m"]  # singular values of X, decreasing
+    V: Float[np.ndarray, "d m"]  # right singular vectors
+
+    @property
+    def t(self) -> Float[np.ndarray, " n"]:
+        return self.X @ self.truth
+
+    @property
+    def eigenvalues(self) -> Float[np.ndarray, " m"]:
+        """The non-zero λ_i of H, decreasing."""
+        return 2 * self.sigma**2 / len(self.X)
+
+    @property
+    def condition(self) -> float:
+        return float(self.sigma[0] / self.sigma[-1])
+
+    def across(self, w: Float[np.ndarray, "*batch d"]) -> Float[np.ndarray, "*batch d"]:
+        """The part of w orthogonal to every row of X."""
+        rest = w - (w @ self.V) @ self.V.T
+        return rest - (rest @ self.V) @ self.V.T  # once more, for the rounding of the first time
+
+
+def draw(rng: np.random.Generator, n: int, d: int) -> Regression:
+    """X, then w*, of N(0, 1) entries."""
+    X = rng.standard_normal((n, d))
+    return regression(X, rng.standard_normal(d))
+
+
+def regression(X: Float[np.ndarray, "n d"], truth: Float[np.ndarray, " d"]) -> Regression:
+    _, sigma, Vt = np.linalg.svd(X, full_matrices=False)
+    return Regression(X, truth, sigma, Vt.T)
+
+
+def modes(
+    problem: Regression, start: Float[np.ndarray, " d"], limit: Float[np.ndarray, " d"]
+) -> Quadratic:
+    """The modes of gradient descent from `start`."""
+    return Quadratic(problem.eigenvalues, problem.V.T @ (start - limit))
+
+
+def descend(
+    X: Float[np.ndarray, "n d"],
+    t: Float[np.ndarray, " n"],
+    start: Float[np.ndarray, " d"],
+    gamma: float,
+    kept: np.ndarray,
+    limit: Float[np.ndarray, " d"],
+    level: float,
+    batches: np.ndarray | None = None,
+) -> optimisers.Path:
+    """w_k at the steps kept, and the first k with ‖w_k − limit‖² ≤ level; full batch, or these batches."""
+    batches = optimisers.full_batch(len(X)) if batches is None else batches
+    rates = np.full(len(start), gamma)
+    return optimisers.descend(X, t, start, rates, batches, kept, limit, np.array([level]))
+
+
+def thinned(steps: int, points: int = 200) -> np.ndarray:
+    """0, 1, … up to `steps`, at most about `points` of them, evenly."""
+    return np.unique(np.linspace(0, steps, min(steps, points) + 1).round().astype(int))
+
+
+def rounding(problem: Regression, gamma: float) -> float:
+    """How far, relative to ‖w‖, the last bits keep gradient descent from its limit.
+
+    A step rounds w and its gradient by a few ε‖w‖ and the slowest mode forgets only γλmin of that.
+    """
+    return 16 * EPS * np.sqrt(problem.X.size) / float(gamma * problem.eigenvalues[-1])

@@ -1,0 +1,58 @@
+"""More coefficients than points: the setting of every experiment on which solution is found."""
+
+import numpy as np
+from jaxtyping import Float
+
+from descent.config import experiment_config
+from descent.polynomial import problem
+
+COURSE = {
+    "points": 7,
+    "interval": (-1, 1),
+    "frequency": 5,
+    "growth": 2,
+    "amplitude": 0.1,
+    "degree": 9,
+}
+
+
+@experiment_config
+class Config(problem.Config):
+    def __post_init__(self):
+        super().__post_init__()
+        if not 1e-100 <= self.amplitude <= 1e100:
+            raise ValueError(
+                f"amplitude {self.amplitude:g}: its square must stay in float64, 1e-100 … 1e100"
+            )
+        if self.degree + 1 <= self.points:
+            raise ValueError(
+                f"degree {self.degree} ≤ points − 1 = {self.points - 1}: there is one solution, nothing to choose"
+            )
+
+    @property
+    def of_the_course(self) -> bool:
+        """Whether what the course document prints is about this very problem."""
+        return all(getattr(self, name) == value for name, value in COURSE.items())
+
+
+def rmse(
+    config: problem.Points,
+    theta: Float[np.ndarray, "*s p"],
+    interval: tuple[float, float],
+    grid: int,
+) -> Float[np.ndarray, "*s"]:
+    """Root mean square of m(·; θ) minus the function at `grid` equally spaced points of the interval."""
+    x = np.linspace(*interval, grid)
+    error = theta @ problem.features(x, theta.shape[-1] - 1).T - config.truth(x)
+    return np.sqrt(np.mean(error**2, -1))
+
+
+def fits(
+    config: Config,
+    theta: Float[np.ndarray, "*s p"],
+    interval: tuple[float, float],
+    count: int = 201,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x, the function, and m(x; θ), for a figure."""
+    x = np.linspace(*interval, count)
+    return x, config.truth(x), theta @ problem.features(x, config.degree).T

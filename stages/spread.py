@@ -1,0 +1,59 @@
+"""The numbers of a result with their spread over replicates, as rows of a table."""
+
+from collections.abc import Iterator
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from series import PARTS, role
+
+ROWS = 60  # of one experiment at the most
+
+
+class Row(NamedTuple):
+    """Of one quantity at one place: mean, standard deviation, 5–95 % over `n` replicates."""
+
+    quantity: str
+    at: str
+    mean: float
+    sd: float
+    low: float
+    high: float
+    n: int
+
+
+def rows(path: str) -> list[Row]:
+    """One row a quantity and setting, for all that is measured over replicates; of a run, its last step."""
+    found = []
+    with xr.open_dataset(path, engine="scipy") as data:
+        for name, array in data.data_vars.items():
+            predicted = array.attrs.get("role") == "prediction"
+            if "replicate" in array.dims and array.dtype.kind in "fiu" and not predicted:
+                found.extend(_of(str(name), array, data))
+    return found[:ROWS]
+
+
+def _of(name: str, array: xr.DataArray, data: xr.Dataset) -> Iterator[Row]:
+    """A quantity over dimensions that are short or a run."""
+    ends = {dim: -1 for dim in array.dims if role(data, str(dim)) == "step"}
+    last = array.isel(ends)
+    places = [dim for dim in last.dims if dim != "replicate"]
+    if any(dim not in data.coords or last.sizes[dim] > PARTS for dim in places):
+        return
+    for place in product(*(last[dim].values for dim in places)):
+        where = dict(zip(places, place, strict=True))
+        values = last.sel(where).values.astype(float)
+        low, high = np.quantile(values, [0.05, 0.95])
+        where |= {dim: data[dim].values[-1] for dim in ends}
+        at = ", ".join(f"{dim} = {point(value)}" for dim, value in where.items())
+        quantity = array.attrs.get("long_name", name)
+        with np.errstate(invalid="ignore"):  # inf − inf, where a replicate diverged
+            sd = float(values.std(ddof=min(1, len(values) - 1)))
+        yield Row(quantity, at, float(values.mean()), sd, float(low), float(high), len(values))
+
+
+def point(value) -> str:
+    """A coordinate's value as text."""
+    return str(value) if isinstance(value, str) else f"{value:g}"

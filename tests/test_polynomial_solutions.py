@@ -1,0 +1,467 @@
+"""Which solution of polynomial least squares is found: slow twins, reference values, wrong formulas, traps."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+
+from descent.config import Refusal
+from descent.maths import optimisers, second_moment
+from descent.maths import projection as projections
+from descent.maths.projection import by_inverse, exact, project, relative_error
+from descent.maths.quadratic import Quadratic
+from descent.polynomial import (
+    adam,
+    double_descent,
+    minnorm,
+    projection,
+    scaled_gd,
+    scaled_projection,
+)
+from descent.polynomial.problem import build, loss, modes, null_projector
+from toy import toy_params
+
+TOY = toy_params()["polynomial"]
+PARAMS = YAML(typ="safe").load(Path(__file__).parents[1] / "params.yaml")["polynomial"]
+MODULES = {
+    "adam": adam,
+    "double_descent": double_descent,
+    "minnorm": minnorm,
+    "projection": projection,
+    "scaled_gd": scaled_gd,
+    "scaled_projection": scaled_projection,
+}
+NO_LEVELS = np.empty(0)
+
+
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch):
+    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
+
+
+def result(name: str, **changes):
+    module = MODULES[name]
+    return module.run(module.Config(**TOY[name] | changes))
+
+
+def broken(name: str, **changes) -> set[str]:
+    """The checks that do not hold and the errata that do not stand."""
+    found = result(name, **changes)
+    return {c.name for c in found.checks if not c.holds} | {
+        e.name for e in found.errata if not e.stands
+    }
+
+
+@pytest.fixture(scope="module")
+def course():
+    """Seven points and degree 9, as in the course."""
+    config = projection.Config(**PARAMS["projection"])
+    return build(config, config.degree)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "rule"),
+    [
+        ("minnorm", {"degree": 2}, "degree 2 ≤ points − 1 = 2"),
+        ("minnorm", {"batches": [3, 1]}, "increasing"),
+        ("minnorm", {"amplitude": 1e200}, "amplitude 1e.200: its square"),
+        ("minnorm", {"steps": 10**9}, "less than or equal"),
+        ("projection", {"degree": 6}, "degree 6 ≤ points − 1 = 6"),
+        ("projection", {"scales": [1, 2]}, "scales 1 … 2: 0, the shortest"),
+        ("projection", {"scales": [0, 1e200]}, "up to 1e100"),
+        ("projection", {"direction": "ones"}, "replicates 3 must be 1"),
+        ("projection", {"direction": "up"}, "'normal', 'ones', 'row_space' or 'null_space'"),
+        ("projection", {"outside": [1, -1]}, "lower end must come first"),
+        ("scaled_projection", {"spans": [3, 0]}, "increasing"),
+        ("scaled_projection", {"spans": [0, 400]}, "less than or equal to 250"),
+        ("scaled_gd", {"levels": [1e-16, 1e-8]}, "decreasing"),
+        ("scaled_gd", {"low": -300}, "greater than or equal to -125"),
+        ("adam", {"sample": [0, 0]}, "neither may be 0"),
+        ("adam", {"momentum": 1}, "less than 1"),
+        ("adam", {"rates": []}, "rates .* strictly increasing"),
+        ("double_descent", {"interval": [0, 2]}, r"must lie in \[−1, 1\]"),
+        ("double_descent", {"degrees": [2, 4]}, "both sides of points − 1 = 13"),
+        ("double_descent", {"degrees": [2, 9000]}, "9000 > 5000"),
+    ],
+)
+def test_bad_numbers_are_refused_by_rule(name, change, rule):
+    with pytest.raises(ValidationError, match=rule):
+        MODULES[name].Config(**TOY[name] | change)
+
+
+# --- optimisers ---
+
+
+def torch_path(problem, optimiser, batches, count: int, **options) -> np.ndarray:
+    theta = torch.zeros(len(problem.theta), dtype=torch.float64, requires_grad=True)
+    X, y = torch.tensor(problem.X), torch.tensor(problem.y)
+    steps = optimiser([theta], **options)
+    for k in range(count):
+        rows = torch.tensor(batches[k % len(batches)].astype(int))
+        steps.zero_grad()
+        (X[rows] @ theta - y[rows]).square().mean().backward()
+        steps.step()
+    return theta.detach().numpy()
+
+
+def test_optimisers_are_those_of_torch(course):
+    """Adam's ε and bias correction, RMSProp, AdaGrad; single samples, batches and the whole."""
+    rng, start = np.random.default_rng(0), np.zeros_like(course.theta)
+    for batches in (
+        optimisers.drawn(rng, 7, 50, 1),
+        optimisers.drawn(rng, 7, 50, 3),
+        optimisers.full_batch(7),
+    ):
+        for memory, method, options in (
+            (optimisers.adam(0.9, 0.999), torch.optim.Adam, {"betas": (0.9, 0.999)}),
+            (optimisers.rmsprop(0.99), torch.optim.RMSprop, {"alpha": 0.99}),
+            (optimisers.adagrad(), torch.optim.Adagrad, {}),
+        ):
+            path = optimisers.adapt(
+                course.X, course.y, start, 0.01, 1e-6, memory, batches, np.array([0, 50])
+            )
+            slow = torch_path(course, method, batches, 50, lr=0.01, eps=1e-6, **options)
+            # Even powers have gradients of rounding's size under the full batch.
+            assert_allclose(path[1], slow, rtol=0, atol=1e-10)
+        path = optimisers.descend(
+            course.X, course.y, start, np.full_like(start, 0.1), batches, np.array([50]), start, NO_LEVELS
+        )  # fmt: skip
+        slow = torch_path(course, torch.optim.SGD, batches, 50, lr=0.1)
+        assert_allclose(path.theta[0], slow, rtol=0, atol=1e-14)
+
+
+def test_first_crossings_are_those_of_every_step(course):
+    start, every = np.zeros_like(course.theta), np.arange(3001)
+    path = optimisers.descend(
+        course.X, course.y, start, np.full_like(start, 1 / course.beta), optimisers.full_batch(7), every,
+        course.theta, np.array([1.0, 1e-1, 1e-9]),
+    )  # fmt: skip
+    distance = ((path.theta - course.theta) ** 2).sum(1)
+    expected = [int(np.argmax(distance <= 1.0)), int(np.argmax(distance <= 1e-1)), optimisers.NEVER]
+    assert path.first.tolist() == expected
+
+
+# --- second moments ---
+
+
+def test_second_moments_are_those_of_every_sequence_of_batches():
+    """All N^b batches, one after another, on a problem of three samples."""
+    X = np.random.default_rng(1).standard_normal((3, 5))
+    Vt = np.linalg.svd(X, full_matrices=False)[2]
+    Z, e = X @ Vt.T, np.array([1.0, -2.0, 0.5])
+    H, gamma = 2 / 3 * Z.T @ Z, 0.05
+    mean = Quadratic(np.diagonal(H).copy(), e)
+    for b in (1, 2):
+        law = second_moment.moments(Z, mean, gamma, b)
+        M, expected = np.outer(e, e), []
+        for _ in range(4):
+            expected.append(np.trace(M))
+            total = np.zeros_like(M)
+            for batch in np.ndindex(*(3,) * b):
+                A = np.eye(3) - 2 * gamma / b * Z[list(batch)].T @ Z[list(batch)]
+                total += A @ M @ A / 3**b
+            M = total
+        found = second_moment.squared_distance(law, np.arange(4.0))
+        assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_crossings_of_the_course(course):
+    mean = modes(course, np.zeros_like(course.theta))
+    law = second_moment.moments(course.X @ course.V, mean, 0.1 / course.beta, 1)
+    assert -np.log(law.rates[-1]) == pytest.approx(9.2911165e-6, rel=1e-7)
+    assert second_moment.first_below(law, 1e-16) == pytest.approx(2.780e6, rel=2e-4)
+    # A Monte Carlo of 64 runs: median 2.668e6, 5–95 % 2.305e6 to 2.900e6; the median's error is 0.03e6.
+    assert second_moment.first_below(law, 1e-16, 0.5) == pytest.approx(2.668e6, abs=0.12e6)
+    k = np.array([7e5])
+    assert second_moment.squared_distance(law, k)[0] == pytest.approx(2.465076804e-8, rel=1e-6)
+    unstable = second_moment.moments(course.X @ course.V, mean, 0.4 / course.beta, 1)
+    assert second_moment.first_below(unstable, 1e-16) is None
+    barely = second_moment.moments(course.X @ course.V, mean, 0.395 / course.beta, 1)
+    assert barely.rates[-1] < 1  # the limit is 0.3950669
+
+
+# --- minimum norm ---
+
+
+def test_a_forgotten_kick_is_caught(monkeypatch):
+    """The variance of sampling left out: SGD as GD."""
+    moments = second_moment.moments
+    monkeypatch.setattr(
+        second_moment, "moments", lambda Z, mean, step, b: moments(Z, mean, step, 10**6 * b)
+    )
+    assert {"sgd_crossing/batch_1", "sgd_crossing/batch_3"} <= broken("minnorm", replicates=16)
+
+
+def test_a_wrong_gradient_factor_is_caught(monkeypatch):
+    """∇f without its 2."""
+    full = minnorm.descend
+
+    def halved(X, y, start, rates, *rest):
+        return full(X, y, start, rates / 2, *rest)
+
+    monkeypatch.setattr(minnorm, "descend", halved)
+    assert {"gd_crossing_as_predicted", "sgd_crossing/batch_1"} <= broken("minnorm")
+
+
+def test_too_few_steps_do_not_converge():
+    assert broken("minnorm", steps=200) >= {"sgd_crossing/batch_1", "sgd_last_crossing/batch_1"}
+
+
+def test_divergence_is_a_result():
+    """And above 2/β though no excited mode is unstable: the others grow from rounding."""
+    course = {"points": 7, "degree": 9, "steps": 1000}
+    failed = broken("minnorm", **course, gd_rate=2.5, sgd_rate=1.5)
+    assert {"gd_crossing_as_predicted", "gd_stays", "sgd_stable/batch_1"} <= failed
+    assert "gd_stays" in broken("minnorm", **course, gd_rate=2.2)
+
+
+# --- projections ---
+
+
+def test_projection_is_the_pseudo_inverse_and_the_rational_solution(course):
+    rng = np.random.default_rng(0)
+    a, h = rng.standard_normal(10), 10 ** rng.uniform(-1, 1, 10)
+    root = np.sqrt(h)
+    slow = a + root * (np.linalg.pinv(course.X * root) @ (course.y - course.X @ a))
+    assert_allclose(project(course.X, course.y, a, h), slow, rtol=1e-12, atol=1e-13)
+    truth = exact(course.X, course.y, a, h)
+    for row, y in zip(course.X.tolist(), course.y.tolist(), strict=True):
+        assert sum(Fraction(v) * t for v, t in zip(row, truth, strict=True)) == Fraction(y)
+    assert relative_error(slow, truth) < 1e-13
+    assert relative_error(np.full(10, np.nan), truth) == np.inf
+
+
+def test_published_norms_of_the_projections(course):
+    found = projection.run(projection.Config(**PARAMS["projection"] | {"replicates": 1})).data
+    first = found.isel(replicate=0)
+    assert_allclose(
+        first["norm"],
+        [2.26942640714, 3.17320718649, 22.29450738, 221.798617232, 2217.87122739],
+        rtol=1e-9,
+    )
+    assert_allclose(
+        first["rmse_inside"], [0.0122415, 0.0275406, 0.270311, 2.72259, 27.2478], rtol=5e-6
+    )
+    assert_allclose(
+        first["rmse_outside"], [0.0349997, 0.0423928, 0.622858, 6.47835, 65.0364], rtol=5e-6
+    )
+    a = np.random.RandomState(0).randn(10)
+    assert np.linalg.norm(null_projector(course) @ a) == pytest.approx(1.8573973444, rel=1e-10)
+
+
+def test_a_projection_on_the_wrong_space_is_caught(monkeypatch):
+    """a projected on the row space."""
+    monkeypatch.setattr(projection, "null_projector", lambda p: p.V @ p.V.T)
+    assert {"pythagoras", "moved_by_the_null_part", "rmse_inside_predicted"} <= broken("projection")
+
+
+def test_a_projection_that_loses_digits_is_caught(monkeypatch):
+    def sloppy(X, y, a, h):
+        return project(X, y, a, h) * (1 + 1e-11)
+
+    monkeypatch.setattr(projection, "project", sloppy)
+    assert "qr_against_exact" in broken("projection")
+
+
+@pytest.mark.parametrize("direction", ["ones", "row_space"])
+def test_a_start_in_the_row_space_goes_nowhere(direction):
+    found = result("projection", direction=direction, replicates=1)
+    assert all(c.holds for c in found.checks)
+    assert found.metrics["null_share"] < 1e-14
+    assert np.ptp(found.metrics["rmse_inside"].values) < 1e-10
+
+
+def test_without_a_point_at_1_ones_leave_the_row_space():
+    found = result("projection", direction="ones", replicates=1, interval=[-0.9, 0.9])
+    assert all(c.holds for c in found.checks)
+    assert found.metrics["null_share"] > 0.01
+
+
+# --- scaled projection ---
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "theta"),
+    [
+        (-10, 10, [1.08065239161e-5, 0.0310665483752, 70.5455870766, -231.188182922, 159.902963965]),
+        (-3, 0, [0.686532715681, -0.684651230249, -2.08262398968, -2.72371991322, 4.09590789146]),
+        (-20, 20, [None, None, 70.927419796, -232.170694983, 160.534719538]),
+    ],
+)  # fmt: skip
+def test_published_scaled_projections(course, low, high, theta):
+    h = np.logspace(low, high, 10)
+    found = project(course.X, course.y, np.zeros(10), h)[1::2]
+    for value, expected in zip(found, theta, strict=True):
+        assert expected is None or value == pytest.approx(expected, rel=2e-11)
+    if high == 10:
+        assert np.linalg.cond(course.X * np.sqrt(h)) ** 2 == pytest.approx(2.001461488e20, rel=1e-4)
+
+
+def test_the_inverse_in_place_of_qr_is_caught(monkeypatch):
+    monkeypatch.setattr(scaled_projection, "project", by_inverse)
+    monkeypatch.setitem(projections.ROUTES, "qr", by_inverse)
+    assert {"qr_against_exact/span_20", "qr_against_exact/span_-20"} <= broken("scaled_projection")
+
+
+def test_h_for_its_inverse_is_caught(monkeypatch):
+    def wrong(X, y, a, h):
+        return project(X, y, a, 1 / h)
+
+    monkeypatch.setattr(scaled_projection, "project", wrong)
+    assert {"rmse_inside_predicted", "rmse_outside_predicted"} <= broken("scaled_projection")
+
+
+def test_extreme_and_other_gradings_stay_right():
+    assert broken("scaled_projection", spans=[-250, -100, 100, 250]) == set()
+    assert broken("scaled_projection", points=12, degree=19, frequency=3) == set()
+    assert broken("scaled_projection", spans=[0], interval=[0, 1], outside=[0, 1.2]) == set()
+
+
+def test_points_too_many_for_float64_are_refused():
+    with pytest.raises(Refusal, match="cond X"):
+        result("scaled_projection", points=60, degree=80)
+
+
+# --- scaled descent ---
+
+
+def test_published_crossings_of_scaled_descent(course):
+    form = scaled_gd.scaled(course, np.logspace(-3, 0, 10))
+    beta = form.modes.eigenvalues[0]
+    assert beta == pytest.approx(0.7290934415278, rel=1e-12)
+    assert np.linalg.norm(form.modes.eigenvalues) == pytest.approx(0.80407602441512, rel=1e-12)
+    crossings = {level: form.first_within(1 / beta, level) for level in (1e-8, 1e-16, 1e-20)}
+    assert crossings == {1e-8: 144031, 1e-16: 264895, 1e-20: 325327}
+    assert_allclose(
+        form.squared_distance(1 / beta, [1e4, 1e5]), [7.43848109608, 8.21050591762e-6], rtol=1e-9
+    )
+
+
+def test_scaled_descent_without_the_scaling_is_caught(monkeypatch):
+    full = scaled_gd.descend
+
+    def plain(X, y, start, rates, *rest):
+        return full(X, y, start, np.full_like(rates, rates.max()), *rest)
+
+    monkeypatch.setattr(scaled_gd, "descend", plain)
+    assert "distance" in broken("scaled_gd")
+
+
+def test_the_frobenius_norm_for_beta_is_caught(monkeypatch):
+    """The published β_H: the steps that it predicts are not those of 1/β_H."""
+    scaled = scaled_gd.scaled
+
+    def wrong(problem, h):
+        form = scaled(problem, h)
+        eigenvalues = form.modes.eigenvalues.copy()
+        eigenvalues[0] = np.linalg.norm(eigenvalues)
+        return form._replace(modes=form.modes._replace(eigenvalues=eigenvalues))
+
+    monkeypatch.setattr(scaled_gd, "scaled", wrong)
+    assert "beta_h_of_the_product" in broken("scaled_gd")
+
+
+def test_a_scaling_too_skewed_does_not_converge_in_these_steps():
+    assert "crossing/level_1e-16" in broken("scaled_gd", low=-8, high=8)
+
+
+def test_scaled_descent_above_its_critical_step_diverges():
+    assert "distance" in broken("scaled_gd", rate=4)
+
+
+# --- adaptive methods ---
+
+
+def test_published_distances_of_the_adaptive_methods(course):
+    last = np.array([100_000])
+    ends = {
+        0.01557: (optimisers.adagrad(), 0.03),
+        0.01826: (optimisers.adagrad(), 0.1),
+        0.04395: (optimisers.adagrad(), 0.3),
+        0.04658: (optimisers.adam(0.9, 0.999), 1e-3),
+        0.93539: (optimisers.adam(0.9, 0.999), 1e-4),
+    }
+    for distance, (memory, rate) in ends.items():
+        theta = optimisers.adapt(
+            course.X, course.y, np.zeros(10), rate, 1e-8, memory, optimisers.full_batch(7), last
+        )[0]
+        assert np.linalg.norm(theta - course.theta) == pytest.approx(distance, abs=6e-6)
+        assert loss(course, theta[None])[0] < 1e-6
+
+
+def test_adagrad_of_two_samples_depends_on_its_rate():
+    X, t = np.array([[2, 1, 0.5], [1, -1, 3]]), np.array([2.0, 1.0])
+    published = {
+        0.1: [0.5401658804, 0.7225964736, 0.3941435311],
+        1.0: [0.4294937858, 0.8965097651, 0.4890053264],
+    }
+    for rate, expected in published.items():
+        w = optimisers.adapt(
+            X, t, np.zeros(3), rate, adam.TINY, optimisers.adagrad(), optimisers.full_batch(2), np.array([200_000])
+        )[0]  # fmt: skip
+        assert_allclose(w, expected, rtol=0, atol=2e-10)
+
+
+def test_the_shortest_solution_for_the_least_largest_weight_is_caught(monkeypatch):
+    """t x/‖x‖² in place of t sign(x)/‖x‖₁."""
+    monkeypatch.setattr(adam.np, "sign", lambda x: x)
+    found = adam.of_one_sample(adam.Config(**TOY["adam"]))
+    assert not any(c.holds for c in found)
+
+
+def test_with_a_large_epsilon_adam_ends_at_the_shortest_solution():
+    failed = broken("adam", epsilon=10, rates=[1.0], snapshots=10)
+    assert "another_solution/rate_1" in failed
+
+
+def test_equal_features_make_adam_find_the_shortest_solution():
+    """At x = ±1 alone all |φ_j| are 1, so sign descent and gradient descent are one."""
+    assert "another_solution/rate_0.01" in broken("adam", points=2, degree=5)
+
+
+# --- double descent ---
+
+PUBLISHED = {  # degree: Chebyshev, Legendre, of one public data set
+    2: (0.19386411705, 0.19386411705), 3: (0.19343274884, 0.19343274884), 4: (0.10255222991, 0.10255222991),
+    5: (0.10915309154, 0.10915309154), 7: (0.17736084, 0.17736084), 30: (3.176047e5, 4.905057e5),
+    50: (0.71200035155, 0.64893964015), 70: (0.13281043238, 0.049269923317), 100: (0.15994302771, 0.050682699677),
+    150: (0.18800282053, 0.054624708570), 200: (0.19468029147, 0.055812886453),
+}  # fmt: skip
+
+
+def test_the_published_data_set():
+    rng = np.random.RandomState(123)
+    x = rng.uniform(0, 1, (1, 14))
+    y = np.sin(10 * x) + 0.1 * rng.normal(size=(1, 14))
+    grid = np.linspace(0, 1, 1000)
+    for column, basis in enumerate(("chebyshev", "legendre")):
+        found, misfit, _ = double_descent.errors(
+            basis, x, y, grid, np.sin(10 * grid), tuple(PUBLISHED)
+        )
+        assert_allclose(found[0], [row[column] for row in PUBLISHED.values()], rtol=1e-6)
+        assert misfit[0, -1] < 1e-15
+    monomial, _, _ = double_descent.errors("monomial", x, y, grid, np.sin(10 * grid), (13, 200))
+    assert_allclose(np.log10(monomial[0]), np.log10([1.06786e9, 3.58e15]), atol=0.01)
+
+
+def test_a_wrong_basis_is_caught(monkeypatch):
+    """T_k that do not start at 1: another space of polynomials."""
+    right = double_descent.BASES["chebyshev"]
+    monkeypatch.setitem(double_descent.BASES, "chebyshev", lambda x, d: right(x, d) * x[..., None])
+    assert "one_fit_for_all_bases_up_to_n" in broken("double_descent")
+
+
+def test_a_wrong_width_of_the_spikes_is_caught(monkeypatch):
+    """π/d in place of π/2d."""
+    right = double_descent.gain_of_spikes
+    monkeypatch.setattr(double_descent, "gain_of_spikes", lambda *given: 2 * right(*given))
+    assert "chebyshev_ends_in_spikes" in broken("double_descent", degrees=[2, 400])
+
+
+def test_too_few_degrees_end_before_the_recovery():
+    assert "legendre_below_no_fit" in broken("double_descent", degrees=[2, 13, 20])
