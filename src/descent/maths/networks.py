@@ -1,10 +1,10 @@
-"""Many small networks at once, each a row of parameters: outputs, loss, gradient, Jacobian, Hessian times a vector.
+"""Many small networks at once, each a row of parameters: outputs, loss, gradient, Jacobian, kernel, Hessian times a vector.
 
     h₀ = x,   z_l = W_l h_{l−1} + b_l,   h_l = φ(z_l)  for l < D,   m(x; θ) = z_D
     loss = (1/N) Σ_i ‖m(x_i; θ) − y_i‖²,   without a ½ and, unlike torch's MSELoss, a sum over outputs
 
 θ: (R, P) holds W₁, b₁, W₂, b₂, … one after another, as torch orders them; x: (N, n) and y: (N, k) are
-shared by the R networks. float32 in, float32 out. At a kink of ReLU φ′ = 0, as in torch; φ″ = 0 everywhere, so
+shared by the R networks; outputs, losses and gradients take (R, N, n) and (R, N, k), points of its own for each, too. float32 in, float32 out. At a kink of ReLU φ′ = 0, as in torch; φ″ = 0 everywhere, so
 that the Hessian is that of the piece that θ lies in.
 
 Source: Pearlmutter, Fast exact multiplication by the Hessian (1994), for the product Hv.
@@ -70,7 +70,9 @@ def curvature(h: np.ndarray, activation: Activation) -> np.ndarray | float:
     return slope(h, activation) * (-2 * h if activation == "tanh" else 1 - 0.5 * h)
 
 
-def forward(theta: Float[np.ndarray, "R P"], x: Float[np.ndarray, "N n"], shape: Shape) -> list:
+def forward(
+    theta: Float[np.ndarray, "R P"], x: Float[np.ndarray, "*batch N n"], shape: Shape
+) -> list:
     """h₀ = x, h₁, …, h_{D−1}: (R, N, f_l) and the outputs m: (R, N, k)."""
     h = [x]
     for W, b in shape.layers(theta):
@@ -81,25 +83,25 @@ def forward(theta: Float[np.ndarray, "R P"], x: Float[np.ndarray, "N n"], shape:
 
 
 def outputs(
-    theta: Float[np.ndarray, "R P"], x: Float[np.ndarray, "N n"], shape: Shape
+    theta: Float[np.ndarray, "R P"], x: Float[np.ndarray, "*batch N n"], shape: Shape
 ) -> Float[np.ndarray, "R N k"]:
     return forward(theta, x, shape)[-1]
 
 
 def losses(
     theta: Float[np.ndarray, "R P"],
-    x: Float[np.ndarray, "N n"],
-    y: Float[np.ndarray, "N k"],
+    x: Float[np.ndarray, "*batch N n"],
+    y: Float[np.ndarray, "*batch N k"],
     shape: Shape,
 ) -> Float[np.ndarray, " R"]:
     r = outputs(theta, x, shape) - y
-    return np.sum(r * r, axis=(1, 2)) / len(x)
+    return np.sum(r * r, axis=(1, 2)) / x.shape[-2]
 
 
 def gradients(
     theta: Float[np.ndarray, "R P"],
-    x: Float[np.ndarray, "N n"],
-    y: Float[np.ndarray, "N k"],
+    x: Float[np.ndarray, "*batch N n"],
+    y: Float[np.ndarray, "*batch N k"],
     shape: Shape,
 ) -> tuple[Float[np.ndarray, " R"], Float[np.ndarray, "R P"]]:
     """The losses and their gradients."""
@@ -107,7 +109,7 @@ def gradients(
     r = h[-1] - y
     gradient = np.empty_like(theta)
     into, layers = shape.layers(gradient), shape.layers(theta)
-    delta = r * (2 / len(x))  # ∂ loss/∂z_l
+    delta = r * (2 / x.shape[-2])  # ∂ loss/∂z_l
     for l in range(len(layers) - 1, -1, -1):
         gW, gb = into[l]
         np.matmul(delta.swapaxes(1, 2), h[l], out=gW)
@@ -115,28 +117,45 @@ def gradients(
         if l:
             delta = delta @ layers[l][0]
             delta *= slope(h[l], shape.activation)
-    return np.sum(r * r, axis=(1, 2)) / len(x), gradient
+    return np.sum(r * r, axis=(1, 2)) / x.shape[-2], gradient
+
+
+def deltas(theta: Float[np.ndarray, "R P"], h: list, shape: Shape) -> list:
+    """δ_l = ∂m/∂z_l: (R, N, f_l) for l = 1 … D, of networks with one output and the h of `forward`."""
+    layers, back = shape.layers(theta), [np.ones_like(h[-1])]
+    for l in range(len(layers) - 1, 0, -1):
+        back.append((back[-1] @ layers[l][0]) * slope(h[l], shape.activation))
+    return back[::-1]
 
 
 def jacobians(
     theta: Float[np.ndarray, "R P"], x: Float[np.ndarray, "N n"], shape: Shape
 ) -> Float[np.ndarray, "R N P"]:
-    """∂m(x_i)/∂θ of networks with one output."""
+    """∂m(x_i)/∂θ of networks with one output: δ_l h_{l−1}ᵀ for W_l, δ_l for b_l."""
     h = forward(theta, x, shape)
     R, N = len(theta), len(x)
-    J = np.empty((R, N, theta.shape[1]), theta.dtype)
-    delta, end = np.ones_like(h[-1]), theta.shape[1]
-    layers = shape.layers(theta)
-    for l in range(len(layers) - 1, -1, -1):
-        out, fan_in = layers[l][0].shape[1:]
-        J[:, :, end - out : end] = delta
-        start = end - out * (fan_in + 1)
-        products = delta[..., None] * h[l][..., None, :]  # (R, N, out, in)
-        J[:, :, start : end - out] = products.reshape(R, N, -1)
-        end = start
-        if l:
-            delta = (delta @ layers[l][0]) * slope(h[l], shape.activation)
+    J, end = np.empty((R, N, theta.shape[1]), theta.dtype), 0
+    for delta, below in zip(deltas(theta, h, shape), h, strict=False):
+        out, fan_in = delta.shape[-1], below.shape[-1]
+        start, middle, end = end, end + out * fan_in, end + out * (fan_in + 1)
+        products = delta[..., None] * below[..., None, :]  # (R, N, out, in)
+        J[:, :, start:middle] = products.reshape(R, N, -1)
+        J[:, :, middle:end] = delta
     return J
+
+
+def kernels(
+    theta: Float[np.ndarray, "R P"], x: Float[np.ndarray, "N n"], shape: Shape
+) -> Float[np.ndarray, "R N N"]:
+    """The neural tangent kernel JJᵀ of networks with one output, without J.
+
+    K = Σ_l (δ_l δ_lᵀ) ∘ (h_{l−1} h_{l−1}ᵀ + 1)
+    """
+    h = forward(theta, x, shape)
+    K = np.zeros((len(theta), len(x), len(x)), theta.dtype)
+    for delta, below in zip(deltas(theta, h, shape), h, strict=False):
+        K += (delta @ delta.swapaxes(1, 2)) * (below @ below.swapaxes(-1, -2) + 1)
+    return K
 
 
 def hessian_products(

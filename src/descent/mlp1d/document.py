@@ -1,31 +1,15 @@
-"""The start that torch.manual_seed and torch's Linear layers draw, bit by bit, without torch.
+"""The document's own run: gradient descent from the start that torch.manual_seed draws.
 
-Weights and biases of a layer are U(±1/√fan_in) in float32, each from the low 24 bits of one 32-bit number of the
-Mersenne Twister, times 2⁻²⁴; the affine map to ±1/√fan_in is rounded once (a fused multiply-add).
-
-Source: FRTN50 assignment 3e, which trains from seed 42; at::uniform_real_distribution of PyTorch.
+Source: FRTN50 assignment 3e, which trains from seed 42.
 """
 
-from itertools import pairwise
-
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float64
 
 from descent.maths.networks import Shape
+from descent.maths.torch_stream import torch_start
 from descent.mlp1d.problem import points
 from descent.mlp1d.training import train
-
-
-def torch_start(seed: int, shape: Shape) -> Float32[np.ndarray, "1 P"]:
-    stream = np.random.RandomState(seed)
-    layers = []
-    for fan_in, out in pairwise(shape.widths):
-        for count in (out * fan_in, out):
-            bits = stream.randint(0, 2**32, count, dtype=np.uint32) & np.uint32(2**24 - 1)
-            low = np.float32(-1 / np.sqrt(fan_in))
-            width = float(-low - low)
-            layers.append((bits * 2.0**-24 * width + float(low)).astype(np.float32))
-    return np.concatenate(layers)[None]
 
 
 def losses_from(

@@ -20,8 +20,8 @@ from pydantic import Field
 
 from descent.config import Count, Index, Positive, Refusal, Seed, experiment_config
 from descent.maths.networks import Shape, activate, hessian_products, hessians, losses
+from descent.maths.torch_stream import torch_start
 from descent.mlp1d import problem
-from descent.mlp1d.document import torch_start
 from descent.mlp1d.problem import Hidden, require_room
 from descent.mlp1d.training import train
 from descent.result import Check, Erratum, Result, replicates

@@ -1,0 +1,72 @@
+"""Singular values and principal features of a network's Jacobian J = UΣVᵀ, and how many of them matter.
+
+    principal features: the columns of UΣ, functions of x;   effective rank exp(−Σ p_k ln p_k),  p_k = σ_k²/Σσ²
+
+A subset of n points stands for all N: σ_k √(N/n).
+
+Source: CS182 homework 2, question 6; Roy and Vetterli, The effective rank (2007), here of σ².
+"""
+
+import numpy as np
+from jaxtyping import Float, Integer
+
+from descent.maths.networks import Shape, forward, kernels
+
+
+def singular_values(
+    theta: Float[np.ndarray, "R P"], x: Float[np.ndarray, "n 1"], shape: Shape, samples: int
+) -> Float[np.ndarray, "R n"]:
+    """Of J at n points, scaled to `samples`, largest first; those below 1e-7 σ₁ are rounding."""
+    squares = np.array([np.linalg.eigvalsh(kernels(one[None], x, shape)[0])[::-1] for one in theta])
+    return np.sqrt(np.maximum(squares, 0) * (samples / len(x)))
+
+
+def features(
+    theta: Float[np.ndarray, "1 P"], x: Float[np.ndarray, "n 1"], shape: Shape, count: int
+) -> Float[np.ndarray, "k n"]:
+    """The first columns of UΣ, each with a positive largest entry."""
+    squares, U = np.linalg.eigh(kernels(theta, x, shape)[0])
+    columns = (U * np.sqrt(np.maximum(squares, 0)))[:, ::-1][:, :count].T
+    top = np.abs(columns).argmax(axis=1)[:, None]
+    return columns * np.where(np.take_along_axis(columns, top, 1) < 0, -1.0, 1.0)
+
+
+def effective_rank(sigma: Float[np.ndarray, "R n"]) -> Float[np.ndarray, " R"]:
+    p = sigma**2 / np.sum(sigma**2, axis=1, keepdims=True)
+    return np.exp(-np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=1))
+
+
+def kinks(
+    theta: Float[np.ndarray, "R P"], shape: Shape, low: float, high: float
+) -> Integer[np.ndarray, " R"]:
+    """How often the slope of m changes on (low, high), exactly.
+
+    Layer by layer, the zeros of the pre-activations are added to the ends of the pieces on which the layers
+    below are linear; then the slopes of neighbouring pieces are compared, to 1e-6 of the largest.
+    """
+    counts = []
+    for one in theta:
+        one, x = one[None], np.array([[low], [high]])
+        for l in range(1, len(shape.widths) - 1):
+            W, b = shape.layers(one)[l - 1]
+            z = (forward(one, x, shape)[l - 1] @ W.swapaxes(-1, -2) + b)[0]  # (n, f_l)
+            piece, unit = np.nonzero(z[:-1] * z[1:] < 0)
+            left, right = z[piece, unit], z[piece + 1, unit]
+            zeros = x[piece, 0] + (x[piece + 1, 0] - x[piece, 0]) * left / (left - right)
+            x = np.unique(np.append(x[:, 0], zeros))[:, None]
+        slopes = gradient_in_x(one, (x[1:] + x[:-1]) / 2, shape)
+        change = np.abs(np.diff(slopes))
+        counts.append(np.sum(change > 1e-6 * max(np.abs(slopes).max(), 1e-300)))
+    return np.array(counts)
+
+
+def gradient_in_x(
+    theta: Float[np.ndarray, "1 P"], x: Float[np.ndarray, "n 1"], shape: Shape
+) -> Float[np.ndarray, " n"]:
+    """dm/dx of a ReLU network."""
+    h, dh = forward(theta, x, shape), np.ones_like(x)
+    for l, (W, _) in enumerate(shape.layers(theta)):
+        dh = dh @ W.swapaxes(1, 2)
+        if l < len(h) - 2:
+            dh = dh * (h[l + 1] > 0)
+    return dh[0, :, 0]
