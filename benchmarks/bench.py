@@ -11,8 +11,11 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+import dynamics
+import features
 import minima
 import networks
+import noise
 import pipeline
 import polynomial
 import scaled
@@ -59,6 +62,9 @@ def main(quick: bool) -> None:
         "small networks": networks.ways(),
         "rippled wells, 2000 steps": minima.ways(),
         "vector–Jacobian products": vjp.ways(),
+        "averaged gradients: iterations over the (β, η) plane": dynamics.ways(),
+        "noisy chains and random networks": noise.ways(),
+        "Jacobian features": features.ways(),
     }
     if not quick:
         tables["dvc repro"], tables["experiments, cold"] = pipeline.ways()
