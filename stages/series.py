@@ -1,15 +1,17 @@
 """A labelled result as the flat metrics that MLflow takes: the whole, and every point of its sweep.
 
-The roles of the coordinates (see descent.result) decide: every point of the "sweep" dimensions has a set
-of metrics of its own, under the same names; a "step" gives curves; "replicate" becomes a mean, and at the
-last step sd, p05 and p95; any other short dimension, a layer say, is a part of the name. Arrays over longer
-dimensions are no metrics. What MLflow shows of a curve, in its tables and its parallel coordinates, is the
+The roles of the coordinates (see descent.result) decide: every point of the "sweep" dimensions that most
+variables share has a set of metrics of its own, under the same names; a "step" gives curves; "replicate"
+becomes a mean, and at the last step sd, p05 and p95; any other short dimension, a layer or a second sweep
+say, is a part of the name. Arrays over longer dimensions are no metrics. What MLflow shows of a curve, in its tables and its parallel coordinates, is the
 value at the last step.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import product
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +19,7 @@ import xarray as xr
 
 CURVE = 250  # points of a curve at the most: a screen is not wider, and each costs 0.1 ms
 PARTS = 12  # entries of a dimension that can be parts of names
+POINTS = 40  # of a sweep at the most: each is a run
 SPREAD = ("/sd", "/p05", "/p95")
 
 
@@ -61,6 +64,25 @@ def role(data: xr.Dataset, dim: str) -> str | None:
     return data[dim].attrs.get("role") if dim in data.coords else None
 
 
+def label(value) -> str:
+    """A coordinate's value as text."""
+    return str(value) if isinstance(value, str) else f"{value:g}"
+
+
+def shared(data: xr.Dataset) -> tuple[str, ...]:
+    """The sweep dimensions that most variables have together, if their points are not too many."""
+    dims = [str(dim) for dim in data.dims if role(data, dim) == "sweep"]
+    found = Counter(
+        tuple(dim for dim in dims if dim in array.dims) for array in data.data_vars.values()
+    )
+    fitting = {
+        group: count
+        for group, count in found.items()
+        if group and prod(data.sizes[dim] for dim in group) <= POINTS
+    }
+    return max(fitting, key=lambda group: (fitting[group], len(group)), default=())
+
+
 def summaries(array: xr.DataArray) -> dict[str, xr.DataArray]:
     """The array, or its statistics over replicates."""
     if "replicate" not in array.dims:
@@ -90,7 +112,7 @@ def curves(
         steps = [0] if along is None or last else array[along].values.tolist()
         for place in product(*(array[dim].values for dim in parts)):
             where = dict(zip(parts, place, strict=True))
-            key = name + "".join(f"/{dim}_{value:g}" for dim, value in where.items())
+            key = name + "".join(f"/{dim}_{label(value)}" for dim, value in where.items())
             yield key + suffix, steps, np.atleast_1d(values.sel(where).values)
 
 
@@ -103,18 +125,19 @@ def flat(tree: dict, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ..
             yield (*path, key), value
 
 
-def reported(data: xr.Dataset, metrics: dict) -> Iterator[tuple[str, dict, list, np.ndarray]]:
+def reported(
+    data: xr.Dataset, metrics: dict, sweep: tuple[str, ...]
+) -> Iterator[tuple[str, dict, list, np.ndarray]]:
     """(metric, sweep labels, steps, values): what the tree says at `t=10`, `t=20`, … is one curve."""
     found: dict[tuple, dict[int, float]] = {}
     for path, value in flat(metrics):
         name, where, step = [], {}, 0
         for part in path:
-            dim, equals, label = part.rpartition("=")
-            kind = role(data, dim) if equals else None
-            if kind == "sweep":
-                where[dim] = label
-            elif kind == "step" and float(label).is_integer():
-                step = int(float(label))
+            dim, _, at = part.rpartition("=")
+            if dim in sweep:
+                where[dim] = at
+            elif role(data, dim) == "step" and float(at).is_integer():
+                step = int(float(at))
             else:
                 name.append(part)
         found.setdefault(("/".join(name), tuple(where.items())), {})[step] = value
@@ -127,6 +150,8 @@ def over(dim: str, values: np.ndarray, points: list[Series], whole: Series) -> N
 
     The step is the sweep's value where that is an integer, else its index; `over_alpha/alpha` is the value.
     """
+    if values.dtype.kind not in "fiu":
+        values = np.arange(len(values))
     integers = bool((values == np.round(values)).all()) and len(set(values)) == len(values)
     steps = [int(value) for value in values] if integers else list(range(len(values)))
     whole.put(clean(f"over_{dim}/{dim}"), steps, values)
@@ -140,8 +165,8 @@ def over(dim: str, values: np.ndarray, points: list[Series], whole: Series) -> N
 
 def series(data: xr.Dataset, report: dict) -> Logged:
     """Metrics of the labelled data and of its report (metrics, checks, errata)."""
-    sweep = tuple(str(dim) for dim in data.dims if role(data, dim) == "sweep")
-    labels = {dim: [f"{value:g}" for value in data[dim].values] for dim in sweep}
+    sweep = shared(data)
+    labels = {dim: [label(value) for value in data[dim].values] for dim in sweep}
     whole = Series({}, {})
     points = {place: Series({}, {}) for place in product(*labels.values())} if sweep else {}
 
@@ -157,7 +182,7 @@ def series(data: xr.Dataset, report: dict) -> Logged:
 
     for name, array in data.data_vars.items():
         steps = [dim for dim in array.dims if role(data, dim) == "step"]
-        parts = [dim for dim in array.dims if role(data, dim) is None]
+        parts = [dim for dim in array.dims if dim not in (*steps, *sweep, "replicate")]
         named = all(dim in data.coords and array.sizes[dim] <= PARTS for dim in parts)
         if len(steps) > 1 or not named:
             continue
@@ -167,13 +192,15 @@ def series(data: xr.Dataset, report: dict) -> Logged:
             chosen = array.isel(dict(zip(swept, place, strict=True))).drop_vars(swept)
             for curve in curves(str(name), chosen, steps[0] if steps else None):
                 put(where, *curve)
-    for key, where, steps, values in reported(data, report["metrics"]):
+    for key, where, steps, values in reported(data, report["metrics"], sweep):
         put(where, key, steps, values)
     if len(sweep) == 1 and len(points) > 1:
         over(sweep[0], data[sweep[0]].values, list(points.values()), whole)
     for place, target in points.items():
-        for dim, label in zip(sweep, place, strict=True):
-            target.put(clean(f"sweep/{dim}"), [0], np.array([float(label)]))
+        for dim, at in zip(sweep, place, strict=True):
+            values = data[dim].values
+            number = float(at) if values.dtype.kind in "fiu" else labels[dim].index(at)
+            target.put(clean(f"sweep/{dim}"), [0], np.array([float(number)]))
     verdicts = [check["holds"] for check in report["checks"].values()]
     for name, check in report["checks"].items():
         whole.put(clean(f"check/{name}"), [0], np.array([check["holds"]], float))

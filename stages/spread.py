@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from series import PARTS, role
+from series import PARTS, label, role
 
 ROWS = 60  # of one experiment at the most
 
@@ -47,13 +47,8 @@ def _of(name: str, array: xr.DataArray, data: xr.Dataset) -> Iterator[Row]:
         values = last.sel(where).values.astype(float)
         low, high = np.quantile(values, [0.05, 0.95])
         where |= {dim: data[dim].values[-1] for dim in ends}
-        at = ", ".join(f"{dim} = {point(value)}" for dim, value in where.items())
+        at = ", ".join(f"{dim} = {label(value)}" for dim, value in where.items())
         quantity = array.attrs.get("long_name", name)
         with np.errstate(invalid="ignore"):  # inf − inf, where a replicate diverged
             sd = float(values.std(ddof=min(1, len(values) - 1)))
         yield Row(quantity, at, float(values.mean()), sd, float(low), float(high), len(values))
-
-
-def point(value) -> str:
-    """A coordinate's value as text."""
-    return str(value) if isinstance(value, str) else f"{value:g}"
