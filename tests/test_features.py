@@ -381,7 +381,6 @@ def test_what_cannot_be_run_is_refused(name, change, rule):
 @pytest.mark.parametrize(
     ("name", "change", "of"),
     [
-        ("spectrum", {"width": 1}, "rank_without_biases"),
         ("kernel", {"steps": 1000}, "_the_bound"),
         ("kernel", {"hidden": [1]}, "floor_is_that"),
     ],
