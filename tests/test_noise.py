@@ -41,7 +41,7 @@ def names(name: str, **changes) -> set[str]:
         ("instance_noise", {"replicates": 1}, "standard error needs at least 2"),
         ("instance_noise", {"tail": 1e-3}, "Hill's estimate needs at least 10"),
         ("instance_noise", {"tail": 0.9999}, "one must be left below it"),
-        ("instance_noise", {"y": 1e200}, "for the squares of w"),
+        ("instance_noise", {"y": 1e200}, "for the spread of squares of w"),
         ("instance_noise", {"sigma": 1e-6}, "agree to rounding"),
         ("instance_noise", {"x": -1}, "greater than or equal to 0"),
         ("instance_noise", {"chains": 10**8}, "> 1e8 weights"),

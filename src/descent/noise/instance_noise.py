@@ -76,8 +76,10 @@ class Config:
             raise ValueError(
                 f"tail {self.tail:g}: all {self.tail_count} runs; one must be left below it"
             )
-        if not 1e-100 < self.y < 1e100:
-            raise ValueError(f"y {self.y:g}: must lie in 1e-100 … 1e100, for the squares of w")
+        if not 1e-50 < self.y < 1e50:
+            raise ValueError(
+                f"y {self.y:g}: must lie in 1e-50 … 1e50, for the spread of squares of w"
+            )
         for sigma in (self.sigma, *self.noises):
             if not sigma / max(self.x, sigma) >= 1e-4 or not 1e-30 < sigma**2 < 1e30:
                 raise ValueError(
