@@ -1,5 +1,7 @@
 """The features family against torch, the document's seeds, planted wrong formulas, and traps."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 import torch
@@ -374,3 +376,17 @@ def test_bad_numbers_are_refused_by_rule(name, change, rule):
 def test_what_cannot_be_run_is_refused(name, change, rule):
     with pytest.raises(Refusal, match=rule):
         broken(name, **change)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "of"),
+    [
+        ("kernel", {"steps": 1000}, "_the_bound"),
+        ("kernel", {"hidden": [1]}, "floor_is_that"),
+    ],
+    ids=str,
+)
+def test_dead_sides_and_long_runs_raise_no_false_alarm(name, change, of):
+    module = import_module(f"descent.features.{name}")
+    found = module.run(module.Config(**BLOCKS[name] | change))
+    assert [check for check in found.checks if of in check.name and not check.holds] == []

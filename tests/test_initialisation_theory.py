@@ -33,6 +33,7 @@ def broken(name: str, **changes) -> set[str]:
         ("moments", {"networks": 1}, "standard error needs at least 2"),
         ("moments", {"widths": [4, 1, 1, 1, 3], "networks": 40}, "on to the end"),
         ("moments", {"scale": 1e9}, "its power 8"),
+        ("moments", {"scale": 1e80}, "its power 8"),
         ("moments", {"variances": [1e40, 1e40, 1, 1]}, "leaves 1e-60"),
         ("depth", {"width": 4}, "width 4 < 8"),
         ("depth", {"width": 10}, "no logarithm"),

@@ -40,6 +40,8 @@ def names(name: str, **changes) -> set[str]:
         ("instance_noise", {"etas": [1e-12, 0.1]}, "no step, to rounding"),
         ("instance_noise", {"replicates": 1}, "standard error needs at least 2"),
         ("instance_noise", {"tail": 1e-3}, "Hill's estimate needs at least 10"),
+        ("instance_noise", {"tail": 0.9999}, "one must be left below it"),
+        ("instance_noise", {"y": 1e200}, "for the spread of squares of w"),
         ("instance_noise", {"sigma": 1e-6}, "agree to rounding"),
         ("instance_noise", {"x": -1}, "greater than or equal to 0"),
         ("instance_noise", {"chains": 10**8}, "> 1e8 weights"),
@@ -186,6 +188,18 @@ def test_a_variance_without_the_fourth_moment_is_caught(monkeypatch):
 
     monkeypatch.setattr(instance_noise, "evolved", wrong)
     assert broken("instance_noise", etas=[0.1, 0.2]) == {"variance_in_standard_errors"}
+
+
+@pytest.mark.parametrize("tail", [0.2, 0.5])
+def test_a_share_that_reaches_into_the_bulk_is_no_tail(tail):
+    found = result("instance_noise", tail=tail)
+    assert all(check.holds for check in found.checks)
+    assert "hill_over_tail_index" not in {check.name for check in found.checks}
+
+
+@pytest.mark.parametrize("change", [{"replicates": 2}, {"draws": 1}], ids=str)
+def test_an_erratum_is_stated_where_the_draws_tell_it(change):
+    assert all(erratum.stands for erratum in result("examples", **change).errata)
 
 
 def test_a_wrong_tail_index_is_caught(monkeypatch):

@@ -7,7 +7,15 @@ Every β gets the step η = 2(2 − β)/(β·plateau), so that all are to end at
 descent, β = 1, is to end at 2/η; the bound 1/(βσ²) would have the others end at 2/(βη), lower by 2 − β.
 
 A share of the labels is random, so that there is always something left to fit and the sharpness
-keeps pushing up. Several eigenvalues then hover at the edge, the largest of them a few hundredths above.
+keeps pushing up. Several eigenvalues then hover at the edge, the largest of them above it: by up to 0.05 at
+the plateau of 35, start of 0.7 and 1800 steps, 10 seeds; the more the longer the step. At β = 1 it is
+0.07 to 0.09 at 20 and 0.10 to 0.11 at 12; at β = 0.5 up to 0.04; at β = 0.2 up to 0.01. No theory here has
+the excess, so a check only tells the bound from the next one that it could be taken for.
+
+The edge is where a direction stops to be stable, so this is about runs that start below it and are found at
+it in the tail. One that starts above is unstable from its first step on: it diverges or lands where it
+is flatter, and may stay there. One that stays below is stable, and nothing holds it: short steps do not
+reach the edge in the time given, or the fit ends first. There a step of plain descent cannot raise the loss.
 
 Source: CS182 homework 2, questions 2d to 2f (bound); arXiv 2103.00065 (edge of stability, here for averaged
 gradients).
@@ -40,6 +48,7 @@ from descent.maths.replicates import replicate
 from descent.result import Check, Erratum, Result, replicates, steps, sweep
 
 Share = Annotated[float, Field(ge=0, le=1)]
+APART = 0.1  # of the edge; bounds nearer to it than twice the excess are not told from it
 
 
 @experiment_config
@@ -91,10 +100,17 @@ def prepared(rng: np.random.Generator, mnist: xr.Dataset, config: Config) -> tup
     return (x - x.mean()) / x.std(), np.eye(classes)[np.where(random, drawn, labels[chosen])]
 
 
+def halfway(beta: float) -> float:
+    """From 2(2 − β)/(βη) to the nearest of 2/(βη) and, with σ² taken for λ, 1/(βη) and (2 − β)/(βη); over the first."""
+    ratios = np.array([1, 1 / 2, highest(beta) / 2]) / highest(beta)
+    gaps = np.abs(1 - ratios)
+    return float(gaps[gaps >= APART].min()) / 2
+
+
 def train(
     rng: np.random.Generator, x: np.ndarray, y: np.ndarray, beta: float, config: Config
-) -> tuple[np.ndarray, float]:
-    """(sharpness, its residual, loss) at every measurement, and the share of steps that raise the loss."""
+) -> tuple[np.ndarray, float, float]:
+    """(sharpness, its residual, loss) at every measurement; the share of steps that raise the loss, also in the tail."""
     widths = [x.shape[1], *config.hidden, y.shape[1]]
     start = mlp.initialise(rng, widths, "lecun", True, np.float64)
     w = config.start * mlp.flattened(start)
@@ -116,8 +132,9 @@ def train(
                 curve.append((top.value, top.residual, state.loss))
             z = (1 - beta) * z + beta * mlp.flattened(state.gradient)
             w = w - eta * z
-        rising = float(np.mean(np.diff(losses) > 0))
-    return np.array(curve), rising
+        up = np.diff(losses) > 0
+    late = up[-max(1, round(config.tail * config.steps)) :]
+    return np.array(curve), float(np.mean(up)), float(np.mean(late))
 
 
 def run(config: Config, mnist: xr.Dataset) -> Result:
@@ -127,12 +144,16 @@ def run(config: Config, mnist: xr.Dataset) -> Result:
     ]
     betas, n = np.array(config.betas), config.replicates
     tasks = [(*draw, float(beta), config) for beta in betas for draw in draws]
-    curves, rising = zip(*replicate(train, config.seed, tasks), strict=True)
+    curves, rising, rising_late = zip(*replicate(train, config.seed, tasks), strict=True)
     measured = np.array(curves).reshape(len(betas), n, -1, 3)  # (beta, replicate, t, quantity)
     sharpness, residual, loss = np.moveaxis(measured, -1, 0)
     t = np.arange(0, config.steps + 1, config.every)
     late = t >= (1 - config.tail) * config.steps
     ratio = sharpness[..., late].mean(-1) / config.plateau
+    from_below = sharpness[..., 0] < config.plateau
+    finite = np.isfinite(loss).all(-1) & np.isfinite(sharpness).all(-1)
+    touched = (sharpness[..., late] >= config.plateau).any(-1)
+    at_edge = from_below & finite & touched
     predicted = np.array([2 * highest(b) / (b * config.step(b)) for b in betas])
     dims = ("beta", "replicate", "t")
     data = xr.Dataset(
@@ -156,29 +177,41 @@ def run(config: Config, mnist: xr.Dataset) -> Result:
     )
     checks, errata = [], []
     for k, beta in enumerate(config.betas):
-        worst = ratio[k][np.abs(ratio[k] - 1).argmax()]
-        # The largest of several eigenvalues that hover at the edge: up to 0.045 above it (measured).
-        checks.append(Check(f"plateau_over_predicted/beta_{beta:g}", float(worst), "==", 1.0, 0.06))
+        if at_edge[k].any():
+            there = ratio[k][at_edge[k]]
+            worst = there[np.abs(there - 1).argmax()]
+            name = f"plateau_over_predicted/beta_{beta:g}"
+            checks.append(Check(name, float(worst), "==", 1.0, halfway(beta)))
+    diverged = int((from_below & ~finite).sum())
+    checks.append(Check("runs_diverged_from_below", diverged, "==", 0, 0))
+    # Descent lemma: the loss falls by at least η‖∇L‖²(1 − ηλ/2).
+    stable = (from_below & finite & ~touched)[betas == 1]
+    if stable.any():
+        most = np.array(rising_late).reshape(len(betas), n)[betas == 1][stable].max()
+        checks.append(Check("share_of_steps_up_below_the_edge", float(most), "==", 0.0, 0.0))
     lowest = config.betas[0]
-    if lowest < 1:
+    if abs(1 - 1 / highest(lowest)) >= APART and lowest < 1 and at_edge[0].any():
         errata.append(
             Erratum(
                 f"plateau of the sharpness at β = {lowest:g}",
                 "CS182 homework 2, questions 2d to 2f: the bound 1/(βσ²), hence 2/(βη)",
                 printed=float(predicted[0] / highest(lowest)),
                 correct=float(predicted[0]),
-                measured=float(ratio[0].mean() * config.plateau),
-                tol=0.06 * float(predicted[0]),
+                measured=float(ratio[0][at_edge[0]].mean() * config.plateau),
+                tol=halfway(lowest) * float(predicted[0]),
             )
         )
     up = np.array(rising).reshape(len(betas), n).mean(1)
+    reached, ended = at_edge.any(1), np.isfinite(loss[..., -1]).all(1)
+    plateaus = np.array([ratio[k][at_edge[k]].mean() for k in np.flatnonzero(reached)])
     by_beta = {"beta": betas}
     return Result(
         data=data,
         metrics={
-            "plateau_over_predicted": xr.DataArray(ratio.mean(1), coords=by_beta),
+            "plateau_over_predicted": xr.DataArray(plateaus, coords={"beta": betas[reached]}),
+            "share_at_the_edge": xr.DataArray(at_edge.mean(1), coords=by_beta),
             "share_of_steps_that_raise_the_loss": xr.DataArray(up, coords=by_beta),
-            "final_loss": xr.DataArray(loss[..., -1].mean(1), coords=by_beta),
+            "final_loss": xr.DataArray(loss[ended, :, -1].mean(1), coords={"beta": betas[ended]}),
             "sharpness_at_the_start": float(sharpness[..., 0].mean()),
         },
         checks=tuple(checks),

@@ -61,14 +61,19 @@ def landscape(
     if (T.min(0) == LIMIT).any():
         kappa = squares.max() / squares.min()
         raise Refusal(f"κ = {kappa:g}: no step of the grid gets there in {LIMIT} iterations")
-    best = [zoomed(squares, T[:, k], weights, tried, a) for k, a in enumerate(accuracies)]
     at = np.array([joint.beta]), np.array([joint.eta])
+    at_polyak = iterations_to_stay(*at, squares, accuracies, LIMIT)
+    # From Polyak's point too, so that a coarse grid does not lose to it.
+    seen, b, e = (
+        np.append(*pair, 0) for pair in ((T, at_polyak), (weights, at[0]), (tried, at[1]))
+    )
+    best = [zoomed(squares, seen[:, k], b, e, a) for k, a in enumerate(accuracies)]
     rate = radius(weights[:, None], (weights * tried)[:, None] * squares).max(1)
     return Landscape(
         beta,
         eta,
         T.T.reshape(-1, points, points),
         *map(np.array, zip(*best, strict=True)),
-        iterations_to_stay(*at, squares, accuracies, LIMIT)[0],
+        at_polyak[0],
         float(rate.min()),
     )

@@ -56,7 +56,7 @@ class Config:
                 f"widths {list(self.widths)}: in a layer of n neurons all are off with probability 2^(−n), so "
                 f"that about {reaching:.1g} of {self.networks} networks are on to the end; at least 10"
             )
-        if not 1e-60 < self.scale ** (2 * self.depth) < 1e60:
+        if abs(2 * self.depth * np.log10(self.scale)) >= 60:
             raise ValueError(
                 f"scale {self.scale:g}: its power {2 * self.depth} leaves 1e-60 … 1e60"
             )

@@ -106,8 +106,9 @@ def trajectory(
             return t * (tau / 2) ** (t - 1)
         if delta < 0:
             r = np.sqrt(1 - beta)
-            theta = np.arctan2(np.sqrt(-delta), tau)
-            return r ** (t - 1) * np.sin(t * theta) / np.sin(theta)
+            # From π − θ where θ is near π, whose rounding would count for 1/sin θ.
+            theta = np.arctan2(np.sqrt(-delta), abs(tau))
+            return np.copysign(r, tau) ** (t - 1) * np.sin(t * theta) / np.sin(theta)
         far = (tau + np.copysign(np.sqrt(delta), tau)) / 2  # the root of larger size
         apart = np.sqrt(delta) / abs(far)  # 1 − q, q the ratio of the roots
         if apart < 1:

@@ -27,8 +27,11 @@ def instance_noise(data: xr.Dataset) -> Figure:
     drawing, (left, middle, right) = figure(3)
     law = data.isel(eta=np.flatnonzero(data["eta"] < data.attrs["eta_almost_sure"]))
     limit = data["variance_predicted"]
-    if law.sizes["eta"]:
-        against(left, law["variance"], f"{data.sizes['replicate']} samples, 5–95 %", marker="o")
+    tamed = law["variance"].isel(
+        eta=np.isfinite(law["variance"]).all("replicate").values.nonzero()[0]
+    )
+    if tamed.sizes["eta"]:
+        against(left, tamed, f"{data.sizes['replicate']} samples, 5–95 %", marker="o")
     against(left, limit, "predicted limit", "black")
     critical_steps(left, data, "fourth", "mean_square", "first", "mean", "almost_sure")
     low = float(limit.min())
