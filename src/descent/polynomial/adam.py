@@ -179,9 +179,9 @@ def run(config: Config) -> Result:
         with np.errstate(over="ignore", invalid="ignore"):
             data[f"{name}_loss"] = (dim, loss(problem, theta), {"long_name": "f at the end"})
 
-    # Where each of them ends, at the largest of its rates.
-    limits = {"adam": path[:, -1, -1], "sgd": sgd[:, -1]} | {
-        n: th[-1] for n, (_, th) in ends.items()
+    # Where each of them ends, at the smallest of its rates.
+    limits = {"adam": path[:, 0, -1], "sgd": sgd[:, 0]} | {
+        n: th[0] for n, (_, th) in ends.items()
     }
     for name, theta in limits.items():
         dims = ("replicate", "power")[2 - theta.ndim :]

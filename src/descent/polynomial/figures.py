@@ -179,7 +179,7 @@ def adam(data: xr.Dataset) -> Figure:
     for (name, label), colour in zip(names.items(), COLOURS, strict=False):
         against(right, data[f"{name}_limit"], label, colour, marker="o", markersize=4)
     against(right, data["shortest"], "θ*, the shortest", "black")
-    right.set_title("the six ends, at the largest rate of each")
+    right.set_title("the six ends, at the smallest rate of each")
     right.legend()
     return drawing
 
