@@ -85,6 +85,9 @@ def course():
         ("adam", {"momentum": 1}, "less than 1"),
         ("adam", {"rates": []}, "rates .* strictly increasing"),
         ("double_descent", {"interval": [0, 2]}, r"must lie in \[−1, 1\]"),
+        ("double_descent", {"grid": 14}, "grid 14 ≤ points 14"),
+        ("projection", {"grid": 7}, "grid 7 ≤ points 7: it must see what is between"),
+        ("scaled_projection", {"grid": 2}, "grid 2 ≤ points 7"),
         ("double_descent", {"degrees": [2, 4]}, "both sides of points − 1 = 13"),
         ("double_descent", {"degrees": [2, 9000]}, "9000 > 5000"),
     ],
@@ -465,3 +468,20 @@ def test_a_wrong_width_of_the_spikes_is_caught(monkeypatch):
 
 def test_too_few_degrees_end_before_the_recovery():
     assert "legendre_below_no_fit" in broken("double_descent", degrees=[2, 13, 20])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"degrees": [2, 13, 20]}, {"points": 100}, {"interval": [0, 0.1]}, {"frequency": 1e5}],
+)
+def test_spikes_that_are_not_narrow_are_not_predicted(change):
+    assert "chebyshev_ends_in_spikes" not in broken("double_descent", **change)
+
+
+def test_data_far_larger_than_the_start_are_fitted_better_further_away():
+    """A trap: RMSE² = A + 2sB + s²C falls at first where B < 0, here up to the largest scale."""
+    assert broken("projection", amplitude=1e3) == set()
+
+
+def test_one_point_loses_no_digits_to_the_inverse():
+    assert broken("scaled_projection", points=1) == set()
