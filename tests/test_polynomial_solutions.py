@@ -3,6 +3,7 @@
 from fractions import Fraction
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -18,6 +19,7 @@ from descent.maths.quadratic import Quadratic
 from descent.polynomial import (
     adam,
     double_descent,
+    figures,
     minnorm,
     projection,
     scaled_gd,
@@ -485,3 +487,20 @@ def test_data_far_larger_than_the_start_are_fitted_better_further_away():
 
 def test_one_point_loses_no_digits_to_the_inverse():
     assert broken("scaled_projection", points=1) == set()
+
+
+def test_gd_above_the_limit_crosses_as_predicted_before_rounding_grows():
+    """The trap: the fastest mode has no part in the start but rounding, which may grow after the crossing."""
+    assert broken("minnorm", gd_rate=3) <= {"gd_stays"}
+
+
+@pytest.mark.filterwarnings("error")
+def test_runs_that_leave_float64_are_unstable_and_no_more():
+    found = result("minnorm", gd_rate=50, sgd_rate=50)
+    assert {c.name for c in found.checks if not c.holds} == {
+        "gd_stays",
+        "sgd_stable/batch_1",
+        "sgd_stable/batch_3",
+    }
+    assert not any(np.isnan(v).any() for v in found.data.data_vars.values())
+    plt.close(figures.minnorm(found.data))

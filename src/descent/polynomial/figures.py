@@ -132,7 +132,9 @@ def polynomials(axes: Axes, data: xr.Dataset, sweep: str, name: str, at) -> None
 
 def descending(axes: Axes, curve: xr.DataArray) -> None:
     """A logarithmic axis from below the least value to above the first, which a divergent run leaves."""
-    axes.set(yscale="log", ylim=(float(curve.min()) / 100, 100 * float(curve[0])))
+    # Limits first: a scale without them looks for some, in data that may have left float64.
+    axes.set_ylim(max(float(curve.min()), 1e-300) / 100, 100 * float(curve[0]))
+    axes.set_yscale("log")
 
 
 def minnorm(data: xr.Dataset) -> Figure:
