@@ -150,8 +150,10 @@ def run(config: Config) -> Result:
     checks = [
         # Of least squares in floating point, relative to cond.
         Check("one_fit_for_all_bases_up_to_n", float((apart / cond).max()), "<=", 0.0, 100 * np.finfo(float).eps),
+        # Of the product Aθ, d + 1 terms a row, and of the backward error of n singular vectors.
         Check(
-            "interpolates", float(max(v[1][:, over].max() for v in found.values())), "<=", 0.0, 10 * np.finfo(float).eps,
+            "interpolates", float(max(v[1][:, over].max() for v in found.values())), "<=", 0.0,
+            (n + degrees[-1] + 1) * np.finfo(float).eps,
         ),
         Check("legendre_below_no_fit", float(median["legendre"][-1]), "<=", none, 0.0),
         Check("legendre_below_chebyshev", float(median["legendre"][-1]), "<=", float(at_the_end), 0.0),
