@@ -69,8 +69,12 @@ def to_solution(problem: Problem, theta: np.ndarray) -> tuple[np.ndarray, np.nda
     with np.errstate(over="ignore", invalid="ignore"):
         null = np.linalg.norm(theta @ null_projector(problem), axis=-1)
         both = ((theta - problem.theta) ** 2).sum(-1), null
-    distance, null = (np.where(np.isnan(values), np.inf, values) for values in both)
-    return distance, null
+    return beyond(both[0]), beyond(both[1])
+
+
+def beyond(values: np.ndarray) -> np.ndarray:
+    """∞ for what ∞ − ∞ left."""
+    return np.where(np.isnan(values), np.inf, values)
 
 
 def reached(first) -> np.ndarray:
@@ -112,7 +116,9 @@ def run(config: Config) -> Result:
             "sgd": (("replicate", "batch", "k"), distance, {"long_name": "‖θ_k − θ*‖²"}),
             "sgd_predicted": (
                 ("batch", "k"),
-                np.array([second_moment.squared_distance(law, k.astype(float)) for law in laws]),
+                beyond(
+                    np.array([second_moment.squared_distance(law, k.astype(float)) for law in laws])
+                ),
                 {"long_name": "E‖θ_k − θ*‖²", "role": "prediction"},
             ),
             "null": (("replicate", "batch", "k"), null, {"long_name": "‖P_null θ_k‖"}),
