@@ -296,3 +296,19 @@ def test_a_rate_too_small_has_not_arrived():
     """The trap: AdaGrad's steps add up to 2η√K at most, less than the way."""
     caught = failed("adagrad", etas=[1e-5, 1], steps=2000)
     assert {"adagrad_ends_at_the_corner", "limits_are_solutions"} <= caught
+
+
+@pytest.mark.parametrize("name", ["underparameterised", "overparameterised"])
+def test_near_the_limit_of_stability_rounding_stays_that_much_longer(name):
+    assert "distance_mode_by_mode" not in failed(name, step=1.999)
+
+
+@pytest.mark.parametrize("name", ["underparameterised", "overparameterised"])
+def test_no_crossing_is_predicted_where_rounding_decides(name):
+    assert failed(name, near=1e-30) == set()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("features", [2, 5])
+def test_a_single_sample_is_met_in_one_step(features):
+    assert failed("row_space", samples=1, features=features, batches=[1], step=0.5) == set()

@@ -186,3 +186,14 @@ def test_beyond_the_critical_step_nothing_converges():
 
 def test_one_term_is_gradient_descent_and_never_leaves():
     assert "escaped_and_left_over_bounds_all_steps" not in failed(terms=1, step=1e-4, gammas=[1e-4])
+
+
+def test_what_the_document_says_is_compared_for_its_own_wells():
+    def errata(**changes):
+        config = flat_sharp.Config(**BLOCK | changes)
+        return [e.name for e in flat_sharp.run(config).errata if e.stands]
+
+    both = ["curvature_at_the_sharp_minimiser", "curvature_at_the_flat_minimiser"]
+    assert errata(replicates=2) == both  # too few to tell a spread from none
+    assert errata() == [*both, "sgd_converges_in_the_flat_well"]
+    assert errata(centre=4, start=4) == []

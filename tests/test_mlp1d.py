@@ -252,7 +252,7 @@ def test_the_printed_means_are_reproduced():
         ("optimizer", {"beta1": 1.0}, "less than 1"),
         ("sharpness", {"times": 2000}, "times 2000 > epochs 1000"),
         ("sharpness", {"near": 1.0}, "must be below 1"),
-        ("start", {"draws": 1}, "draws 1: a spread"),
+        ("start", {"draws": 2}, "draws 2: a standard error to go by"),
         ("landscape", {"difference": 0.2}, "no longer a second derivative"),
         ("landscape", {"printed_grid": 101}, "an odd number of points"),
         ("landscape", {"rescale": 1}, "leaves everything"),

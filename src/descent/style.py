@@ -50,9 +50,10 @@ def against(
     along = next(dim for dim in curve.dims if dim != "replicate")
     x = curve[along]
     if "replicate" in curve.dims:
-        low, middle, high = np.nanquantile(
-            curve.transpose("replicate", along), [0.05, 0.5, 0.95], 0
-        )
+        with np.errstate(invalid="ignore"):  # between two runs that left float64: no value
+            low, middle, high = np.nanquantile(
+                curve.transpose("replicate", along), [0.05, 0.5, 0.95], 0
+            )
         (line,) = axes.plot(x, middle, label=name, **look)
         axes.fill_between(x, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
     else:

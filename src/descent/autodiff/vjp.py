@@ -31,6 +31,9 @@ class Config:
         require_increasing("sizes", self.sizes)
         if len(self.v) != len(self.y) or not self.v:
             raise ValueError(f"v has {len(self.v)} entries, y {len(self.y)}: Jᵀy needs as many")
+        largest = max(map(abs, (*self.v, *self.y)))
+        if largest > 1e100:
+            raise ValueError(f"an entry of {largest:g} > 1e100: products of three leave float64")
 
 
 @dataclass

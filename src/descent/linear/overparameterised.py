@@ -85,6 +85,10 @@ def run(config: Config) -> Result:
         other = ends[1]  # a solution that is not the shortest
         size = np.linalg.norm(truth) + np.linalg.norm(starts[1])
         slack = size * (problem.rounding(p, gamma) + 4 * n * problem.EPS * p.condition**2)
+        if first is None or first >= K or not problem.certain(p, gamma, config.near, slack):
+            lag = 0
+        else:
+            lag = int(paths[0].first[0]) - first
         rows.append(
             {
                 "apart": np.linalg.norm(ends - limits, axis=1).max() / slack,
@@ -99,7 +103,7 @@ def run(config: Config) -> Result:
                 "risk": np.square(ends[0] - truth).sum(),
                 "beta": p.eigenvalues[0],
                 "lowest": p.eigenvalues[-1],
-                "lag": 0 if first is None or first >= K else int(paths[0].first[0]) - first,
+                "lag": lag,
                 "first": -1 if first is None else first,
                 "slack": slack,
             }

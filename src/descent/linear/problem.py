@@ -87,6 +87,17 @@ def thinned(steps: int, points: int = 200) -> np.ndarray:
 def rounding(problem: Regression, gamma: float) -> float:
     """How far, relative to ‖w‖, the last bits keep gradient descent from its limit.
 
-    A step rounds w and its gradient by a few ε‖w‖ and the slowest mode forgets only γλmin of that.
+    A step rounds w and its gradient by a few ε‖w‖ and the slowest mode forgets only γλmin of that, or
+    2 − γλmax near the limit of stability.
     """
-    return 16 * EPS * np.sqrt(problem.X.size) / float(gamma * problem.eigenvalues[-1])
+    return 16 * EPS * np.sqrt(problem.X.size) / forgotten(problem, gamma)
+
+
+def forgotten(problem: Regression, gamma: float) -> float:
+    """1 − max|1 − γλ_i|: what the slowest mode loses in a step."""
+    return float(min(gamma * problem.eigenvalues[-1], 2 - gamma * problem.eigenvalues[0]))
+
+
+def certain(problem: Regression, gamma: float, level: float, slack: float) -> bool:
+    """Whether rounding, up to `slack` in ‖w − w_∞‖, moves its crossing of √level by a step at the most."""
+    return bool(slack <= np.sqrt(level) * forgotten(problem, gamma))

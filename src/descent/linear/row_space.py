@@ -57,7 +57,8 @@ def run(config: Config) -> Result:
         limit = project(p.X, p.t, w0, np.ones(d))
         gamma = config.step / np.square(p.X).sum(1).max()
         rate = 2 * gamma * (1 - config.step) * p.eigenvalues[-1]
-        bound[run] = np.exp(k * np.log1p(-rate))
+        # 1 at the most, which rounding may exceed: a single sample can be met in one step.
+        bound[run] = np.exp(k * np.log1p(-min(rate, 1 - problem.EPS)))
         start = np.linalg.norm(w0 - limit)
         for row, b in enumerate(config.batches):
             order = optimisers.drawn(rng, n, K, b)

@@ -75,8 +75,11 @@ def run(config: Config) -> Result:
         slack = size * (4 * d * problem.EPS * p.condition**2 + problem.rounding(p, gamma))
         found["distance"].append(np.linalg.norm(paths[0].theta - fit, axis=1))
         found["predicted"].append(np.sqrt(exact))
+        sure = problem.certain(p, gamma, config.near, slack)
         lag = [
-            a.first[0] - b for a, b in zip(paths, first, strict=True) if b is not None and 0 < b < K
+            a.first[0] - b
+            for a, b in zip(paths, first, strict=True)
+            if sure and b is not None and 0 < b < K
         ]
         found["late"].append(max(lag, default=0))
         found["early"].append(min(lag, default=0))

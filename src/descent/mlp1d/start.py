@@ -37,8 +37,8 @@ class Config(problem.Config):
         super().__post_init__()
         if self.replicates < 4:
             raise ValueError(f"replicates {self.replicates}: a rank correlation needs at least 4")
-        if self.draws < 2:
-            raise ValueError("draws 1: a spread needs at least 2")
+        if self.draws < 30:
+            raise ValueError(f"draws {self.draws}: a standard error to go by needs at least 30")
         if self.test_points <= self.points:
             raise ValueError(
                 f"test_points {self.test_points}: must be more than the points {self.points}"

@@ -1,6 +1,5 @@
 """Figures of the polynomial family: one function per experiment, named after it."""
 
-import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,9 +14,12 @@ def after_start(data: xr.Dataset) -> xr.Dataset:
 
 def frame(axes: Axes, shown: xr.DataArray, floor: float) -> None:
     """Logarithmic error, from `floor` or the least value shown up to the largest finite one."""
-    values = shown.values[np.isfinite(shown.values) & (shown.values > 0)]
+    # Matplotlib's margins around what is larger leave float64.
+    values = shown.values[(shown.values < 1e200) & (shown.values > 0)]
     low, high = (values.min(), values.max()) if values.size else (floor, 1.0)
-    axes.set(yscale="log", ylim=(max(low, floor) / 3, 3 * high))
+    # In this order: a scale without limits looks for some, in data that may be 0 or out of float64.
+    axes.set_ylim(max(low, floor) / 3, 3 * max(high, floor))
+    axes.set_yscale("log")
 
 
 def gd(data: xr.Dataset) -> Figure:
@@ -39,7 +41,7 @@ def gd(data: xr.Dataset) -> Figure:
     frame(left, late["gap"], 1e-33)
     frame(middle, late["average_gap"], 1e-33)
     frame(right, late["squared_distance"], 1e-33)
-    middle.set(ylim=(None, 30 * float(late["average_gap"].max())))
+    middle.set(ylim=(None, 10 * middle.get_ylim()[1]))
     for axes, title in (
         (left, "the last iterate: linear, to rounding"),
         (middle, "the average: only 1/k²"),
@@ -130,7 +132,9 @@ def polynomials(axes: Axes, data: xr.Dataset, sweep: str, name: str, at) -> None
 
 def descending(axes: Axes, curve: xr.DataArray) -> None:
     """A logarithmic axis from below the least value to above the first, which a divergent run leaves."""
-    axes.set(yscale="log", ylim=(float(curve.min()) / 100, 100 * float(curve[0])))
+    # Limits first: a scale without them looks for some, in data that may have left float64.
+    axes.set_ylim(max(float(curve.min()), 1e-300) / 100, 100 * float(curve[0]))
+    axes.set_yscale("log")
 
 
 def minnorm(data: xr.Dataset) -> Figure:

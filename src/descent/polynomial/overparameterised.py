@@ -6,15 +6,6 @@ from jaxtyping import Float
 from descent.config import experiment_config
 from descent.polynomial import problem
 
-COURSE = {
-    "points": 7,
-    "interval": (-1, 1),
-    "frequency": 5,
-    "growth": 2,
-    "amplitude": 0.1,
-    "degree": 9,
-}
-
 
 @experiment_config
 class Config(problem.Config):
@@ -32,7 +23,13 @@ class Config(problem.Config):
     @property
     def of_the_course(self) -> bool:
         """Whether what the course document prints is about this very problem."""
-        return all(getattr(self, name) == value for name, value in COURSE.items())
+        return super().of_the_course and self.degree == 9
+
+
+def require_between(points: int, grid: int) -> None:
+    """Refuse a grid that may lie on the points alone, where every solution is right."""
+    if grid <= points:
+        raise ValueError(f"grid {grid} ≤ points {points}: it must see what is between the points")
 
 
 def rmse(

@@ -48,6 +48,7 @@ class Config(overparameterised.Config):
             )
         if not self.outside[0] < self.outside[1]:
             raise ValueError(f"outside {list(self.outside)}: the lower end must come first")
+        overparameterised.require_between(self.points, self.grid)
 
 
 def directions(config: Config, problem: Problem) -> np.ndarray:
@@ -134,8 +135,18 @@ def run(config: Config) -> Result:
         # Of the product Xθ, by Householder's backward stability.
         Check("interpolates", _most(residual / size), "<=", 0.0, 10 * np.finfo(float).eps * problem.sigma[0]),
         Check("qr_against_exact", float(lost.max()), "<=", 0.0, rounding),
-        Check("worse_at_the_largest_scale", float((worse / size[:, -1]).min()), ">=", 0.0, rounding * weight["inside"]),
     ]  # fmt: skip
+    # From s = −2B/C on, which for data much larger than a lies beyond the scales.
+    if (predicted["inside"][:, -1] >= predicted["inside"][:, 0]).all():
+        checks.append(
+            Check(
+                "worse_at_the_largest_scale",
+                float((worse / size[:, -1]).min()),
+                ">=",
+                0.0,
+                rounding * weight["inside"],
+            )
+        )
     for name in spaces:
         gap = _most((errors[name] - predicted[name]) / size)
         checks.append(Check(f"rmse_{name}_predicted", gap, "<=", 0.0, rounding * weight[name]))
