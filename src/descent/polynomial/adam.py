@@ -180,9 +180,7 @@ def run(config: Config) -> Result:
             data[f"{name}_loss"] = (dim, loss(problem, theta), {"long_name": "f at the end"})
 
     # Where each of them ends, at the smallest of its rates.
-    limits = {"adam": path[:, 0, -1], "sgd": sgd[:, 0]} | {
-        n: th[0] for n, (_, th) in ends.items()
-    }
+    limits = {"adam": path[:, 0, -1], "sgd": sgd[:, 0]} | {n: th[0] for n, (_, th) in ends.items()}
     for name, theta in limits.items():
         dims = ("replicate", "power")[2 - theta.ndim :]
         data[f"{name}_limit"] = (dims, theta, {"long_name": "coefficient of xʲ at the end"})
