@@ -1,6 +1,7 @@
 """A figure as plain data: what its panels show, thin enough for a page and for `dvc plots`.
 
-Every mark is {"kind", "label", "colour", "dashed", …} with lists of numbers in the axes' own units:
+Every mark is {"kind", "label", "colour", "stroke", …} with lists of numbers in the axes' own units; the stroke
+is "solid", "dashed" or "dotted":
 
     line, points    x, y            band   x, low, high
     level, moment   at (a horizontal or vertical line over the whole panel)
@@ -20,6 +21,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Annotation, Text
 
 POINTS = 200  # of one curve at the most
+STROKES = {"--": "dashed", ":": "dotted", "-.": "dotted"}
 
 
 def numbers(values, scale: str = "linear") -> list[float | None]:
@@ -43,7 +45,10 @@ def thinned(x: np.ndarray, scale: str) -> np.ndarray:
 
 def _line(line: Line2D, axes: Axes) -> Iterator[dict]:
     x, y = (np.atleast_1d(values) for values in line.get_data(orig=False))
-    look = {"colour": to_hex(line.get_color()), "dashed": line.get_linestyle() in ("--", ":", "-.")}
+    look = {
+        "colour": to_hex(line.get_color()),
+        "stroke": STROKES.get(line.get_linestyle(), "solid"),
+    }
     named = look | {"label": label(line)}
     across = line.get_transform() == axes.get_yaxis_transform(which="grid")
     upright = line.get_transform() == axes.get_xaxis_transform(which="grid")
@@ -76,7 +81,7 @@ def _band(band: FillBetweenPolyCollection, axes: Axes) -> Iterator[dict]:
             "low": numbers(low, axes.get_yscale()),
             "high": numbers(high, axes.get_yscale()),
             "colour": to_hex(band.get_facecolor()[0]),
-            "dashed": False,
+            "stroke": "solid",
             "label": label(band),
         }
 
@@ -91,7 +96,7 @@ def _points(points: PathCollection, axes: Axes) -> Iterator[dict]:
         "size": float(points.get_sizes()[0]),
         "hollow": not len(face) or to_hex(face[0]) == "#ffffff",
         "colour": to_hex((edge if len(edge) else face)[0]),
-        "dashed": False,
+        "stroke": "solid",
         "label": label(points),
     }
 
@@ -103,7 +108,7 @@ def _segments(lines: LineCollection) -> Iterator[dict]:
             "kind": "segments",
             **dict(zip(("x", "y", "x2", "y2"), map(numbers, ends.reshape(-1, 4).T), strict=True)),
             "colour": to_hex(lines.get_color()[0]),
-            "dashed": False,
+            "stroke": "solid",
             "label": label(lines),
         }
 
@@ -117,7 +122,7 @@ def _text(text: Text) -> dict:
         "raised": isinstance(text, Annotation) and text.xyann != text.xy,  # off its point, or on it
         "text": text.get_text(),
         "colour": to_hex(text.get_color()),
-        "dashed": False,
+        "stroke": "solid",
         "label": "",
     }
 

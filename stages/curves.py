@@ -1,7 +1,7 @@
 """The main curves of every figure as tables for `dvc plots`: curves/XSCALE-YSCALE/FAMILY-NAME.csv.
 
-The main panel of a figure is its first with a curve. A table has a row a point: the case (its entry in the
-legend), whether it is predicted or measured, x, y and the labels of the axes. Its folder says which
+The main panel of a figure is its first whose curves have names. A table has a row a point: the case (its
+entry in the legend), its stroke (a prediction is dashed), x, y and the labels of the axes. Its folder says which
 Vega template draws it, since no template can choose the scales of its axes by the data.
 """
 
@@ -13,15 +13,16 @@ from shutil import rmtree
 from files import write
 
 PLOTS, CURVES = Path("plots"), Path("curves")
-COLUMNS = ("case", "source", "x", "y", "x_label", "y_label")
+COLUMNS = ("case", "stroke", "x", "y", "x_label", "y_label")
 SCALES = {"log": "log"}  # what is not logarithmic is drawn on a linear axis
 
 
 def main_panel(panels: list[dict]) -> dict | None:
-    """The first panel with a curve, else the first with points."""
+    """The first panel with curves of which most have a name, else the first with named points."""
     for kind in ("line", "points"):
         for panel in panels:
-            if any(mark["kind"] == kind for mark in panel["marks"]):
+            named = [bool(mark["label"]) for mark in panel["marks"] if mark["kind"] == kind]
+            if 2 * sum(named) > len(named):
                 return panel
     return None
 
@@ -33,9 +34,8 @@ def rows(panel: dict) -> list[tuple]:
     for mark in panel["marks"]:
         case = mark["label"]
         if case and (mark["kind"] == "line" or (mark["kind"] == "points" and case not in lines)):
-            source = "predicted" if mark["dashed"] else "measured"
             table += [
-                (case, source, x, y, panel["x"]["label"], panel["y"]["label"])
+                (case, mark["stroke"], x, y, panel["x"]["label"], panel["y"]["label"])
                 for x, y in zip(mark["x"], mark["y"], strict=True)
                 if None not in (x, y)
             ]

@@ -60,6 +60,7 @@ addEventListener("beforeprint", () => document.querySelectorAll("details").forEa
 
 const INK = new Set(["#000000"]); // what is predicted takes the colour of the text, also on a dark page
 
+const DASHES = { solid: [1, 0], dashed: [6, 4], dotted: [2, 3] };
 const POWERS = "datum.value >= 0.001 && datum.value < 100000 ? format(datum.value, '~g') : format(datum.value, '.0e')";
 
 function axis(panel, name) {
@@ -84,8 +85,8 @@ function rows(mark, k) {
 }
 
 function layers(panel, k) {
-  const by = (kind, dashed) =>
-    panel.marks.map((mark, i) => [mark, i]).filter(([mark]) => mark.kind === kind && (dashed === undefined || mark.dashed === dashed))
+  const by = (kind, stroke) =>
+    panel.marks.map((mark, i) => [mark, i]).filter(([mark]) => mark.kind === kind && (stroke === undefined || mark.stroke === stroke))
       .flatMap(([mark, i]) => rows(mark, i));
   const [x, y] = [axis(panel, "x"), axis(panel, "y")];
   const colour = { field: "colour", type: "nominal", scale: null };
@@ -93,21 +94,23 @@ function layers(panel, k) {
   const tooltip = [{ field: "curve", type: "nominal", format: "", formatType: "verbatim" }, ...values];
   const layer = (data, mark, encoding, params) =>
     data.length ? [{ data: { values: data }, mark: { clip: true, ...mark }, encoding: { color: colour, ...encoding }, ...(params && { params }) }] : [];
-  const lines = (dashed) => layer(by("line", dashed), { type: "line", strokeWidth: 1.8, strokeDash: dashed ? [6, 4] : [1, 0] },
+  const lines = (stroke) => layer(by("line", stroke), { type: "line", strokeWidth: 1.8, strokeDash: DASHES[stroke] },
     { x, y, detail: { field: "k" }, order: { field: "order" } }).map((l) => {
     l.data.values.forEach((row, i) => (row.order = i)); // closed curves too, in their own order
     return l;
   });
+  const rules = (kind, encoding) => Object.keys(DASHES).flatMap((stroke) =>
+    layer(by(kind, stroke), { type: "rule", strokeDash: DASHES[stroke] }, encoding));
   const near = { name: `near${k}`, select: { type: "point", on: "pointerover", nearest: true, clear: "pointerout" } };
   const written = by("text");
   const hover = [...by("line"), ...by("points")].filter((row) => row.y !== null && row.x !== null);
   return [
     ...layer(by("band"), { type: "area", opacity: 0.2, line: false },
       { x, y: { ...y, field: "low" }, y2: { field: "high" }, detail: { field: "k" } }),
-    ...layer(by("level"), { type: "rule", strokeDash: [6, 4] }, { y: { ...y, field: "at" }, tooltip: [tooltip[0], { ...values[1], field: "at" }] }),
-    ...layer(by("moment"), { type: "rule", strokeDash: [6, 4] }, { x: { ...x, field: "at" }, tooltip: [tooltip[0], { ...values[0], field: "at" }] }),
+    ...rules("level", { y: { ...y, field: "at" }, tooltip: [tooltip[0], { ...values[1], field: "at" }] }),
+    ...rules("moment", { x: { ...x, field: "at" }, tooltip: [tooltip[0], { ...values[0], field: "at" }] }),
     ...layer(by("segments"), { type: "rule" }, { x, y, x2: { field: "x2" }, y2: { field: "y2" } }),
-    ...lines(false), ...lines(true),
+    ...lines("solid"), ...lines("dotted"), ...lines("dashed"),
     ...layer(by("points"), { type: "point", opacity: 1 },
       { x, y, fill: { field: "fill", type: "nominal", scale: null }, size: { field: "size", type: "quantitative", scale: null } }),
     ...layer(written.filter((row) => row.raised), { type: "text", dy: -8 }, { x, y, text: { field: "text" } }),
@@ -125,7 +128,7 @@ function legend(panel) {
     seen.add(mark.label);
     const entry = document.createElement("li");
     const colour = INK.has(mark.colour) ? "currentColor" : mark.colour;
-    const stroke = mark.kind === "points" ? "dotted" : mark.dashed ? "dashed" : "solid";
+    const stroke = mark.kind === "points" ? "dotted" : mark.stroke;
     const swatch = document.createElement("span");
     swatch.style.cssText = `border-top:3px ${stroke} ${colour}`;
     entry.append(swatch, mark.label);

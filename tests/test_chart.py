@@ -34,8 +34,8 @@ def test_a_line_is_its_points_and_a_prediction_is_dashed(axes):
     against(axes, curve(np.array([4.0, 2.0, 1.0]), role="prediction"), "law")
     measured, predicted = marks(axes, "line")
     assert (measured["x"], measured["y"]) == ([1, 2, 3], [4, 2, 1])
-    assert (measured["label"], measured["dashed"]) == ("error", False)
-    assert (predicted["label"], predicted["dashed"]) == ("law", True)
+    assert (measured["label"], measured["stroke"]) == ("error", "solid")
+    assert (predicted["label"], predicted["stroke"]) == ("law", "dashed")
 
 
 def test_the_band_over_replicates_is_read_back(axes):
@@ -100,9 +100,9 @@ def test_the_table_of_dvc_plots_has_every_named_curve_once(axes):
     axes.set(xlabel="step", ylabel="error")
     panels = chart(axes.figure)
     assert rows(main_panel(panels)) == [
-        ("measured", "measured", 1, 3, "step", "error"),
-        ("law", "predicted", 1, 5, "step", "error"),
-        ("law", "predicted", 2, 6, "step", "error"),
+        ("measured", "solid", 1, 3, "step", "error"),
+        ("law", "dashed", 1, 5, "step", "error"),
+        ("law", "dashed", 2, 6, "step", "error"),
     ]
 
 
