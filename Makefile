@@ -23,7 +23,7 @@ repro: $(STAMP) ## run everything that is not up to date, end with report/index.
 	@echo "open report/index.html, or make ui"
 
 test: $(STAMP) ## pass the tests (no network, no GPU)
-	@pytest -q -n auto --dist loadfile
+	@pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 ui: $(STAMP) ## open the MLflow UI on the tracked runs, on this machine only
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true \
