@@ -286,10 +286,45 @@ def test_a_wrong_first_order_is_caught(monkeypatch):
     assert failed("adagrad") == {"first_order_in_epsilon"}
 
 
-def test_sign_descent_cycles_on_a_lattice():
-    """The trap: RMSProp without memory moves by η every time, so where it cycles depends on where it began."""
-    caught = failed("adagrad", rms_decay=0, x=[3, -1, 0.5], t=-2)
-    assert "rmsprop_ends_in_the_cycle_or_on_the_point" in caught
+@pytest.mark.parametrize(
+    "change",
+    [
+        {
+            "rms_decay": 0,
+            "x": [3, -1, 0.5],
+            "t": -2,
+        },  # sign descent: a lattice, no cycle of its own
+        {"rms_decay": 0.1},
+        {"rms_decay": 0.999},
+        {"rms_decay": 0.9999},
+        {"momentum": 0.5, "decay": 0},  # no bound: m by a g that is next to 0
+        {"momentum": 0.5},
+        {"momentum": 0.5, "decay": 0.3},
+        {"momentum": 0, "decay": 0},
+    ],
+)
+def test_other_memories_end_where_they_may(change):
+    assert failed("adagrad", **change) == set()
+
+
+@pytest.mark.parametrize("decay", [0.3, 0.9])
+def test_the_overshoot_bounds_every_run_past_the_point(decay):
+    x, k = np.array([[1.0]]), np.arange(3000)
+    for momentum in (0.0, 0.3, 0.5):
+        memory = optimisers.adam(momentum, decay)
+        path = optimisers.adapt(
+            x, np.ones(1), np.zeros(1), 0.01, adagrad.NONE, memory, optimisers.full_batch(1), k
+        )[:, 0]
+        past = np.argmax(path > 1)
+        bound = adagrad.overshoot(momentum, decay, len(k), True)
+        assert 0 < np.abs(path[past:] - 1).max() / 0.01 <= bound < 40
+
+
+def test_a_limit_that_is_wrong_is_no_overshoot(monkeypatch):
+    """The trap: a run that never came to the point."""
+    monkeypatch.setattr(adagrad, "overshoot", lambda *given: 0.1)
+    caught = failed("adagrad")
+    assert {"rmsprop_ends_within_its_overshoot", "adam_ends_within_its_overshoot"} <= caught
 
 
 def test_a_rate_too_small_has_not_arrived():

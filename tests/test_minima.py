@@ -188,6 +188,23 @@ def test_one_term_is_gradient_descent_and_never_leaves():
     assert "escaped_and_left_over_bounds_all_steps" not in failed(terms=1, step=1e-4, gammas=[1e-4])
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_one_term_has_the_law_of_its_path(seed):
+    """The trap: a point mass that a grid smears; and f' of 0.01 where gradient descent takes 10⁵ steps past."""
+    changes = {
+        "terms": 1,
+        "phase_seed": seed,
+        "step": 1e-3,
+        "gammas": [3e-4, 2e-3],
+        "replicates": 50,
+    }
+    # Above the critical step of so high a ripple neither claim is true.
+    assert failed(**changes) <= {
+        "gd_ends_at_the_sharp_minimiser",
+        "sgd_escapes_more_often_than_not",
+    }
+
+
 def test_what_the_document_says_is_compared_for_its_own_wells():
     def errata(**changes):
         config = flat_sharp.Config(**BLOCK | changes)

@@ -350,6 +350,11 @@ def test_adam_without_its_bias_correction_is_caught(monkeypatch):
     assert broken("optimizer") == {"adam_first_step"}
 
 
+def test_a_step_of_few_digits_of_the_weights_is_still_adams():
+    """The trap: of a step of 10⁻⁶ the rounding of θ takes 10⁻¹⁰."""
+    assert "adam_first_step" not in broken("optimizer", rates=[1e-6], compared=1e-6, trained=1e-6)
+
+
 def test_where_nothing_is_reached_adam_is_not_ahead():
     assert "adam_stops_more_often_in_standard_errors" in broken("optimizer", epochs=5)
 

@@ -1,6 +1,7 @@
 """Which solution of polynomial least squares is found: slow twins, reference values, wrong formulas, traps."""
 
 from fractions import Fraction
+from math import comb
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -190,7 +191,30 @@ def test_crossings_of_the_course(course):
     assert barely.rates[-1] < 1  # the limit is 0.3950669
 
 
+def test_the_median_of_a_product_is_as_far_below_as_multiplied_says():
+    """One mode, so e_k is a product of 1 − 2γz²: its median square is e^{−τ} times that of its mean."""
+    Z, step, k = np.array([[1.0], [0.5], [0.8]]), 0.05, 200
+    mean = Quadratic(np.array([2 / 3 * float((Z**2).sum())]), np.ones(1))
+    law = second_moment.moments(Z, mean, step, 1)
+    tau = second_moment.multiplied(law, k) / 2
+    factors = np.log(np.abs(1 - 2 * step * Z[:, 0] ** 2))  # a median of many is their mean
+    assert -tau == pytest.approx(
+        2 * k * (factors.mean() - np.log(1 - step * mean.eigenvalues[0])), rel=0.1
+    )
+
+
 # --- minimum norm ---
+
+
+@pytest.mark.parametrize(("rate", "batch"), [(0.1, 1), (0.1, 3), (0.5, 1), (0.6, 3)])
+def test_no_normal_crossing_is_claimed_where_kicks_multiply(rate, batch):
+    """The trap: on two points runs are products, and 5 to 40 steps faster than the normal law has them."""
+    changes = {"points": 2, "degree": 3, "sgd_rate": rate, "batches": [batch], "replicates": 32}
+    config = minnorm.Config(**PARAMS["minnorm"] | changes | {"steps": 3000})
+    checks = minnorm.run(config).checks
+    assert f"sgd_last_crossing/batch_{batch}" in {check.name for check in checks}
+    assert f"sgd_crossing/batch_{batch}" not in {check.name for check in checks}
+    assert [check for check in checks if not check.holds] == []
 
 
 def test_a_forgotten_kick_is_caught(monkeypatch):
@@ -397,6 +421,14 @@ def test_published_distances_of_the_adaptive_methods(course):
         )[0]
         assert np.linalg.norm(theta - course.theta) == pytest.approx(distance, abs=6e-6)
         assert loss(course, theta[None])[0] < 1e-6
+
+
+@pytest.mark.parametrize(("replicates", "rank"), [(2, 1), (10, 1), (14, 2), (20, 3), (100, 35)])
+def test_half_of_all_runs_fit_unless_too_few_do(replicates, rank):
+    """The trap: a median of 20 losses over four decades, one sample in twenty above the line."""
+    assert adam.refuting(replicates) == rank
+    few = sum(comb(replicates, i) for i in range(rank)) / 2**replicates
+    assert few <= 1e-3 or rank == 1
 
 
 def test_adagrad_of_two_samples_depends_on_its_rate():

@@ -4,7 +4,11 @@
     n = 1, ε → 0:   g = ρx, so every coordinate moves by the same ηρ/√Σρ²:   w_∞ = t sign(x)/‖x‖₁ for any η, the
                     solution of least ‖w‖_∞. RMSProp and Adam stay on the ray too; but RMSProp
                     with a constant η does not converge: it comes to w_∞ to rounding, forgets its gradients,
-                    and goes over to a cycle of ±η/2 a coordinate, but where the residual was rounded to 0
+                    and goes over to a cycle of ±η/2 a coordinate, but where the residual was rounded to 0;
+                    nearby runs come to it by √b_v a step (the two multipliers of the cycle; 0 < b_v < 1)
+    RMSProp, Adam:  a step is at most ηS, S = (1 − b_m)/√((1 − b_v)(1 − b_m²/b_v)) for b_m² < b_v (Cauchy, Schwarz),
+                    and past the point m keeps its sign, b_m/√b_v of that a step at most: no further from
+                    w_∞ than ηS/(1 − b_m/√b_v). With b_m² ≥ b_v no bound
     n = 1, small ε: w_j = sign(x_j)(c − εκ/|x_j|) + O(ε²),   κ = −η Σ_k ρ_k/Σ_{i ≤ k} ρ_i²,   xᵀw = t fixes c
     n = 1, ε → ∞:   gradient descent with the rate η/ε
     n > 1:          limits for several η differ, and no strictly convex norm has two minimisers
@@ -26,6 +30,7 @@ from descent.result import Check, Result, steps, sweep
 
 NONE = 1e-300  # in place of ε = 0: too small for any √G, and 0/0 is 0
 SMALL = 0.05  # of ε/√G after the first step, up to which the first order in ε is compared
+SETTLED = 1e-6  # of η, to which RMSProp is in its cycle
 Row = Annotated[tuple[Number, ...], Field(min_length=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
@@ -67,6 +72,27 @@ def first_order(x: np.ndarray, t: float, path: np.ndarray, eta: float) -> np.nda
     kappa = -eta * (rho / moving).sum()
     common = len(x) * kappa / np.abs(x).sum()
     return np.sign(x) * (common - kappa / np.abs(x))
+
+
+def overshoot(momentum: float, decay: float, count: int, corrected: bool) -> float:
+    """How far a run may be from the point it has come to, in η; ∞ without a bound."""
+    if momentum**2 >= decay and momentum:
+        return np.inf
+    k = np.arange(1, count + 1)
+    # What the correction makes of the first steps.
+    early = np.sqrt(1 - decay**k) / (1 - momentum**k) if corrected else np.ones(1)
+    kept = momentum / np.sqrt(decay) if momentum else 0.0  # of S, a step after the point
+    largest = (1 - momentum) / np.sqrt((1 - decay) * (1 - kept**2))
+    return float(max(early.max(), 1.0) * largest / (1 - kept))
+
+
+def settling(decay: float, off: float, eta: float) -> float:
+    """Steps after which RMSProp is in its cycle to SETTLED: on its way, forgetting, coming to the cycle."""
+    if not decay:
+        return np.inf  # steps of ±η for ever, on a lattice
+    largest = 1 / np.sqrt(1 - decay)
+    forget = 2 * np.log(max(2 * off / eta, 1.0) * largest) - 2 * np.log(SETTLED / largest)
+    return float(off / eta + forget / -np.log(decay))
 
 
 def run(config: Config) -> Result:
@@ -179,6 +205,24 @@ def run(config: Config) -> Result:
         attrs={"x": x, "t": t},
     )  # fmt: skip
     size = float(np.abs(corner).max())
+    endings, decays = (
+        [],
+        {"rmsprop": (0.0, config.rms_decay), "adam": (config.momentum, config.decay)},
+    )
+    for name, memory in decays.items():
+        farthest = overshoot(*memory, K, methods[name].corrected)
+        if np.isfinite(farthest):
+            # A rounding of w on top.
+            largest = float((off[name].max(1) / etas).max())
+            rounding = float(K * problem.EPS * size / etas.min())
+            endings.append(
+                Check(f"{name}_ends_within_its_overshoot", largest, "<=", farthest, rounding)
+            )
+    if K - len(tail) >= max(settling(config.rms_decay, size, eta) for eta in config.etas):
+        endings.append(
+            Check("rmsprop_ends_in_the_cycle_or_on_the_point", float(np.minimum(np.abs(cycle - 0.5), cycle).max()),
+                  "<=", 0.0, SETTLED)
+        )  # fmt: skip
     return Result(
         data=data,
         metrics={
@@ -194,9 +238,7 @@ def run(config: Config) -> Result:
             # Steps of the same size in every coordinate, each rounded: K ε η at the most.
             Check("all_three_stay_on_the_ray", sideways, "<=", 0.0,
                   float(K * problem.EPS * max(size, etas.max()))),
-            Check("rmsprop_ends_in_the_cycle_or_on_the_point", float(np.minimum(np.abs(cycle - 0.5), cycle).max()),
-                  "<=", 0.0, 1e-6),
-            Check("adam_ends_within_a_step", float((off["adam"] / etas[:, None]).max()), "<=", 1.0, 0.0),
+            *endings,
             Check("runs_with_epsilon_end_on_the_line", missed, "<=", 0.0, 1e-9 * abs(t)),
             # In units of the second order.
             Check("first_order_in_epsilon", float(first[small].max(initial=0.0)), "<=", 1.0, 0.0),

@@ -112,7 +112,9 @@ def law(
     steps: int,
     resolution: int,
 ) -> Law:
-    """What the operator on one grid says of x₀ … x_steps."""
+    """What the operator on one grid says of x₀ … x_steps; one term has no density, but a path."""
+    if len(cosines) == 1:
+        return _alone(descend(start, cosines[0], sines[0], w, gamma, steps), w)
     far = reach(w, gamma)
     count = cells(w, gamma, resolution)
     edges = np.array([-far, w.left, w.right, far])
@@ -127,6 +129,12 @@ def law(
     total = max(out.sum(), np.finfo(float).tiny)
     mean = out @ x / total
     return Law(outside, survival, float(np.sqrt(out @ (x - mean) ** 2 / total)), float(leaked))
+
+
+def _alone(path: Float[np.ndarray, " k"], w: Wells) -> Law:
+    """The law of a run that nothing random enters: each share is 0 or 1."""
+    outside = (path < w.left) | (path >= w.right)
+    return Law(outside.astype(float), 1.0 - np.maximum.accumulate(outside), 0.0, 0.0)
 
 
 @no_type_check
