@@ -164,7 +164,7 @@ def test_a_gate_on_the_backward_signal_breaks_the_theorem(monkeypatch):
 
 def test_heavy_tails_are_not_resolved():
     """The trap: 10 layers of 3 neurons, whose mean needs more than 600 networks."""
-    with pytest.raises(ValidationError, match="of itself; at most 0.1"):
+    with pytest.raises(ValidationError, match=r"of itself; at most 0.1"):
         broken("moments", widths=[3, *[3] * 10, 3], variances=[2] * 11)
 
 
