@@ -253,6 +253,7 @@ def test_a_printed_gradient_is_no_weight():
     """Only norms of weights at the document's seed are taken for what is printed."""
     printed = [0.08, 0.3, 0.3]
     assert broken("norms", printed_small=printed) == {"small_printed_are_weights"}
+    assert broken("norms", printed_small=printed, small_seed=1) == set()
 
 
 def test_a_start_with_large_outputs_is_outside_the_theory():
