@@ -131,7 +131,7 @@ def run(config: Config) -> Result:
         (_, good, many, spread), (within, without, few, one) = (found[name, k] for k in samples)
         metrics[f"{name}_ratio_median"] = np.median(without / np.maximum(within, 1e-300))
         if (
-            not BENDS * np.median(good) <= floor
+            not BENDS * metrics["deep_matched_outside_median"] <= floor
         ):  # to be linear is no mistake, or nothing was learnt
             continue
         # Chance exceeds 4 standard errors once in 3e4.
