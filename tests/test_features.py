@@ -253,6 +253,7 @@ def test_a_printed_gradient_is_no_weight():
     """Only norms of weights at the document's seed are taken for what is printed."""
     printed = [0.08, 0.3, 0.3]
     assert broken("norms", printed_small=printed) == {"small_printed_are_weights"}
+    assert broken("norms", printed_small=printed, small_seed=1) == set()
 
 
 def test_a_start_with_large_outputs_is_outside_the_theory():
@@ -282,8 +283,13 @@ def test_a_floor_of_constants_is_caught(monkeypatch):
     assert broken("mismatch") == {"without_kinks_at_least_the_line"}
 
 
-def test_with_hardly_any_gap_nothing_is_extrapolated():
-    assert "deep_outside_over_inside" in broken("mismatch", high=0.9)
+def test_only_what_bends_outside_is_missed_there(monkeypatch):
+    """Up to 0.9 what is left is a line; so is most of f for other coefficients."""
+    few = {"replicates": 10, "epochs": 4}
+    for change in ({"high": 0.9}, {"function_seed": 15}):
+        assert broken("mismatch", **few | change) == set()
+    monkeypatch.setattr(mismatch, "BENDS", 0)
+    assert "deep_outside_over_inside" in broken("mismatch", **few, high=0.9)
 
 
 def test_an_edge_without_momentum_is_caught(monkeypatch):
@@ -314,8 +320,23 @@ def test_a_growth_of_the_wrong_degree_is_caught(monkeypatch):
     assert broken("stability") == {"large_median_step"}
 
 
-def test_a_start_that_is_not_large_does_not_diverge():
-    assert broken("stability", large=0.3) == {"large_starts_diverge"}
+@pytest.mark.parametrize("change", [{"large": 0.3}, {"rates": [3e-3], "rate": 3e-3}], ids=str)
+def test_only_starts_whose_first_step_is_longer_than_the_weights_must_diverge(change):
+    """The first, one by one: none of the small start, some at the small rate."""
+    module = MODULES["stability"]
+    config = module.Config(
+        **BLOCKS["stability"] | {"replicates": 16, "large_replicates": 40} | change
+    )
+    found = module.run(config)
+    check = {c.name: c for c in found.checks}["large_starts_diverge"]
+    assert check.holds
+    assert check.predicted == 0 if config.large < 1 else 0 < check.predicted < 1
+
+
+def test_divergence_of_every_large_start_is_caught(monkeypatch):
+    monkeypatch.setattr(stability, "overshoot", lambda theta, *_: np.ones(len(theta)))
+    monkeypatch.setattr(stability, "steps_to_overflow", lambda theta, *_: np.ones(len(theta)))
+    assert "large_starts_diverge" in broken("stability", large=0.3)
 
 
 def test_modes_without_the_2_are_caught(monkeypatch):

@@ -377,7 +377,26 @@ def test_an_optimizer_that_diverges_does_not_win():
 
 def test_larger_random_weights_do_not_vanish():
     found = broken("gradient_norms", small=0.5)
-    assert {"random/last_bias_at_the_floor", "norm of the small random start"} <= found
+    assert "random/last_bias_at_the_floor" in found
+
+
+@pytest.mark.parametrize(
+    ("changes", "stated"),
+    [({}, True), ({"hidden": [1]}, False), ({"hidden": [3]}, False), ({"small": 0.5}, False)],
+)
+def test_a_norm_of_small_weights_is_at_the_floor_only_where_depth_hides_it(changes, stated):
+    result = result_of("gradient_norms", iterations=20, early=[5, 20], **changes)
+    found = {erratum.name: erratum for erratum in result.errata}
+    assert ("norm of the small random start" in found) == stated
+    assert all(erratum.stands for erratum in found.values() if "random" in erratum.name)
+
+
+def test_replicates_that_are_lost_or_equal_have_a_number():
+    lost, equal = np.array([1.0, np.nan, 2.0]), np.full(3, 0.5)
+    assert protocol.surely(lost) == -classifiers.LOST
+    assert protocol.surely(lost, lost=classifiers.LOST) == classifiers.LOST
+    assert protocol.surely(equal) == 0.5
+    assert protocol.surely(0 * equal) < 0  # no excess
 
 
 def test_networks_that_are_dead_are_no_crash():

@@ -169,6 +169,12 @@ def labelled(
     )
 
 
+def weight_norms(v: Float[np.ndarray, " L"], widths: tuple[int, ...]) -> Float[np.ndarray, " L"]:
+    """√E‖∂W_l‖² over ‖x‖ of one image at outputs ≈ 0, ‖u‖² = 1 − 1/C: what a minibatch's mean has at the most."""
+    means, variance = starts.log_gradient_squares(widths, v)
+    return np.exp((means + variance / 2 + np.log(1 - 1 / widths[-1])) / 2)
+
+
 def start_checks(
     runs: Run, v: Float[np.ndarray, "S L"], widths: tuple[int, ...], config: Config
 ) -> list[Check]:
@@ -181,9 +187,9 @@ def start_checks(
 
     def compared(name: str, measured: Float[np.ndarray, " R"], law: LogMoments, slack: float):
         alive = measured[~np.isnan(measured)]
-        tol = 4 * np.sqrt(law.variance / max(len(alive), 1)) + slack
-        mean = alive.sum() / len(alive) if len(alive) else np.nan
-        checks.append(Check(name, mean, "==", law.mean, tol))
+        if alive.size:  # else every network is dead, and there is no logarithm
+            tol = 4 * np.sqrt(law.variance / len(alive)) + slack
+            checks.append(Check(name, alive.sum() / len(alive), "==", law.mean, tol))
 
     for s, name in enumerate(NAMES):
         if not v[s].any():
@@ -222,8 +228,10 @@ def run(config: Config, mnist: xr.Dataset) -> Result:
     draws = config.iterations * config.replicates
     error = 4 * np.sqrt(predicted.variance.mean() / draws) + predicted.neglected.mean()
     tol = level * error / (2 * predicted.mean.mean())
-    last_bias = np.sqrt(np.square(runs.last_bias).mean((0, 3))) / arrays  # (S, Q)
-    rms = np.sqrt(np.square(runs.norm).mean((0, 3)))
+    last_bias, rms = (
+        np.nan_to_num(np.sqrt(np.square(norm).mean((0, 3))), nan=LOST, posinf=LOST)  # (S, Q)
+        for norm in (runs.last_bias / arrays, runs.norm)
+    )
     late = runs.norm[..., -config.late :].mean(-1)  # (R, S, Q)
     early = runs.norm[..., slice(*config.early)].mean(-1)
     first = runs.norm[..., 0]
@@ -234,6 +242,8 @@ def run(config: Config, mnist: xr.Dataset) -> Result:
     # The other biases of small weights see at most the last one's gradient times √(n_k v_{k+1}/2) a layer.
     halves = np.array(widths[1:-1]) * v[at["random"], 1:] / 2
     leak = np.sqrt(np.cumprod(halves[::-1])).sum()
+    # And the weights at the start; the fewer the layers, the more raw pixels come through.
+    through = (weight_norms(v[at["random"]], widths) * np.sqrt(runs.input_square.mean())).sum()
 
     checks = (
         Check("diverged_networks", int(lost.sum()), "==", 0, 0),
@@ -249,7 +259,7 @@ def run(config: Config, mnist: xr.Dataset) -> Result:
     )  # fmt: skip
     metrics = {"floor": float(level)}
     for name in ("zero", "random"):
-        metrics[f"{name}_rms"] = np.nan_to_num(rms[at[name], raw], nan=LOST, posinf=LOST)
+        metrics[f"{name}_rms"] = rms[at[name], raw]
     coordinate = {"range": data["range"]}
     for name, i in at.items():
         for what, values in (
@@ -269,7 +279,9 @@ def run(config: Config, mnist: xr.Dataset) -> Result:
         data=data,
         metrics=metrics,
         checks=checks,
-        errata=errata(late[:, at["he"]], rms, float(level), float(tol), float(leak), config),
+        errata=errata(
+            late[:, at["he"]], rms, float(level), float(tol), float(leak), through / arrays, config
+        ),
     )
 
 
@@ -279,19 +291,28 @@ def errata(
     level: float,
     error: float,
     leak: float,
+    through: float,
     config: Config,
 ) -> tuple[Erratum, ...]:
-    """What the document reads off its linear axis, on pixels as they are."""
+    """What the document reads off its linear axis, on pixels as they are.
+
+    The small random start is at the floor only where depth hides it: where the predicted gradients of its
+    weights, `through`, add less than the floor is known to.
+    """
     if RAW not in config.ranges:
         return ()
     raw = config.ranges.index(RAW)
     where = "CS182 homework 2, question 5a: "
     near = np.mean(~(he[:, raw] > FLAT * level))
+    tol = error + leak * level
+    random = (
+        Erratum("norm of the small random start", f"{where}“the other two stay stable at 0”",
+                0.0, level, rms[NAMES.index("random"), raw], tol),
+    ) if through <= tol < level else ()  # fmt: skip
     return (
         Erratum("norm of the zero start", f"{where}“the other two stay stable at 0”",
                 0.0, level, rms[NAMES.index("zero"), raw], error),
-        Erratum("norm of the small random start", f"{where}“the other two stay stable at 0”",
-                0.0, level, rms[NAMES.index("random"), raw], error + leak * level),
+        *random,
         Erratum("share of He's networks that end near the other two", f"{where}He's norm “quickly drop to around 0”",
                 1.0, 0.0, float(near), 0.0),
     )  # fmt: skip

@@ -13,6 +13,7 @@ import xarray as xr
 from jaxtyping import Float, Integer
 
 from descent.config import Count, Positive, Refusal, Seed, experiment_config, require_increasing
+from descent.initialisation.classifiers import LOST
 from descent.maths.networks import Shape
 
 RAW = 255.0  # range of pixels as they are
@@ -84,8 +85,13 @@ def task(mnist: xr.Dataset, config: Config) -> Task:
     return Task(x[:N], y[:N], x[N:], y[N:], int(y.max()) + 1)
 
 
-def surely(values: Float[np.ndarray, " R"]) -> float:
-    """The mean over replicates less two standard errors; nan where one is not finite or all are equal."""
-    if not np.isfinite(values).all() or np.ptp(values) == 0:
-        return np.nan
+def surely(values: Float[np.ndarray, " R"], lost: float = -LOST) -> float:
+    """The mean over replicates less two standard errors; `lost` where one is not finite.
+
+    Replicates that are all 0 are no excess: the number next below 0.
+    """
+    if not np.isfinite(values).all():
+        return lost
+    if not values.any():
+        return float(np.nextafter(0.0, -1.0))
     return float(values.mean() - 2 * values.std(ddof=1) / np.sqrt(len(values)))
