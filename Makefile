@@ -43,5 +43,5 @@ lint: $(STAMP) ## check style
 	@ruff check . && ruff format --check .
 
 clean: ## remove what can be made again (not the data, not the environment, not the tracked runs)
-	@rm -rf artifacts report .dvc/cache .dvc/tmp .pytest_cache .ruff_cache
+	@rm -rf artifacts report dvc_plots .dvc/cache .dvc/tmp .pytest_cache .ruff_cache
 	@find src stages tests -name __pycache__ -prune -exec rm -rf {} +

@@ -61,6 +61,16 @@ def described(panels: list[dict]) -> str:
     return "; ".join(parts)
 
 
+def finding(checks: list[dict]) -> str:
+    """The first of them in words; a setting outside a claim's regime may leave none."""
+    if not checks:
+        return ""
+    first = checks[0]
+    predicted = f"{RELATIONS[first['relation']]} {number(first['predicted'], 3)}"
+    measured = number(first["measured"], 3)
+    return f"; {sentence(first['name'])}: measured {measured}, predicted {predicted}"
+
+
 def cost(block: Block) -> str:
     """What the last run here took; empty where the result came from the cache."""
     try:
@@ -86,11 +96,6 @@ def entry(block: Block, params: dict) -> dict:
     checks, anchor = list(result["checks"].values()), block.path.replace("/", "-")
     held = sum(check["holds"] for check in checks)
     verdict = f"{held} of {len(checks)} checks hold"
-    first = checks[0]
-    finding = (
-        f"{sentence(first['name'])}: measured {number(first['measured'], 3)}, "
-        f"predicted {RELATIONS[first['relation']]} {number(first['predicted'], 3)}"
-    )
     return {
         "family": block.family,
         "name": block.name,
@@ -105,7 +110,7 @@ def entry(block: Block, params: dict) -> dict:
         "parameters": parameters(params, block),
         "figure": figure,
         "size": size,
-        "alt": f"{said.claim} {verdict}; {finding}. Shown: {described(panels)}.",
+        "alt": f"{said.claim} {verdict}{finding(checks)}. Shown: {described(panels)}.",
         "panels": (
             embeddable(json.dumps(panels, ensure_ascii=False, separators=(",", ":")))
             if all(panel["whole"] for panel in panels)
@@ -115,7 +120,7 @@ def entry(block: Block, params: dict) -> dict:
         "numbers": rows(f"artifacts/{block.path}.nc"),
         "checks": checks,
         "held": held,
-        "holds": held == len(checks),
+        "holds": 0 < held == len(checks),
         "errata": [
             erratum | cited(erratum["where"]) | {"path": block.path, "anchor": anchor}
             for erratum in result["errata"].values()

@@ -228,6 +228,18 @@ def test_the_html_is_valid(folder):
     assert done.returncode == 0, done.stdout[:2000]
 
 
+def test_an_experiment_that_claims_nothing_is_said_to_claim_nothing(folder, tmp_path):
+    copy = tmp_path / "page"
+    shutil.copytree(folder, copy)
+    path = copy / "metrics/sensing/exact.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"checks": {}}))
+    call = [sys.executable, "stages/report.py"]
+    subprocess.run(call, cwd=copy, check=True, env={"PYTHONPATH": "src", "PATH": ""})
+    page = (copy / "report/index.html").read_text()
+    assert page.count("Claims nothing at these parameters") == 1
+    assert re.search(r"claims that do not hold</dt><dd>0<", page)
+
+
 def test_every_character_of_a_formula_is_in_the_fonts_of_the_page():
     from fontTools.ttLib import TTFont
     from matplotlib import font_manager
