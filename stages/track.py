@@ -27,16 +27,15 @@ from filelock import FileLock
 
 from blocks import Block, blocks
 from descent.maths import device
+from describe import NOTE, description, question
 from files import read, write
 from series import Series, series
 from views import checks_view, colour, sweep_views
-from words import words
 
 ROOT = Path(os.environ.get("DVC_ROOT") or Path(__file__).parents[1])
 MARKER = Path("artifacts/tracked.json")  # what DVC sees of this stage
 FINGERPRINT = "descent.fingerprint"
 BATCH = 1000  # MLflow's limit of metrics a call
-NOTE = 8000  # and of characters a tag
 
 
 class Tracked(NamedTuple):
@@ -99,43 +98,6 @@ def known(uri: str) -> set[str]:
             return {value for (value,) in db.execute(query, (FINGERPRINT,))}
     except sqlite3.Error:
         return set()
-
-
-def claim(block: Block) -> str:
-    """The first sentence of its module."""
-    return words(block.docstring()).claim
-
-
-def description(result: Tracked) -> str:
-    """The claim, and what became of it: a table of checks, what fails first, and of errata."""
-    checks = sorted(result.report["checks"].values(), key=lambda check: check["holds"])
-    lines = [claim(result.block), ""]
-    lines += [
-        "| check | measured | | predicted | tolerance | verdict |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {c['name']} | {c['measured']:.6g} | {c['relation']} | {c['predicted']:.6g} "
-        f"| {c['tol']:.2g} | {'holds' if c['holds'] else '**fails**'} |"
-        for c in checks
-    ]
-    if errata := result.report["errata"].values():
-        lines += ["", "| erratum | where | printed | correct | measured | verdict |"]
-        lines += ["|---|---|---|---|---|---|"]
-        lines += [
-            f"| {e['name']} | {e['where']} | {e['printed']:.6g} | {e['correct']:.6g} "
-            f"| {e['measured']:.6g} | {'stands' if e['stands'] else '**falls**'} |"
-            for e in errata
-        ]
-    text = "\n".join(lines)
-    return text if len(text) <= NOTE else text[:NOTE].rpartition("\n")[0]
-
-
-def question(family: str, found: list[Tracked]) -> str:
-    """What a family asks, and what each of its experiments claims."""
-    ours = [result.block for result in found if result.block.family == family]
-    claims = [f"- **{block.name}**: {claim(block)}" for block in ours]
-    return "\n".join([ours[0].question, "", *claims])
 
 
 def provenance() -> dict[str, str]:
@@ -211,7 +173,7 @@ class Store:
             tags=tags
             | {"level": "result", "verdict": "fails" if failed else "holds"}
             | ({"checks.failed.names": ", ".join(failed)[:NOTE]} if failed else {})
-            | {"mlflow.note.content": description(result)},
+            | {"mlflow.note.content": description(result.block, result.report)},
         ).info.run_id
         parameters = {key: str(value) for key, value in block.parameters.items()}
         self.log(parent, logged.whole, parameters)
@@ -288,7 +250,8 @@ def main() -> None:
         with lock if left else nullcontext():
             store = Store(uri) if left else None
             for family in dict.fromkeys(result.block.family for result in left):
-                experiment = store.experiment(family, question(family, found))
+                ours = [result.block for result in found if result.block.family == family]
+                experiment = store.experiment(family, question(ours))
                 for result in [result for result in left if result.block.family == family]:
                     store.add(experiment, result)
                     left = [other for other in left if other is not result]

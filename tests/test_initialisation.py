@@ -444,7 +444,7 @@ SETTINGS_OF = {
 def test_committed_metrics_agree_with_the_references(name):
     path = ROOT / f"metrics/initialisation/{name}.json"
     changed = {k for k, v in SETTINGS_OF[name].items() if PARAMS[name][k] != v}
-    if changed or not path.exists():
+    if changed:
         pytest.skip(f"{name} differs from the reference settings in {sorted(changed)}")
     found = json.loads(path.read_text())["metrics"]
     for size, references in ((255, REFERENCE[name]), (1, SCALED[name])):
