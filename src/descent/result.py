@@ -1,31 +1,110 @@
-"""What an experiment returns: labelled data, numbers to track, checks of its claims, errata of its source.
+"""What an experiment returns: labelled data, numbers to track, checks of its claim, errata of its source.
 
 The coordinates of `data` say what they are in an attribute `role`: "step" (time of a run),
-"sweep" (one setting a point), "replicate" (one random draw a point). Figures, tracking and the
-report go by it.
+"sweep" (one setting a point), "replicate" (one random draw a point). A variable that was computed from
+theory has the role "prediction". Figures, tracking and the report go by these.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, NamedTuple
 
+import numpy as np
 import xarray as xr
 
+Relation = Literal["==", "<=", ">="]
+Values = float | xr.DataArray
 
-class Check(NamedTuple):
-    """`measured <relation> predicted`, up to an absolute `tol`; the claim is the module's docstring."""
 
-    name: str
+class Worst(NamedTuple):
+    """The point of a check that is nearest to failing, or fails by the most."""
+
+    at: dict[str, object]  # its place: dimension → coordinate; empty for a single number
     measured: float
-    relation: Literal["==", "<=", ">="]
     predicted: float
     tol: float
+    points: int  # how many points were compared
+
+
+@dataclass(frozen=True)
+class Check:
+    """`measured <relation> predicted`, up to an absolute `tol`, at every point.
+
+    The three are numbers or labelled arrays that broadcast against each other by the names of their
+    dimensions. A check holds if every point does. NaN holds nowhere, a prediction or a tolerance that is
+    not finite holds nowhere, and a check of no points does not hold.
+
+    Attributes:
+        name: unique in its experiment, in words joined by _.
+        why: where `tol` comes from, in a few words: "rounding of 10⁴ steps", say.
+
+    Raises:
+        ValueError: the relation is none of the three, `tol` is negative, `why` is empty, or the
+            coordinates of two arrays differ.
+    """
+
+    name: str
+    measured: Values
+    relation: Relation
+    predicted: Values
+    tol: Values
+    why: str
+
+    def __post_init__(self):
+        if self.relation not in ("==", "<=", ">="):
+            raise ValueError(f"{self.name}: {self.relation!r} is none of ==, <=, >=")
+        if not self.why:
+            raise ValueError(f"{self.name}: say where the tolerance comes from")
+        if np.any(np.asarray(self.tol) < 0):
+            raise ValueError(f"{self.name}: the tolerance is negative")
+        _ = self._points
+
+    @cached_property
+    def _points(self) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
+        """Measured, predicted and tol as arrays of one shape."""
+        parts = [
+            part.astype(float)
+            if isinstance(part, xr.DataArray)
+            else xr.DataArray(np.asarray(part, float))
+            for part in (self.measured, self.predicted, self.tol)
+        ]
+        return xr.broadcast(*xr.align(*parts, join="exact"))
+
+    @cached_property
+    def _excess(self) -> np.ndarray:
+        """By how much each point is off, in the direction that the relation forbids; NaN never holds."""
+        measured, predicted, tol = (part.values for part in self._points)
+        with np.errstate(invalid="ignore"):
+            gap = measured - predicted
+        excess = {"==": np.abs(gap), "<=": gap, ">=": -gap}[self.relation]
+        return np.where(np.isfinite(predicted) & np.isfinite(tol), excess, np.nan)
 
     @property
     def holds(self) -> bool:
-        gap = self.measured - self.predicted
-        excess = {"==": abs(gap), "<=": gap, ">=": -gap}[self.relation]
-        return bool(excess <= self.tol)  # so NaN never holds
+        """Whether every point holds, and there is one."""
+        return bool(self._excess.size and (self._excess <= self._points[2].values).all())
+
+    @property
+    def worst(self) -> Worst:
+        """The point with the largest excess in units of its tolerance; one that is NaN before all others."""
+        measured, predicted, tol = self._points
+        if not self._excess.size:
+            return Worst({}, np.nan, np.nan, np.nan, 0)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            units = self._excess / tol.values
+        # Without a tolerance any excess is too much, and none is none.
+        exact = np.where(self._excess > 0, np.inf, np.where(self._excess < 0, -np.inf, 0.0))
+        units = np.where(tol.values == 0, exact, units)
+        units = np.where(np.isnan(self._excess), np.inf, np.where(np.isnan(units), 0.0, units))
+        tied = np.where(np.isnan(self._excess), np.inf, self._excess)
+        place = np.unravel_index(np.lexsort((-tied.ravel(), -units.ravel()))[0], units.shape)
+        at = {
+            str(dim): (measured[dim].values[k].item() if dim in measured.coords else int(k))
+            for dim, k in zip(measured.dims, place, strict=True)
+        }
+        numbers = (float(part.values[place]) for part in (measured, predicted, tol))
+        return Worst(at, *numbers, self._excess.size)
 
 
 class Erratum(NamedTuple):
@@ -40,19 +119,48 @@ class Erratum(NamedTuple):
 
     @property
     def stands(self) -> bool:
+        """Whether the measurement is within `tol` of the correct value and further from the printed one."""
         return bool(
             abs(self.measured - self.correct) <= self.tol < abs(self.measured - self.printed)
         )
 
 
+Verdict = Literal["holds", "does not hold", "no claim"]
+
+
 @dataclass(frozen=True)
 class Result:
-    """`metrics` are numbers, or arrays whose coordinates name the points of a sweep."""
+    """What `run` returns.
+
+    Attributes:
+        data: labelled arrays, for the figure and whoever loads the artifact.
+        metrics: numbers, or small arrays whose coordinates name the points of a sweep.
+        checks: of the claim, which is the first sentence of the module's docstring.
+        errata: of the source.
+        no_claim: why the claim says nothing at these settings ("12 of 20 runs had not converged"), with
+            what was measured. The claim is then neither held nor refuted by the checks that are left.
+        unchecked: checks beside the claim that these settings do not allow: name → reason.
+    """
 
     data: xr.Dataset
-    metrics: Mapping[str, float | xr.DataArray]
+    metrics: Mapping[str, Values]
     checks: tuple[Check, ...]
     errata: tuple[Erratum, ...] = ()
+    no_claim: tuple[str, ...] = ()
+    unchecked: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self):
+        for kind in (self.checks, self.errata):
+            names = [one.name for one in kind]
+            if len(set(names)) < len(names):
+                raise ValueError(f"two of one name: {sorted(names)}")
+
+    @property
+    def verdict(self) -> Verdict:
+        """A check that fails decides; then a reason to claim nothing; without any check there is no claim."""
+        if not all(check.holds for check in self.checks):
+            return "does not hold"
+        return "no claim" if self.no_claim or not self.checks else "holds"
 
 
 def steps(values, name: str, long_name: str) -> xr.Variable:
@@ -68,3 +176,14 @@ def sweep(values, name: str, long_name: str) -> xr.Variable:
 def replicates(count: int) -> xr.Variable:
     """The coordinate of independent random draws."""
     return xr.Variable("replicate", range(count), {"long_name": "replicate", "role": "replicate"})
+
+
+def measured(dims, values, long_name: str, units: str = "") -> xr.Variable:
+    """A variable of `Result.data` that was measured."""
+    return xr.Variable(dims, values, {"long_name": long_name} | ({"units": units} if units else {}))
+
+
+def predicted(dims, values, long_name: str, units: str = "") -> xr.Variable:
+    """A variable of `Result.data` that theory gives."""
+    variable = measured(dims, values, long_name, units)
+    return xr.Variable(variable.dims, variable.values, variable.attrs | {"role": "prediction"})

@@ -5,6 +5,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from descent.figure import Axis, Figure, axis, curve, level, panel
 from descent.style import COLOURS, against, figure, level, power
 
 
@@ -98,32 +99,41 @@ def landscape(data: xr.Dataset) -> Figure:
 
 
 def hessian(data: xr.Dataset) -> Figure:
-    drawing, (left, middle, right) = figure(3)
-    first = data.isel(replicate=0)
-    against(left, first["sample"], f"m = {data.attrs['measurements']}")
-    against(left, first["population"], "m = ∞")
-    against(left, first["population_predicted"], "predicted, m = ∞", "black")
-    level(left, 2 * float(first["eigenvalue"][-1]) * data.attrs["lower"], "predicted ends")
-    level(left, 4 * float(first["eigenvalue"][0]) * data.attrs["upper"], "")
-    left.set(ylabel="eigenvalues of ∇²f(U*)")
-    left.set_title("curvature at U*, first problem")
-    left.legend()
-    against(middle, first["slowest"], "measured")
-    against(middle, first["slowest_predicted"], "(1 − ηλ⁺)ᵗ", "black")
-    middle.set(yscale="log", ylabel="‖U_tU_tᵀ − X*‖/‖X*‖")
-    middle.set_title("the slowest direction sets the rate")
-    middle.legend()
-    for name, sign, label in (("below", -1, "−"), ("above", 1, "+")):
-        curve, margin = data[name], data.attrs["margin"]
-        against(right, curve, f"η = (1 {label} {margin:g}) 2/λmax")
-        start = curve.isel(replicate=0, t_escape=0)
-        line = start * (1 + 2 * sign * margin) ** data["t_escape"]
-        predicted = line.assign_attrs(curve.attrs, role="prediction")
-        against(right, predicted, f"(1 {label} {2 * margin:g})ᵗ", "black")
-    right.set(yscale="log", ylabel="‖U_tU_tᵀ − X*‖/‖X*‖", ylim=(None, 10))
-    right.set_title("the fastest one sets the critical step")
-    right.legend()
-    return drawing
+    first, margin = data.isel(replicate=0), data.attrs["margin"]
+    slowest, below, above = data.attrs["ends"]
+    curvature = panel(
+        "curvature at U*, first problem",
+        axis(data["mode"]),
+        Axis("eigenvalues of ∇²f(U*)"),
+        curve(first["sample"], "sample"),
+        curve(first["population"], "m = ∞", 1),
+        curve(first["population_predicted"], "predicted, m = ∞"),
+        level(first["lowest_predicted"], "ends of the sample", role="bound"),
+        level(first["highest_predicted"], "ends of the sample", role="bound"),
+    )
+    rate = panel(
+        "the slowest direction sets the rate",
+        axis(data["t"]),
+        axis(data["distance"], "log"),
+        curve(data["distance"].sel(run="slowest", t=slice(0, slowest)), "measured"),
+        curve(predicted_line(data, "slowest", slowest), "(1 − ηλ⁺)ᵗ"),
+    )
+    critical = panel(
+        "the fastest one sets the critical step",
+        axis(data["t"]),
+        axis(data["distance"], "log", limits=(None, 10)),
+        curve(data["distance"].sel(run="below", t=slice(0, below)), f"η = (1 − {margin:g}) 2/λmax"),
+        curve(data["distance"].sel(run="above", t=slice(0, above)), f"η = (1 + {margin:g}) 2/λmax", 1),
+        curve(predicted_line(data, "below", below), "(1 ∓ 2·margin)ᵗ"),
+        curve(predicted_line(data, "above", above), "(1 ∓ 2·margin)ᵗ"),
+    )
+    return Figure((curvature, rate, critical))
+
+
+def predicted_line(data: xr.Dataset, run: str, end: int) -> xr.DataArray:
+    """The first problem's distance at the predicted rate."""
+    one = data.isel(replicate=0).sel(run=run, t=slice(0, end))
+    return (one["distance"][0] * one["rate_predicted"] ** one["t"]).assign_attrs(role="prediction")
 
 
 def population(data: xr.Dataset) -> Figure:
