@@ -24,6 +24,7 @@ Kind = Literal["line", "points", "band", "level", "moment", "segments", "text", 
 Role = Literal["measured", "predicted", "bound", "printed"]
 Scale = Literal["linear", "log", "symlog"]
 Marker = Literal["circle", "square", "triangle", "cross", "star", "diamond"]
+Real = float | int | np.number | xr.DataArray  # a single number
 Colour = (
     int | Literal["ink", "grey"]
 )  # a place in the palette; the colour of text; what stands back
