@@ -31,9 +31,9 @@ def text_of_docstrings(tree: ast.Module) -> set[int]:
     """The lines that docstrings and other long texts take."""
     lines = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if node.end_lineno > node.lineno:
-                lines |= set(range(node.lineno, node.end_lineno + 1))
+        text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if text and node.end_lineno > node.lineno:
+            lines |= set(range(node.lineno, node.end_lineno + 1))
     return lines
 
 
