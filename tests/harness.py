@@ -36,7 +36,10 @@ def config_of(name: str, **changes):
         pydantic.ValidationError: the changed parameters are refused.
     """
     block = experiments()[name]
-    return module_of(name).Config(**(toy_params()[block.family][block.name] | changes))
+    return module_of(name).Config(**(_toy_params()[block.family][block.name] | changes))
+
+
+_toy_params = cache(toy_params)
 
 
 def inputs_of(name: str) -> list[xr.Dataset]:
