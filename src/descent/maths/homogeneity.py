@@ -10,6 +10,7 @@ differences of ‖W_l‖² + Σ_{k ≥ l} ‖b_k‖² up to the squares of its s
 Source: arXiv 1806.00900, Theorem 2.1.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -35,11 +36,11 @@ class ByArray(NamedTuple):
 def inner_products(a: Parameters, b: Parameters, shape: Shape) -> ByArray:
     """⟨·, ·⟩ of every array of a with that of b, each added up in their own precision."""
     leading, depth = a.shape[:-1], len(shape.widths) - 1
-    found = np.zeros((2, *leading, depth))
-    for l, (ours, theirs) in enumerate(zip(shape.layers(a), shape.layers(b), strict=True)):
-        for k in range(2 if shape.biases else 1):
-            u, v = (part.reshape(*leading, -1) for part in (ours[k], theirs[k]))
-            found[k, ..., l] = np.vecdot(u, v)
+    found, end = np.zeros((2, *leading, depth)), 0
+    for l, (fan_in, out) in enumerate(pairwise(shape.widths)):
+        for k, size in enumerate((out * fan_in, out) if shape.biases else (out * fan_in,)):
+            part, end = slice(end, end + size), end + size
+            found[k, ..., l] = np.vecdot(a[..., part], b[..., part])
     return ByArray(*found)
 
 

@@ -31,8 +31,10 @@ def fitted(loss: Loss, z: Outputs, target: Target) -> Outputs:
 
 def _places(fit: Outputs, labels: Shaped[np.ndarray, "*S N"]) -> tuple[np.ndarray, np.ndarray]:
     """Where log p[label] lies in the flattened samples: (RN, k)."""
-    labels = np.broadcast_to(labels, fit.shape[:-1]).reshape(-1)
-    return np.arange(len(labels)), labels
+    count = fit.size // fit.shape[-1]
+    if labels.size < count:  # shared by the networks
+        labels = np.broadcast_to(labels, fit.shape[:-1])
+    return np.arange(count), labels.reshape(-1)
 
 
 def of_samples(loss: Loss, fit: Outputs, target: Target) -> Float[np.ndarray, "*R N"]:
@@ -43,7 +45,7 @@ def of_samples(loss: Loss, fit: Outputs, target: Target) -> Float[np.ndarray, "*
     return squares if loss == "square" else squares / 2
 
 
-def mean(loss: Loss, fit: Outputs, target: Target) -> Float[np.ndarray, "*R"]:
+def mean(loss: Loss, fit: Outputs, target: Target) -> Float[np.ndarray, "*R"] | np.floating:
     """The mean over the samples; added up in float64 for softmax, in the fit's own precision else."""
     if loss == "softmax":
         return of_samples(loss, fit, target).mean(-1, dtype=float)
@@ -65,7 +67,9 @@ def slopes(loss: Loss, fit: Outputs, target: Target, averaged: bool) -> Outputs:
     return p
 
 
-def curvature_times(loss: Loss, fit: Outputs, dz: Outputs) -> Outputs:
+def curvature_times(
+    loss: Loss, fit: Outputs, dz: Float[np.ndarray, "*V N k"]
+) -> Float[np.ndarray, "..."]:
     """∂²/∂z_i² of the mean over the samples, times dz."""
     N = fit.shape[-2]
     if loss == "square":

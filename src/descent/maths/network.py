@@ -27,7 +27,7 @@ from descent.maths.losses import Loss, Target
 Parameters = Float[np.ndarray, "*R P"]
 Inputs = Float[np.ndarray, "*S N n"]
 Outputs = Float[np.ndarray, "*R N k"]
-Losses = Float[np.ndarray, "*R"]
+Losses = Float[np.ndarray, "*R"] | np.floating
 
 
 class Shape(NamedTuple):

@@ -36,7 +36,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-Array = Float[np.ndarray, "*n"] | float
+Array = Float[np.ndarray, "..."] | float
 Memories = tuple[Array, ...]
 Step = Callable[[Memories, Array, int, Array], tuple[Memories, Array]]
 

@@ -84,13 +84,12 @@ def train(
     place = {int(t): s for s, t in enumerate(keep)}
     active, memories = np.arange(R), rule.start(start)
     now, before, spare = start.copy(), start.copy(), np.empty_like(start)
-    nothing, t = np.zeros_like(start[0]), -1
+    t = -1
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # to diverge is a result
         for t in range(len(losses)):
             value, g = slope(now, active, t)
             losses[t] = losses[t - 1] if t else np.finfo(start.dtype).max
-            gone = ~np.isfinite(value + now @ nothing)  # inf·0 is nan
-            done = value < stop
+            gone, done = _lost(value, now), value < stop
             if gone.any() or done.any():
                 losses[t, active[~gone]] = value[~gone]
                 final[active] = np.where(gone[:, None], before, now)
@@ -112,11 +111,19 @@ def train(
                 memories, update = rule.step(memories, g, t + 1, eta)
                 spare = spare if spare.shape == now.shape else np.empty_like(now)
                 before, now, spare = now, np.subtract(now, update, out=spare), before
-        if not evaluate_end:  # nobody looked at the last step
-            fine = np.isfinite(now).all(1)
-            lost[active[~fine]] = steps
-            now = np.where(fine[:, None], now, before) if not fine.all() else now
+    if not evaluate_end:  # nobody looked at the last step
+        gone = ~np.isfinite(now).all(1)
+        lost[active[gone]] = steps
+        now = np.where(gone[:, None], before, now) if gone.any() else now
     final[active] = now
     for when in (when for when in place if when > t):  # the end, or after everything ended
         kept[place[when]] = final
     return Run(final, np.minimum(losses, HIGHEST), lost, stopped, kept)
+
+
+def _lost(
+    value: Float[np.ndarray, " A"], theta: Float[np.ndarray, "A P"]
+) -> Bool[np.ndarray, " A"]:
+    """Whether the loss or a parameter is not a finite number."""
+    gone = ~np.isfinite(value + np.vecdot(theta, theta))
+    return ~(np.isfinite(value) & np.isfinite(theta).all(1)) if gone.any() else gone
