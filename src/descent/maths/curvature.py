@@ -43,7 +43,7 @@ def _tangents(back: Backward, v: Vectors) -> tuple[list[np.ndarray], list[np.nda
     return dz, dh
 
 
-def hessian_products(back: Backward, v: Vectors) -> Vectors:
+def hessian_products(back: Backward, v: Vectors) -> Float[np.ndarray, "*W P"]:
     """∇²f(θ)·v row by row; one network takes many v, one v many networks, or R networks R vectors."""
     theta, shape, scale, h, _ = back.passed
     (dz, dh), share = _tangents(back, v), 1 / back.fit.shape[-2] if back.each else None
