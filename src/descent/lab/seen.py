@@ -33,8 +33,8 @@ class Ruler(NamedTuple):
 
     def place(self, values) -> np.ndarray:
         """From 0 to 1 between the limits, evenly as drawn."""
-        low, high = _stretched(np.array([self.low, self.high]), self.scale)
-        return (_stretched(np.asarray(values, float), self.scale) - low) / (high - low)
+        low, high = stretched(np.array([self.low, self.high]), self.scale)
+        return (stretched(np.asarray(values, float), self.scale) - low) / (high - low)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def _axes(panel: Panel) -> tuple[tuple[str, Axis], ...]:
     return ("x", panel.x), ("y", panel.y)
 
 
-def _stretched(values: np.ndarray, scale: str) -> np.ndarray:
+def stretched(values: np.ndarray, scale: str = "symlog") -> np.ndarray:
     """As drawn: the logarithm on a logarithmic axis."""
     with np.errstate(divide="ignore", invalid="ignore"):
         if scale == "log":
@@ -72,6 +72,11 @@ def _stretched(values: np.ndarray, scale: str) -> np.ndarray:
         if scale == "symlog":
             return np.sign(values) * np.log10(1 + np.abs(values))
     return values
+
+
+def unstretched(places: np.ndarray) -> np.ndarray:
+    """The inverse of `stretched` on an axis that is logarithmic on both sides of 0."""
+    return np.sign(places) * (10.0 ** np.abs(places) - 1)
 
 
 # ---- Values.
@@ -250,8 +255,12 @@ def _limits(axis: Axis, low: float, high: float) -> tuple[float, float]:
     if high - low <= 1e-12 * largest or high - low < 1 / FAR:  # constant, up to rounding
         half = 0.1 * largest if largest > 1 / FAR else 0.5
         low, high = (low + high) / 2 - half, (low + high) / 2 + half
-    margin = 0.05 * (high - low)
-    low, high = low - margin, high + margin
+    if axis.scale == "symlog":
+        ends = stretched(np.array([low, high]))
+        low, high = unstretched(ends + 0.05 * (ends[1] - ends[0]) * np.array([-1, 1])).tolist()
+    else:
+        margin = 0.05 * (high - low)
+        low, high = low - margin, high + margin
     if given[0] is not None:
         low, high = given[0], max(high, given[0] + (high - low) if high <= given[0] else high)
     elif given[1] is not None:
@@ -307,23 +316,20 @@ def log_ticks(low: float, high: float) -> tuple[Ticks, tuple[float, ...]]:
             minor = _multiples(decades, range(2, 10), low, high)
         return _named([_power(k) for k in named]), tuple(minor)
     around = range(first - 1, last + 2)
-    for digits in ((1, 2, 5), range(1, 10)):
-        found = _multiples(around, digits, low, high)
-        if 2 <= len(found) <= LABELS + (len(decades) > 1) * 3:
-            rest = set(_multiples(around, range(1, 10), low, high)) - set(found)
-            return _named(found), tuple(sorted(rest))
-    if len(found) > LABELS:  # three decades
-        found = [_power(k) for k in decades]
-        rest = set(_multiples(around, range(1, 10), low, high)) - set(found)
-        return _named(found), tuple(sorted(rest))
-    return _named(_even(low, high)), ()
+    every = _multiples(around, range(1, 10), low, high)
+    some = _multiples(around, (1, 2, 5), low, high)
+    named = next((found for found in (every, some) if 3 <= len(found) <= LABELS + 1), None)
+    if named is None:
+        named = _even(low, high) if len(every) < 3 else [_power(k) for k in decades]
+    minor = sorted(set(every) - set(named)) if len(every) >= 3 else ()
+    return _named(named), tuple(minor)
 
 
 def _even(low: float, high: float) -> list[float]:
     """Round numbers at equal distances, for a range so short that a logarithm is straight."""
-    raw = (high - low) / 4
+    raw = (high - low) / 5
     size = 10.0 ** np.floor(np.log10(raw))
-    step = next(s * size for s in (1, 2, 5, 10) if s * size >= raw)
+    step = next(s * size for s in (1, 2, 2.5, 5, 10, 20) if s * size >= raw)
     count = np.arange(np.ceil(low / step), np.floor(high / step) + 1)
     return [float(f"{k * step:.12g}") for k in count]
 

@@ -20,13 +20,12 @@ from matplotlib.axis import Axis
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure as Drawing
-from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 from descent.figure import Colour, Entry, Figure, Mark, legend
-from descent.lab.seen import Ruler, Seen, seen
+from descent.lab.seen import Ruler, Seen, seen, stretched, unstretched
 
 # Okabe and Ito's palette, which colour-blind readers tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
@@ -40,7 +39,7 @@ MARKERS = {
     "star": "*",
     "diamond": "D",
 }
-WIDTH, HEIGHT, ROW = 4.6, 3.4, 0.19  # of a panel and of a row of a legend below it, in inches
+WIDTH, HEIGHT, ROW = 4.6, 3.4, 0.15  # of a panel and of a row of a legend below it, in inches
 LINES = {"title": 48, "x": 56, "y": 38, "legend": 48}  # characters of a line
 FEW, MANY = 5, 9  # entries of a legend in its usual size; those beyond stand below the panel
 
@@ -72,10 +71,11 @@ def paint(figure: Figure) -> Drawing:
     with _look():
         panels = [seen(panel) for panel in figure.panels]
         drawing = _laid_out(panels, [_is_long(panel) for panel in panels])
-        if hiding := [_hides(axes) for axes in drawing.axes[: len(panels)]]:
-            if any(hiding):  # once more, with the legends that cover data below
-                below = [h or _is_long(p) for h, p in zip(hiding, panels, strict=True)]
-                drawing = _laid_out(panels, below)
+        drawing.draw_without_rendering()
+        below = [_hides(axes) for axes in drawing.axes[: len(panels)]]
+        if any(below):  # once more, with the legends that cover something below
+            below = [b or _is_long(panel) for b, panel in zip(below, panels, strict=True)]
+            drawing = _laid_out(panels, below)
         return drawing
 
 
@@ -124,7 +124,8 @@ def _is_long(panel: Seen) -> bool:
 def _laid_out(panels: list[Seen], below: list[bool]) -> Drawing:
     """All panels; a second row holds the legends of those that have theirs `below`."""
     grids = [_columns(legend(p.marks)) if b else (0, 0) for p, b in zip(panels, below, strict=True)]
-    extra = ROW * max((rows for rows, _ in grids), default=0)
+    rows = max((rows for rows, _ in grids), default=0)
+    extra = ROW * (rows + 1) if rows else 0.0
     drawing = Drawing(
         figsize=(WIDTH * max(len(panels), 1) + 0.4, HEIGHT + extra), layout="constrained"
     )
@@ -168,7 +169,8 @@ def _legend(axes: Axes, entries: tuple[Entry, ...], loc: str, columns: int = 1) 
         fontsize=size,
         labelspacing=0.35,
         columnspacing=1.2,
-        borderaxespad=0.2 if columns > 1 else 0.5,
+        frameon=bool(axes.collections and axes.collections[0].get_array() is not None),
+        edgecolor="none",
     )
     for text, entry in zip(found.get_texts(), entries, strict=True):
         text.set_text(words(entry.label, LINES["legend"]))
@@ -191,20 +193,22 @@ def _swatch(entry: Entry) -> Line2D | Patch | tuple[Patch, Line2D]:
 
 
 def _hides(axes: Axes) -> bool:
-    """Whether the legend lies on points of curves, more than a touch."""
+    """Whether the legend lies on a point, on words, or on more than a touch of a curve."""
     found = axes.get_legend()
-    if not isinstance(found, Legend):
+    if found is None:
         return False
-    axes.figure.draw_without_rendering()
     box = found.get_window_extent()
-    inside = total = 0
+    if any(box.overlaps(text.get_window_extent()) for text in axes.texts):
+        return True
     for line in axes.lines:
         path = line.get_transform().transform_path(line.get_path())
-        at = path.interpolated(8).vertices if len(path.vertices) > 1 else path.vertices
-        at = at[np.isfinite(at).all(1)]
-        inside += int(box.count_contains(at)) if len(at) else 0
-        total += len(at)
-    return inside > 0.04 * max(total, 1)
+        loose = line.get_linestyle() == "None"
+        if not loose and len(path.vertices) > 1:
+            path = path.interpolated(8)
+        at = path.vertices[np.isfinite(path.vertices).all(1)]
+        if len(at) and box.count_contains(at) > (0 if loose else 0.04 * len(at)):
+            return True
+    return False
 
 
 # ---- One panel.
@@ -239,9 +243,7 @@ def _axis(axes: Axes, which: str, ruler: Ruler) -> None:
     if ruler.scale == "log":
         axis._set_axes_scale("log")
     elif ruler.scale == "symlog":
-        forward = lambda v: np.sign(v) * np.log10(1 + np.abs(v))
-        back = lambda p: np.sign(p) * (10 ** np.abs(p) - 1)
-        axis._set_axes_scale("function", functions=(forward, back))
+        axis._set_axes_scale("function", functions=(stretched, unstretched))
     axis.set_label_text(words(ruler.label, LINES[which]))
     if ruler.ticks is None:
         axis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
@@ -269,27 +271,29 @@ def _apart(ruler: Ruler, letter: float) -> list[str]:
 
 def _mark(axes: Axes, mark: Mark, panel: Seen) -> None:
     shade, values = colour(mark.colour), mark.values
-    look = {"color": shade, "linestyle": DASHES[mark.stroke], "linewidth": mark.width}
+    look = {"color": shade, "linestyle": DASHES[mark.stroke], "linewidth": float(mark.width)}
     if mark.kind == "line":
         alone = {"marker": "."} if _is_alone(values["y"]) else {}
         axes.plot(values["x"], values["y"], **look, **alone)
     elif mark.kind == "points":
-        marker = _marker(mark.marker, shade, mark.size, mark.hollow)
+        marker = _marker(mark.marker, shade, float(mark.size), mark.hollow)
         axes.plot(values["x"], values["y"], linestyle="none", zorder=2.5, **marker)
     elif mark.kind == "band":
         axes.fill_between(
             values["x"], values["low"], values["high"], color=shade, alpha=0.2, linewidth=0
         )
     elif mark.kind == "level":
-        axes.axhline(values["at"][0], **look)
+        for at in values["at"]:
+            axes.axhline(at, **look)
     elif mark.kind == "moment":
-        axes.axvline(values["at"][0], **look)
+        for at in values["at"]:
+            axes.axvline(at, **look)
     elif mark.kind == "segments":
         ends = np.stack([values[key] for key in ("x", "y", "x2", "y2")], 1)
         ends = ends[np.isfinite(ends).all(1)].reshape(-1, 2, 2)
         axes.add_collection(
             LineCollection(
-                list(ends), colors=shade, linestyles=DASHES[mark.stroke], linewidths=mark.width
+                list(ends), colors=shade, linestyles=DASHES[mark.stroke], linewidths=float(mark.width)
             ),
             autolim=False,
         )
