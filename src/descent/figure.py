@@ -99,6 +99,7 @@ class Figure:
 
     panels: tuple[Panel, ...]
     caption: str = ""  # what to see: the "See" of the experiment's docstring
+    main: int | None = None  # the panel of `dvc plots`; by default the first with named curves
 
 
 def panel(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from descent.figure import Axis, Mark, Panel
+from descent.figure import Axis, Mark, Panel, text
 
 POINTS = 200  # of one curve at the most
 CLOUD = 600  # of loose points
@@ -36,6 +36,11 @@ class Ruler(NamedTuple):
         low, high = stretched(np.array([self.low, self.high]), self.scale)
         return (stretched(np.asarray(values, float), self.scale) - low) / (high - low)
 
+    def value(self, place: float) -> float:
+        """The inverse of `place`."""
+        low, high = stretched(np.array([self.low, self.high]), self.scale)
+        return float(unstretched(low + place * (high - low), self.scale))
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -54,9 +59,11 @@ def seen(panel: Panel) -> Seen:
     nothing = ""
     if not any(mark.kind not in OVER_ALL for mark in marks):
         log = "log" in (panel.x.scale, panel.y.scale)
-        nothing = f"nothing to show here: no finite {'positive ' if log else ''}value"
+        nothing = f"nothing to show here:\nno finite {'positive ' if log else ''}value"
     x, y = (_ruler(axis, _extent(marks, name), nothing) for name, axis in _axes(panel))
-    marks = [_inside(_thinned(mark, x, y), x, y) for mark in marks]
+    marks = [_thinned(_edged(mark, y), x, y) for mark in marks]
+    if nothing:
+        marks.append(text(x.value(0.5), y.value(0.7), nothing, "ink"))
     return Seen(panel.title, x, y, tuple(marks), panel.square, nothing)
 
 
@@ -74,9 +81,11 @@ def stretched(values: np.ndarray, scale: str = "symlog") -> np.ndarray:
     return values
 
 
-def unstretched(places: np.ndarray) -> np.ndarray:
-    """The inverse of `stretched` on an axis that is logarithmic on both sides of 0."""
-    return np.sign(places) * (10.0 ** np.abs(places) - 1)
+def unstretched(places: np.ndarray, scale: str = "symlog") -> np.ndarray:
+    """The inverse of `stretched`."""
+    if scale == "log":
+        return 10.0**places
+    return np.sign(places) * (10.0 ** np.abs(places) - 1) if scale == "symlog" else places
 
 
 # ---- Values.
@@ -135,25 +144,14 @@ def _extent(marks: Iterable[Mark], name: str) -> np.ndarray:
     return np.concatenate([values.ravel() for values in found])
 
 
-def _inside(mark: Mark, x: Ruler, y: Ruler) -> Mark:
-    """Edges of a band that fall off an axis at the end of it; nothing a thousand widths away."""
-    if mark.kind in (*OVER_ALL, "heat", "text"):
+def _edged(mark: Mark, y: Ruler) -> Mark:
+    """Edges of a band that fall off the axis, at the end of it."""
+    if mark.kind != "band":
         return mark
-    values = dict(mark.values)
-    if mark.kind == "band":
-        bottom, top = sorted((y.low, y.high))
-        low, high = values["low"], values["high"]
-        gap = np.isnan(values["x"])
-        values["low"] = np.where(_has_place(low, y.scale) | gap, low, bottom)
-        values["high"] = np.where(_has_place(high, y.scale) | gap, high, top)
-    for ruler, name in ((x, "x"), (y, "y")):
-        if ruler.scale == "log":  # no number is a thousand widths away there, or hardly any
-            continue
-        ends = sorted((ruler.low, ruler.high))
-        reach = 1000 * (ends[1] - ends[0])
-        for key in COORDINATES[name]:
-            if key in values:
-                values[key] = values[key].clip(ends[0] - reach, ends[1] + reach)
+    values, (bottom, top) = dict(mark.values), sorted((y.low, y.high))
+    low, high, gap = values["low"], values["high"], np.isnan(values["x"])
+    values["low"] = np.where(_has_place(low, y.scale) | gap, low, bottom)
+    values["high"] = np.where(_has_place(high, y.scale) | gap, high, top)
     return replace(mark, values=values)
 
 
@@ -225,6 +223,35 @@ def _distinct(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     _, first = np.unique(cells, axis=1, return_index=True)
     kept = known[np.sort(first)]
     return kept[np.unique(np.linspace(0, len(kept) - 1, min(len(kept), CLOUD)).astype(int))]
+
+
+# ---- Maps of colours.
+
+
+def shades(mark: Mark) -> tuple[float, float]:
+    """Values of the two ends of the colours of a heat map; around 0 if they diverge."""
+    z = mark.values["z"][np.isfinite(mark.values["z"])]
+    low, high = float(z.min()), float(z.max())
+    if mark.diverging:
+        low, high = -max(-low, high, 0.0), max(-low, high, 0.0)
+    given = mark.limits or (None, None)
+    low, high = (
+        float(g) if g is not None and np.isfinite(g) else found
+        for g, found in zip(given, (low, high), strict=True)
+    )
+    low, high = min(low, high), max(low, high)
+    return (low - 0.5, high + 0.5) if high == low else (low, high)
+
+
+def edges(middles: np.ndarray, scale: str) -> np.ndarray:
+    """Borders of cells around these middles, halfway as drawn."""
+    at = np.log10(middles) if scale == "log" else middles
+    if len(at) == 1:
+        found = np.array([at[0] - 0.5, at[0] + 0.5])
+    else:
+        between = (at[1:] + at[:-1]) / 2
+        found = np.concatenate([[2 * at[0] - between[0]], between, [2 * at[-1] - between[-1]]])
+    return 10**found if scale == "log" else found
 
 
 # ---- Limits and ticks.

@@ -25,7 +25,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 from descent.figure import Colour, Entry, Figure, Mark, legend
-from descent.lab.seen import Ruler, Seen, seen, stretched, unstretched
+from descent.lab.seen import COORDINATES, Ruler, Seen, edges, seen, shades, stretched, unstretched
 
 # Okabe and Ito's palette, which colour-blind readers tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
@@ -225,9 +225,6 @@ def _panel(axes: Axes, panel: Seen) -> None:
         _mark(axes, mark, panel)
     if panel.square:
         axes.set_aspect("equal", adjustable="box")
-    if panel.nothing:
-        text = textwrap.fill(panel.nothing, 40)
-        axes.text(0.5, 0.7, text, ha="center", va="center", transform=axes.transAxes, color="0.35")
 
 
 class _Places(FixedLocator):
@@ -270,7 +267,7 @@ def _apart(ruler: Ruler, letter: float) -> list[str]:
 
 
 def _mark(axes: Axes, mark: Mark, panel: Seen) -> None:
-    shade, values = colour(mark.colour), mark.values
+    shade, values = colour(mark.colour), _reachable(mark, panel)
     look = {"color": shade, "linestyle": DASHES[mark.stroke], "linewidth": float(mark.width)}
     if mark.kind == "line":
         alone = {"marker": "."} if _is_alone(values["y"]) else {}
@@ -293,7 +290,10 @@ def _mark(axes: Axes, mark: Mark, panel: Seen) -> None:
         ends = ends[np.isfinite(ends).all(1)].reshape(-1, 2, 2)
         axes.add_collection(
             LineCollection(
-                list(ends), colors=shade, linestyles=DASHES[mark.stroke], linewidths=float(mark.width)
+                list(ends),
+                colors=shade,
+                linestyles=DASHES[mark.stroke],
+                linewidths=float(mark.width),
             ),
             autolim=False,
         )
@@ -301,6 +301,21 @@ def _mark(axes: Axes, mark: Mark, panel: Seen) -> None:
         _words(axes, mark)
     else:
         _heat(axes, mark, panel)
+
+
+def _reachable(mark: Mark, panel: Seen) -> dict[str, np.ndarray]:
+    """Nothing more than a thousand widths away, where browsers lose their digits."""
+    values = dict(mark.values)
+    if mark.kind == "heat":
+        return values
+    for name, ruler in (("x", panel.x), ("y", panel.y)):
+        if ruler.scale == "linear":
+            low, high = sorted((ruler.low, ruler.high))
+            reach = 1000 * (high - low)
+            for key in COORDINATES[name]:
+                if key in values:
+                    values[key] = values[key].clip(low - reach, high + reach)
+    return values
 
 
 def _is_alone(values: np.ndarray) -> bool:
@@ -352,29 +367,3 @@ def _heat(axes: Axes, mark: Mark, panel: Seen) -> None:
     bar.set_label(words(mark.label, LINES["y"]))
     bar.ax.grid(False)
     bar.outline.set_visible(False)
-
-
-def shades(mark: Mark) -> tuple[float, float]:
-    """Values of the two ends of the colours of a heat map; around 0 if they diverge."""
-    z = mark.values["z"][np.isfinite(mark.values["z"])]
-    low, high = float(z.min()), float(z.max())
-    if mark.diverging:
-        low, high = -max(-low, high, 0.0), max(-low, high, 0.0)
-    given = mark.limits or (None, None)
-    low, high = (
-        float(g) if g is not None and np.isfinite(g) else found
-        for g, found in zip(given, (low, high), strict=True)
-    )
-    low, high = min(low, high), max(low, high)
-    return (low - 0.5, high + 0.5) if high == low else (low, high)
-
-
-def edges(middles: np.ndarray, scale: str) -> np.ndarray:
-    """Borders of cells around these middles, halfway as drawn."""
-    at = np.log10(middles) if scale == "log" else middles
-    if len(at) == 1:
-        found = np.array([at[0] - 0.5, at[0] + 0.5])
-    else:
-        between = (at[1:] + at[:-1]) / 2
-        found = np.concatenate([[2 * at[0] - between[0]], between, [2 * at[-1] - between[-1]]])
-    return 10**found if scale == "log" else found
