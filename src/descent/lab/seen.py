@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from descent.figure import Axis, Mark, Panel, text
+from descent.figure import Axis, Colour, Mark, Panel, text
 
 POINTS = 200  # of one curve at the most
 CLOUD = 600  # of loose points
@@ -18,6 +18,9 @@ FAR = 1e290  # a linear axis has no place for larger numbers: their differences 
 LABELS = 6  # of one logarithmic axis at the most
 COORDINATES = {"x": ("x", "x2"), "y": ("y", "y2", "low", "high")}
 OVER_ALL = ("level", "moment")  # a line over the whole panel
+# Okabe and Ito's palette, which colour-blind readers tell apart.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
+INK, GREY = "#000000", "#999999"
 Ticks = tuple[tuple[float, str], ...]
 
 
@@ -225,7 +228,13 @@ def _distinct(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return kept[np.unique(np.linspace(0, len(kept) - 1, min(len(kept), CLOUD)).astype(int))]
 
 
-# ---- Maps of colours.
+# ---- Colours.
+
+
+def colour(name: Colour) -> str:
+    if isinstance(name, str):
+        return {"ink": INK, "grey": GREY}[name]
+    return COLOURS[int(name) % len(COLOURS)]
 
 
 def shades(mark: Mark) -> tuple[float, float]:

@@ -24,12 +24,19 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
-from descent.figure import Colour, Entry, Figure, Mark, legend
-from descent.lab.seen import COORDINATES, Ruler, Seen, edges, seen, shades, stretched, unstretched
+from descent.figure import Entry, Figure, Mark, legend
+from descent.lab.seen import (
+    COORDINATES,
+    Ruler,
+    Seen,
+    colour,
+    edges,
+    seen,
+    shades,
+    stretched,
+    unstretched,
+)
 
-# Okabe and Ito's palette, which colour-blind readers tell apart.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
-INK, GREY = "#000000", "#999999"
 DASHES = {"solid": "-", "dashed": "--", "dotted": ":"}
 MARKERS = {
     "circle": "o",
@@ -58,12 +65,6 @@ LOOK = {
     "legend.frameon": False,
     "legend.fontsize": "small",
 }
-
-
-def colour(name: Colour) -> str:
-    if isinstance(name, str):
-        return {"ink": INK, "grey": GREY}[name]
-    return COLOURS[int(name) % len(COLOURS)]
 
 
 def paint(figure: Figure) -> Drawing:

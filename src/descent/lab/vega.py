@@ -11,13 +11,13 @@
 A panel that is not `whole` has a map of more cells than a page draws; only its still picture shows all of it.
 """
 
+import json
 from collections.abc import Iterator
 
 import numpy as np
 
 from descent.figure import Figure, Mark, legend
-from descent.lab.seen import Ruler, Seen, edges, seen, shades
-from descent.lab.svg import colour
+from descent.lab.seen import Ruler, Seen, colour, edges, seen, shades
 
 CELLS = 6400  # of a map of colours that a page draws
 
@@ -48,6 +48,12 @@ def panel(shown: Seen) -> dict:
         ],
         "marks": marks,
     }
+
+
+def embedded(data: object) -> str:
+    """Strict JSON that cannot end the element of a page in which it stands."""
+    found = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return found.translate({ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
 
 
 def main_panel(figure: Figure) -> int | None:
