@@ -1,5 +1,4 @@
-// The page without this script is whole: the table unsorted, the figures still. With it the table of claims
-// filters and sorts, and every figure that is nothing but curves shows its values under the pointer.
+// The page without this script is whole: the table unsorted. With it the table of claims filters and sorts.
 "use strict";
 
 // ---- The table of claims.

@@ -64,10 +64,26 @@ def seen(panel: Panel) -> Seen:
         log = "log" in (panel.x.scale, panel.y.scale)
         nothing = f"nothing to show here:\nno finite {'positive ' if log else ''}value"
     x, y = (_ruler(axis, _extent(marks, name), nothing) for name, axis in _axes(panel))
-    marks = [_thinned(_edged(mark, y), x, y) for mark in marks]
+    marks = [part for mark in marks for part in _shown(mark, x, y)]
     if nothing:
         marks.append(text(x.value(0.5), y.value(0.7), nothing, "ink"))
     return Seen(panel.title, x, y, tuple(marks), panel.square, nothing)
+
+
+def _shown(mark: Mark, x: Ruler, y: Ruler) -> Iterator[Mark]:
+    """A mark with as few points as show it; points of a curve without a neighbour as points; no words outside."""
+    mark = _thinned(_edged(mark, y), x, y)
+    if mark.kind == "text":
+        at = np.stack([x.place(mark.values["x"]), y.place(mark.values["y"])])
+        inside = ((at >= 0) & (at <= 1)).all(0)
+        mark = replace(mark, values={key: v[inside] for key, v in mark.values.items()})
+    yield mark
+    if mark.kind == "line":
+        known = np.pad(~np.isnan(mark.values["x"]), 1)
+        alone = known[1:-1] & ~known[:-2] & ~known[2:]
+        if alone.any():
+            values = {key: v[alone] for key, v in mark.values.items()}
+            yield replace(mark, kind="points", values=values, size=3.0)
 
 
 def _axes(panel: Panel) -> tuple[tuple[str, Axis], ...]:
@@ -165,9 +181,9 @@ def _thinned(mark: Mark, x: Ruler, y: Ruler) -> Mark:
     """At most POINTS points of a curve, with its highest and lowest; of loose points those that differ."""
     if mark.kind not in ("line", "band", "points"):
         return mark
-    places = [x.place(mark.values["x"])]
     names = ("low", "high") if mark.kind == "band" else ("y",)
     with np.errstate(over="ignore"):
+        places = [x.place(mark.values["x"])]
         places += [y.place(mark.values[name]) for name in names]
     kept = _distinct(*places) if mark.kind == "points" else turning(places[0], *places[1:])
     return replace(mark, values={key: values[kept] for key, values in mark.values.items()})
@@ -200,7 +216,7 @@ def turning(x: np.ndarray, *rest: np.ndarray) -> np.ndarray:
         part = np.floor(np.arange(len(order)) / len(order) * parts)
     bounds = np.flatnonzero(np.diff(part, prepend=-1, append=parts + 1))
     kept = {0, len(order) - 1}
-    for start, stop in pairwise(bounds):
+    for start, stop in pairwise(bounds.tolist()):
         kept |= set(_extremes([curve[order[start:stop]] for curve in curves], start))
     return order[sorted(kept)]
 

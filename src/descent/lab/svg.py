@@ -271,8 +271,7 @@ def _mark(axes: Axes, mark: Mark, panel: Seen) -> None:
     shade, values = colour(mark.colour), _reachable(mark, panel)
     look = {"color": shade, "linestyle": DASHES[mark.stroke], "linewidth": float(mark.width)}
     if mark.kind == "line":
-        alone = {"marker": "."} if _is_alone(values["y"]) else {}
-        axes.plot(values["x"], values["y"], **look, **alone)
+        axes.plot(values["x"], values["y"], **look)
     elif mark.kind == "points":
         marker = _marker(mark.marker, shade, float(mark.size), mark.hollow)
         axes.plot(values["x"], values["y"], linestyle="none", zorder=2.5, **marker)
@@ -319,12 +318,6 @@ def _reachable(mark: Mark, panel: Seen) -> dict[str, np.ndarray]:
     return values
 
 
-def _is_alone(values: np.ndarray) -> bool:
-    """Whether no two neighbours are there, so that a line would show nothing."""
-    known = np.isfinite(values)
-    return not (known[1:] & known[:-1]).any()
-
-
 def _marker(name: str, shade: str, size: float, hollow: bool) -> dict:
     return {
         "marker": MARKERS[name],
@@ -337,18 +330,16 @@ def _marker(name: str, shade: str, size: float, hollow: bool) -> dict:
 
 def _words(axes: Axes, mark: Mark) -> None:
     for x, y in zip(mark.values["x"], mark.values["y"], strict=True):
-        if np.isfinite(x):
-            axes.annotate(
-                words(mark.label),
-                (x, y),
-                (0, 6 if mark.raised else 0),
-                textcoords="offset points",
-                ha="center",
-                va="bottom" if mark.raised else "center",
-                color=colour(mark.colour),
-                fontsize="small",
-                annotation_clip=True,
-            )
+        axes.annotate(
+            words(mark.label),
+            (x, y),
+            (0, 6 if mark.raised else 0),
+            textcoords="offset points",
+            ha="center",
+            va="bottom" if mark.raised else "center",
+            color=colour(mark.colour),
+            fontsize="small",
+        )
 
 
 def _heat(axes: Axes, mark: Mark, panel: Seen) -> None:

@@ -84,7 +84,7 @@ function layers(panel, { width, height }) {
       },
       tooltip: [...values, { field: "z", type: "quantitative", title: mark.label || "value", format: ".4~g" }],
     }));
-  const words = (raised, look) => layer(by("text", (mark) => mark.raised === raised), { type: "text", lineBreak: "\n", ...look }, { x, y, text: { field: "words" } });
+  const words = (raised, look) => layer(by("text", (mark) => mark.raised === raised), { type: "text", lineBreak: "\n", clip: false, ...look }, { x, y, text: { field: "words" } });
   // Not what is outside the panel: its place here is not its value.
   const inside = (name, at) => at !== null && at >= Math.min(...panel[name].domain) && at <= Math.max(...panel[name].domain);
   const hover = [...by("line"), ...by("points")].filter((row) => inside("x", row.x) && inside("y", row.y));
@@ -149,7 +149,7 @@ const CONFIG = {
   background: null, customFormatTypes: true, font: "system-ui, sans-serif", view: { stroke: null },
   axis: {
     labelColor: "currentColor", titleColor: "currentColor", domainColor: "currentColor", tickColor: "currentColor",
-    gridColor: "currentColor", gridOpacity: 0.12, labelFontSize: 11, titleFontSize: 12, titleFontWeight: 400, labelOverlap: "greedy",
+    gridColor: "currentColor", gridOpacity: 0.12, labelFontSize: 11, titleFontSize: 12, titleFontWeight: 400, labelOverlap: "greedy", labelSeparation: 4,
   },
   legend: { labelColor: "currentColor", titleColor: "currentColor", titleFontWeight: 400 },
   text: { color: "currentColor" },
