@@ -114,11 +114,7 @@ def entry(block: Block, params: dict) -> dict:
         "figure": figure,
         "size": size,
         "alt": f"{said.claim} {verdict}{finding(checks)}. Shown: {described(panels)}.",
-        "panels": (
-            embedded(panels)
-            if all(panel["whole"] for panel in panels)
-            else ""
-        ),
+        "panels": (embedded(panels) if all(panel["whole"] for panel in panels) else ""),
         "cost": cost(block),
         "numbers": rows(f"artifacts/{block.path}.nc"),
         "checks": checks,
