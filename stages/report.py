@@ -19,11 +19,14 @@ from matplotlib import font_manager
 from ruamel.yaml import YAML
 
 from blocks import PARAMS, Block, blocks
+from descent.lab import page
+from descent.lab.vega import embedded
 from files import write
 from spread import rows
 from words import cited, sentence, words
 
 PAGE, VEGA = Path("report/index.html"), Path("report/vega.js")
+CHART = Path(page.__file__).with_name("chart.js")
 FONTS = ("DejaVu Sans Mono", "DejaVu Sans")  # of formulas; Matplotlib brings them
 RELATIONS = {"==": "=", "<=": "≤", ">=": "≥"}
 
@@ -111,11 +114,7 @@ def entry(block: Block, params: dict) -> dict:
         "figure": figure,
         "size": size,
         "alt": f"{said.claim} {verdict}{finding(checks)}. Shown: {described(panels)}.",
-        "panels": (
-            embeddable(json.dumps(panels, ensure_ascii=False, separators=(",", ":")))
-            if all(panel["whole"] for panel in panels)
-            else ""
-        ),
+        "panels": (embedded(panels) if all(panel["whole"] for panel in panels) else ""),
         "cost": cost(block),
         "numbers": rows(f"artifacts/{block.path}.nc"),
         "checks": checks,
@@ -188,7 +187,7 @@ def main() -> None:
         errata=errata,
         relation=RELATIONS,
         style=here.with_suffix(".css").read_text(),
-        script=here.with_suffix(".js").read_text(),
+        script=CHART.read_text() + here.with_suffix(".js").read_text(),
         total=len(checks),
         held=sum(check["holds"] for check in checks),
         examined=len(errata),
