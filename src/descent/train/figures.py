@@ -1,21 +1,25 @@
-"""Figures of the train family: one function per experiment, named after it."""
+"""Figures of the train family."""
 
 import xarray as xr
-from matplotlib.figure import Figure
 
-from descent.style import against, figure
+from descent.figure import Axis, Figure, axis, curve, panel
 
 
 def mnist(data: xr.Dataset) -> Figure:
-    drawing, (left, right) = figure(2)
-    for layer in data["layer"].values:
-        against(left, data["gradient_norm"].sel(layer=layer), f"layer {layer}")
-    left.set(ylim=(0, None))
-    left.set_title(f"minibatches of {data.attrs['batch']}")
-    left.legend()
-    for name in ("train_loss", "test_loss"):
-        against(right, data[name])
-    right.set(yscale="log", ylabel="NLL")
-    right.set_title(f"{data.sizes['replicate']} runs, median and 5–95 %")
-    right.legend()
-    return drawing
+    norms = panel(
+        f"minibatches of {data.attrs['batch']}",
+        axis(data["epoch"]),
+        axis(data["gradient_norm"], limits=(0, None)),
+        *(
+            curve(data["gradient_norm"].sel(layer=layer), f"layer {layer}", k)
+            for k, layer in enumerate(data["layer"].values)
+        ),
+    )
+    losses = panel(
+        f"{data.sizes['replicate']} runs, median and 5–95 %",
+        axis(data["epoch"]),
+        Axis("NLL", "log"),
+        curve(data["train_loss"], colour=0),
+        curve(data["test_loss"], colour=1),
+    )
+    return Figure((norms, losses))
