@@ -1,36 +1,37 @@
-"""The norm of a minibatch gradient falls like B^(−1/2) up to the noise scale and levels off at the norm of the gradient.
+"""The norm of a minibatch gradient falls like B^(−1/2) up to the noise scale, then stays at that of the gradient.
+
+A minibatch gradient is the gradient plus noise of variance tr Σ/B. Small minibatches see only the noise, and large
+ones only the gradient. The two are of one size at the noise scale tr Σ/‖g‖².
 
     E‖g_B‖² = ‖g‖² + (tr Σ/B) (n − B)/(n − 1),   d log ‖g_B‖ / d log B → −½ for B far below tr Σ/‖g‖²
     E‖g_B‖² = 2‖g‖² at B* = n b/(n − 1 + b),   b = tr Σ/‖g‖² the noise scale
 
-All at the networks that a training run kept after one of its epochs, per layer.
+All at the networks that a training run kept after one of its epochs, layer by layer. A layer is looked at if the
+sweep reaches from far below its noise scale to beyond it.
 
-Source: CS7180 problem set 2, question 1c; arXiv 1812.06162, Appendix A (for n = ∞, where B*
-is the noise scale itself).
+See: left, the norms against B, on the dashed law; right, the same over ‖g‖ and B*, where all layers fall on one
+curve that bends at 1.
+
+Source: CS7180 problem set 2, question 1c; arXiv 1812.06162, Appendix A (for n = ∞, where B* is the noise
+scale itself).
 """
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
-from scipy import stats
 
 from descent.config import Index, Positive, Refusal, experiment_config
-from descent.gradnorms import noise
-from descent.gradnorms.noise import (
-    architecture,
-    full_batch,
-    labelled,
-    largest_z,
-    minibatches,
-)
-from descent.maths import mlp
+from descent.gradnorms import _noise
+from descent.maths import sampling
 from descent.maths.images import Images, standardised
 from descent.maths.replicates import replicate
-from descent.result import Check, Result
+from descent.result import Check, Result, measured, over_replicates, predicted
+
+BEYOND = 1.25  # noise scales that the largest minibatch has to reach
 
 
 @experiment_config
-class Config(noise.Config):
+class Config(_noise.Config):
     epoch: Index  # after which training kept the networks looked at
     small: Positive  # up to this part of the noise scale the slope is read off
 
@@ -40,18 +41,72 @@ class Config(noise.Config):
         return [round(self.draws * np.sqrt(self.batches[-1] / B)) for B in self.batches]
 
 
-def _run(rng, parameters, images: Images, attrs: dict, config: Config) -> tuple:
-    """‖g‖², tr Σ (layer); the mean of ‖g_B‖² and the variance of that mean (B, layer)."""
-    network = mlp.unflattened(parameters, attrs["widths"], bool(attrs["bias"]))
-    with np.errstate(over="ignore", invalid="ignore"):
-        full = full_batch(network, images, attrs["activation"])
-        return *full, *minibatches(rng, network, images, attrs["activation"], config)
+def predict(found: xr.Dataset, n: int) -> xr.Dataset:
+    """The law of each network."""
+    return _noise.predict_law(found, n)
+
+
+def predict_shape(config: Config, found: xr.Dataset, theory: xr.Dataset, n: int) -> xr.Dataset:
+    """Slope and crossover of every layer, from the means of ‖g‖² and tr Σ over the networks."""
+    scale, B = mean_scale(found), np.array(config.batches, float)
+    law = theory["predicted_square"].mean("replicate", skipna=False).values
+    slopes = [
+        slope(B[small], law[small, k], law[small, k])[0]
+        for k, small in enumerate(config.small * scale[:, None] >= B)
+    ]
+    return xr.Dataset(
+        {
+            "slope_predicted": predicted("layer", slopes, "slope of the law"),
+            "crossover": predicted("layer", n * scale / (n - 1 + scale), "B*"),
+        }
+    )
+
+
+def measure(config: Config, images: Images, train: xr.Dataset) -> xr.Dataset:
+    """Full and minibatch gradients of the networks after the epoch."""
+    chosen = train.sel(checkpoint=[config.epoch])
+    of = _noise.architecture(train)
+    tasks = [(kept, images, of, config) for kept in chosen["parameters"].values]
+    found = over_replicates(replicate(_noise.measure_one, config.seed, tasks))
+    return _noise.on_checkpoints(found, chosen).isel(checkpoint=0, drop=True)
+
+
+def measure_shape(config: Config, found: xr.Dataset) -> xr.Dataset:
+    """Slope and crossover of every layer's mean of ‖g_B‖², and their standard errors."""
+    B, scale = np.array(config.batches, float), mean_scale(found)
+    square = found["minibatch_square"].mean("replicate", skipna=False).values
+    error = (
+        np.sqrt(found["variance"].sum("replicate", skipna=False)).values / found.sizes["replicate"]
+    )
+    height = 2 * (found["full_norm"] ** 2).mean("replicate", skipna=False).values
+    slopes, stars = [], []
+    for k, small in enumerate(config.small * scale[:, None] >= B):
+        slopes.append(slope(B[small], square[small, k], error[small, k]))
+        stars.append(crossing(B, square[:, k], error[:, k], height[k]))
+    (fitted, unsure), (star, spread) = np.transpose(slopes), np.transpose(stars)
+    return xr.Dataset(
+        {
+            "slope": measured("layer", fitted, "d log ‖g_B‖ / d log B"),
+            "slope_error": measured("layer", unsure, "standard error of the slope"),
+            "crossover_measured": measured("layer", star, "B at which ‖g_B‖² = 2‖g‖²"),
+            "crossover_error": measured("layer", spread, "its standard error"),
+        }
+    )
+
+
+def mean_scale(found: xr.Dataset) -> Float[np.ndarray, " L"]:
+    """tr Σ/‖g‖² of the means over the networks; inf for networks without a gradient."""
+    square = (found["full_norm"] ** 2).mean("replicate", skipna=False).values
+    trace = found["trace"].mean("replicate", skipna=False).values
+    return np.divide(trace, square, out=np.full(len(square), np.inf), where=square > 0)
 
 
 def slope(
     B: Float[np.ndarray, " B"], square: Float[np.ndarray, " B"], error: Float[np.ndarray, " B"]
 ) -> tuple[float, float]:
-    """d log √square / d log B of the least-squares line, and its standard error."""
+    """d log √square / d log B of the least-squares line, and its standard error; nan for fewer than two."""
+    if len(B) < 2:
+        return np.nan, np.nan
     x = np.log(B) - np.log(B).mean()
     weight = x / (x @ x)
     return weight @ np.log(square) / 2, np.sqrt(np.sum((weight * error / square) ** 2)) / 2
@@ -77,6 +132,13 @@ def crossing(
     return 1 / x, np.hypot((1 - share) * e0, share * e1) / steepness / x**2
 
 
+def seen(config: Config, found: xr.Dataset) -> Float[np.ndarray, " s"]:
+    """The layers whose fall and whose level are both in the sweep, going by their noise scale."""
+    B, scale = np.array(config.batches, float), mean_scale(found)
+    fall = (config.small * scale[:, None] >= B).sum(1) >= 2
+    return np.flatnonzero(fall & (B[0] < scale / BEYOND) & (B[-1] >= BEYOND * scale))
+
+
 def run(config: Config, mnist: xr.Dataset, train: xr.Dataset) -> Result:
     kept = train["checkpoint"].values
     if config.epoch not in kept:
@@ -84,70 +146,36 @@ def run(config: Config, mnist: xr.Dataset, train: xr.Dataset) -> Result:
         raise Refusal(f"epoch {config.epoch}: training kept the networks of epochs {listed} only")
     images = standardised(mnist, "train")
     n = len(images.x)
-    noise.require_fewer(config, n)
-    chosen = train.sel(checkpoint=[config.epoch])
-    attrs = architecture(train)
-    runs = replicate(
-        _run,
-        config.seed,
-        [(vector, images, attrs, config) for vector in chosen["parameters"].values[:, 0]],
-    )
-    squared, trace, measured, variance = (
-        np.array(part)[:, None] for part in zip(*runs, strict=True)
-    )
-    data = labelled(squared, trace, measured, chosen["checkpoint"], train["layer"], config, n).isel(
-        checkpoint=0, drop=True
-    )
-    variances = data["minibatch_square"].copy(data=variance[:, 0])
-    law = largest_z(data["minibatch_square"], data["predicted_square"], variances, config.draws)
-
-    # The mean over the replicates obeys the law of the means of ‖g‖² and tr Σ.
-    B, R = np.array(config.batches, float), len(runs)
-    deviations = stats.t.isf(1e-4 / 2, R * (config.draws - 1))
-    with np.errstate(divide="ignore", invalid="ignore"):  # networks without a gradient
-        scale = (trace.mean(0) / squared.mean(0))[0]
-    data["crossover"] = ("layer", n * scale / (n - 1 + scale), {"long_name": "B*"})
-    found, checks = {}, []
-    for k, layer in enumerate(data["layer"].values):
-        square, expected = (
-            data[name].isel(layer=k).mean("replicate", skipna=False).values
-            for name in ("minibatch_square", "predicted_square")
-        )
-        error = np.sqrt(variance[:, 0, :, k].sum(0)) / R
-        small = config.small * scale[k] >= B
-        star, spread = crossing(B, square, error, 2 * squared.mean(0)[0, k])
-        if small.sum() < 2 or np.isnan(star):
-            continue
-        fitted, uncertainty = slope(B[small], square[small], error[small])
-        predicted, _ = slope(B[small], expected[small], error[small])
-        found[int(layer)] = fitted, predicted, star
-        checks += [
-            Check(f"slope/layer_{layer}", fitted, "==", predicted, deviations * uncertainty),
-            Check(
-                f"crossover/layer_{layer}",
-                star,
-                "==",
-                float(data["crossover"][k]),
-                deviations * spread,
-            ),
-        ]
-    seen = {"layer": ("layer", list(found), {"long_name": "layer"})}
-    columns = np.array(list(found.values())).reshape(-1, 3).T
-    names = ("slope", "slope_predicted", "crossover_measured")
-    means = data[["full_norm", "trace", "crossover"]]
+    _noise.require_fewer(config, n)
+    found = measure(config, images, train)
+    theory = predict(found, n)
+    shape = measure_shape(config, found)
+    expected = predict_shape(config, found, theory, n)
+    layers, lost = seen(config, found), _noise.lost(train)
+    if not len(layers):
+        scales = ", ".join(f"{one:.3g}" for one in mean_scale(found))
+        lost += (f"no layer's noise scale ({scales}) has both sides in batches",)
+    data = xr.merge([found, theory, shape, expected], join="exact")
+    means = data[["full_norm", "trace"]].mean("replicate", skipna=False)
+    names = ["slope", "slope_predicted", "crossover_measured"]
     return Result(
         data=data,
         metrics={
-            **means.mean("replicate", skipna=False).data_vars,
-            **{
-                name: xr.DataArray(column, dims="layer", coords=seen)
-                for name, column in zip(names, columns, strict=True)
-            },
+            **means.data_vars,
+            "crossover": data["crossover"],
+            **data[names].isel(layer=layers).data_vars,
         },
-        checks=(
-            law,
-            # A sweep that does not reach from well below the noise scale to beyond it shows no law.
-            Check("layers_with_fall_and_level_in_the_sweep", len(found), ">=", 1, 0),
-            *checks,
-        ),
+        checks=() if lost else compare(config, found, theory, data.isel(layer=layers)),
+        no_claim=lost,
+    )
+
+
+def compare(config: Config, found, theory, data: xr.Dataset) -> tuple[Check, ...]:
+    freedom = data.sizes["replicate"] * (config.draws - 1)
+    fall = sampling.of_error(data["slope"], data["slope_error"], freedom)
+    star = sampling.of_error(data["crossover_measured"], data["crossover_error"], freedom)
+    return (
+        _noise.law_holds(found, theory, config.draws),
+        Check("slope", fall.value, "==", data["slope_predicted"], fall.tol, fall.why),
+        Check("crossover", star.value, "==", data["crossover"], star.tol, star.why),
     )

@@ -74,6 +74,19 @@ def mean_of_known_spread(samples: xr.DataArray, sd: Values, points: int | None =
     return Estimate(value, error, z * error, f"{z:.1f} exact standard errors of {r} replicates")
 
 
+def of_error(value: Values, error: Values, freedom: int, points: int | None = None) -> Estimate:
+    """A mean whose standard error was estimated with `freedom` degrees of freedom: pooled, or propagated.
+
+    Raises:
+        Refusal: fewer than `FEWEST` − 1 degrees of freedom.
+    """
+    if freedom < FEWEST - 1:
+        raise Refusal(f"{freedom} degrees of freedom < {FEWEST - 1}: too few to tell it from chance")
+    size = (error.size if isinstance(error, xr.DataArray) else 1) if points is None else points
+    t = float(-stats.t.ppf(level(size) / 2, freedom))
+    return Estimate(value, error, t * error, f"{t:.1f} standard errors, {freedom} degrees of freedom")
+
+
 def median(samples: xr.DataArray, points: int | None = None) -> Estimate:
     """The median over `replicate`; its tolerance is the further of two order statistics that enclose it.
 
