@@ -3,7 +3,8 @@
     for t = 0, 1, …:   f_t, g_t at θ_t;   u = rule(g_t);   θ_{t+1} = θ_t − u
 
 What a step sees is the caller's: `slope(theta, active, t)` gives the losses and gradients of the networks `active`
-(their places among the R), on a minibatch or on everything.
+(their places among the R), on a minibatch or on everything. The gradient is a new array in the precision of θ; the
+loop writes the next θ into it.
 
 One policy for what goes wrong: a network is lost at the first step at which its parameters or its loss are not
 finite numbers. It goes back to the parameters of the step before and stays there; its recorded loss stays the
@@ -83,7 +84,7 @@ def train(
     eta = np.broadcast_to(np.asarray(rate, start.dtype).reshape(-1, 1), (R, 1))
     place = {int(t): s for s, t in enumerate(keep)}
     active, memories = np.arange(R), rule.start(start)
-    now, before, spare = start.copy(), start.copy(), np.empty_like(start)
+    now = before = start.copy()
     t = -1
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # to diverge is a result
         for t in range(len(losses)):
@@ -109,8 +110,7 @@ def train(
                 observe(Step(t, active, now, value, g))
             if t < steps:
                 memories, update = rule.step(memories, g, t + 1, eta)
-                spare = spare if spare.shape == now.shape else np.empty_like(now)
-                before, now, spare = now, np.subtract(now, update, out=spare), before
+                before, now = now, np.subtract(now, update, out=update)
     if not evaluate_end:  # nobody looked at the last step
         gone = ~np.isfinite(now).all(1)
         lost[active[gone]] = steps
