@@ -78,28 +78,29 @@ def train(
     With `evaluate_end` f(θ_T) is asked for, too: `slope` at t = T. `keep` are steps from 0 to T, increasing.
     """
     R, final = len(start), start.copy()
-    losses = np.empty((steps + evaluate_end, R))
+    losses = np.zeros((steps + evaluate_end, R))
     kept = np.empty((len(keep), *start.shape), start.dtype)
     lost, stopped = np.full((2, R), NEVER)
     eta = np.broadcast_to(np.asarray(rate, start.dtype).reshape(-1, 1), (R, 1))
     place = {int(t): s for s, t in enumerate(keep)}
     active, memories = np.arange(R), rule.start(start)
     now = before = start.copy()
-    t = -1
+    t, worst = -1, np.finfo(start.dtype).max
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # to diverge is a result
         for t in range(len(losses)):
             value, g = slope(now, active, t)
-            losses[t] = losses[t - 1] if t else np.finfo(start.dtype).max
-            gone, done = _lost(value, now), value < stop
-            if gone.any() or done.any():
-                losses[t, active[~gone]] = value[~gone]
+            losses[t] = losses[t - 1]  # of those that have ended
+            losses[t, active] = value
+            fine = np.isfinite(value + np.vecdot(now, now)) & (value >= stop)
+            if not fine.all():
+                gone = ~(np.isfinite(value) & np.isfinite(now).all(1))  # squares may overflow
+                done = (value < stop) & ~gone
+                losses[t, active[gone]] = losses[t - 1, active[gone]] if t else worst
                 final[active] = np.where(gone[:, None], before, now)
-                lost[active[gone]] = stopped[active[done & ~gone]] = t
+                lost[active[gone]] = stopped[active[done]] = t
                 on = ~(gone | done)
                 active, now, g, eta, value = (a[on] for a in (active, now, g, eta, value))
                 memories = tuple(memory[on] for memory in memories)
-            else:
-                losses[t, active] = value
             if t in place:
                 final[active] = now
                 kept[place[t]] = final
@@ -119,11 +120,3 @@ def train(
     for when in (when for when in place if when > t):  # the end, or after everything ended
         kept[place[when]] = final
     return Run(final, np.minimum(losses, HIGHEST), lost, stopped, kept)
-
-
-def _lost(
-    value: Float[np.ndarray, " A"], theta: Float[np.ndarray, "A P"]
-) -> Bool[np.ndarray, " A"]:
-    """Whether the loss or a parameter is not a finite number."""
-    gone = ~np.isfinite(value + np.vecdot(theta, theta))
-    return ~(np.isfinite(value) & np.isfinite(theta).all(1)) if gone.any() else gone
