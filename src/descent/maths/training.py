@@ -112,11 +112,8 @@ def train(
             if t < steps:
                 memories, update = rule.step(memories, g, t + 1, eta)
                 before, now = now, np.subtract(now, update, out=update)
-    if not evaluate_end:  # nobody looked at the last step
-        gone = ~np.isfinite(now).all(1)
-        lost[active[gone]] = steps
-        now = np.where(gone[:, None], before, now) if gone.any() else now
-    final[active] = now
-    for when in (when for when in place if when > t):  # the end, or after everything ended
-        kept[place[when]] = final
+    gone = ~np.isfinite(now).all(1)  # at an end that was not evaluated
+    lost[active[gone]] = steps
+    final[active] = np.where(gone[:, None], before, now) if gone.any() else now
+    kept[[s for when, s in place.items() if when > t]] = final
     return Run(final, np.minimum(losses, HIGHEST), lost, stopped, kept)
