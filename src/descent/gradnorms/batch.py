@@ -1,4 +1,4 @@
-"""The norm of a minibatch gradient falls like B^(−1/2) up to the noise scale, then stays at that of the gradient.
+"""The norm of a minibatch gradient falls like B^(−1/2), and from the noise scale on stays at the full gradient's.
 
 A minibatch gradient is the gradient plus noise of variance tr Σ/B. Small minibatches see only the noise, and large
 ones only the gradient. The two are of one size at the noise scale tr Σ/‖g‖².
@@ -18,7 +18,7 @@ scale itself).
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 
 from descent.config import Index, Positive, Refusal, experiment_config
 from descent.gradnorms import _noise
@@ -132,7 +132,7 @@ def crossing(
     return 1 / x, np.hypot((1 - share) * e0, share * e1) / steepness / x**2
 
 
-def seen(config: Config, found: xr.Dataset) -> Float[np.ndarray, " s"]:
+def seen(config: Config, found: xr.Dataset) -> Integer[np.ndarray, " s"]:
     """The layers whose fall and whose level are both in the sweep, going by their noise scale."""
     B, scale = np.array(config.batches, float), mean_scale(found)
     fall = (config.small * scale[:, None] >= B).sum(1) >= 2
