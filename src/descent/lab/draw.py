@@ -82,7 +82,7 @@ def keep(figure: Figure, picture: Path, data: Path, origin: str, failed: str) ->
     """Write both files, or none. What failed has no origin, so that it is tried again."""
     shown = {
         "made_from": "" if failed else origin,
-        "caption": vega.plain(figure.caption),
+        "caption": seen.plain(figure.caption),
         "main": None if failed else vega.main_panel(figure),
         "panels": [
             panel | {"whole": panel["whole"] and not failed} for panel in vega.panels(figure)

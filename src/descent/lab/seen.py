@@ -3,6 +3,7 @@
 Both painters draw what `seen` returns, so that the still picture and the page show the same.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -22,6 +23,7 @@ OVER_ALL = ("level", "moment")  # a line over the whole panel
 # Okabe and Ito's palette, which colour-blind readers tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
 INK, GREY = "#000000", "#999999"
+UNPRINTABLE = r"[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 Numbers = np.ndarray | float
 Ticks = tuple[tuple[float, str], ...]
 
@@ -107,6 +109,11 @@ def unstretched(places: Numbers, scale: str = "symlog") -> Numbers:
     if scale == "log":
         return 10.0**places
     return np.sign(places) * np.expm1(np.abs(places) * LOG10) if scale == "symlog" else places
+
+
+def plain(words: str) -> str:
+    """Without what XML has no place for, and without line ends that only some programs know."""
+    return re.sub(UNPRINTABLE, " ", words)
 
 
 # ---- Values.
@@ -401,11 +408,11 @@ def _multiples(
 def _named(ticks: list[float]) -> Ticks:
     """Plain numbers where all of them are short, else powers of ten."""
     short = all(tick == 0 or 1e-3 <= abs(tick) < 1e5 for tick in ticks)
-    name: Callable[[float], str] = plain if short else scientific
+    name: Callable[[float], str] = decimal if short else scientific
     return tuple((tick, name(tick)) for tick in ticks)
 
 
-def plain(value: float) -> str:
+def decimal(value: float) -> str:
     return f"{value:.10g}".replace("-", "−")
 
 

@@ -31,6 +31,7 @@ from descent.lab.seen import (
     Seen,
     colour,
     edges,
+    plain,
     seen,
     shades,
     stretched,
@@ -111,7 +112,7 @@ def _look() -> Iterator[None]:
 
 def words(text: str, width: int = 0) -> str:
     """Without what XML has no place for, and in lines of `width` characters."""
-    text = re.sub(r"[^\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", " ", text)
+    text = plain(text)
     return "\n".join(textwrap.wrap(text, width, break_on_hyphens=False)) if width else text
 
 

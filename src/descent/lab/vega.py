@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from descent.figure import Figure, Mark, legend
-from descent.lab.seen import Ruler, Seen, colour, edges, seen, shades
+from descent.lab.seen import Ruler, Seen, colour, edges, plain, seen, shades
 
 CELLS = 6400  # of a map of colours that a page draws
 
@@ -65,11 +65,6 @@ def main_panel(figure: Figure) -> int | None:
             if any(mark.label and mark.kind == kind for mark in each.marks):
                 return place
     return None
-
-
-def plain(words: str) -> str:
-    """Words that are UTF-8: without halves of characters."""
-    return words.encode("utf-8", "replace").decode("utf-8")
 
 
 def numbers(values: np.ndarray, digits: int = 6) -> list[float | None]:

@@ -23,6 +23,9 @@ function lines(words, width) {
   return found.length > 1 ? found : found[0];
 }
 
+// Vega-Lite writes the titles of a tooltip into an expression and escapes only their quotes.
+const literal = (words) => words.replaceAll("\\", "\\\\");
+
 function axis(panel, name, length) {
   const { label, scale, domain, ticks } = panel[name];
   const named = ticks && Object.fromEntries(ticks.map(([at, words]) => [at, words]));
@@ -66,7 +69,7 @@ function layers(panel, { width, height }) {
   const [x, y] = [axis(panel, "x", width), axis(panel, "y", height)];
   const colour = { field: "colour", type: "nominal", scale: null };
   const format = (name) => `.${panel[name].digits - 1}~g`;
-  const values = [x, y].map((a) => ({ field: a.field, type: "quantitative", title: panel[a.field].label, format: format(a.field) }));
+  const values = [x, y].map((a) => ({ field: a.field, type: "quantitative", title: literal(panel[a.field].label), format: format(a.field) }));
   const tooltip = [{ field: "curve", type: "nominal", format: "", formatType: "verbatim" }, ...values];
   const by = (kind, wanted = () => true) =>
     panel.marks.flatMap((mark, k) => (mark.kind === kind && wanted(mark) ? rows(panel, mark, k) : []));
@@ -82,7 +85,7 @@ function layers(panel, { width, height }) {
         scale: { scheme: mark.diverging ? "redblue" : "viridis", reverse: mark.diverging, domain: mark.limits, zero: false, nice: false, clamp: true },
         legend: { orient: "bottom", direction: "horizontal", gradientLength: Math.min(200, width - 20), titleLimit: width },
       },
-      tooltip: [...values, { field: "z", type: "quantitative", title: mark.label || "value", format: ".4~g" }],
+      tooltip: [...values, { field: "z", type: "quantitative", title: literal(mark.label || "value"), format: ".4~g" }],
     }));
   const words = (raised, look) => layer(by("text", (mark) => mark.raised === raised), { type: "text", lineBreak: "\n", clip: false, ...look }, { x, y, text: { field: "words" } });
   // Not what is outside the panel: its place here is not its value.
@@ -160,7 +163,7 @@ async function draw(figure) {
   const place = figure.querySelector(".chart");
   const columns = Math.max(1, Math.min(panels.length, Math.floor(figure.clientWidth / 320)));
   place.style.setProperty("--columns", columns);
-  const room = (figure.clientWidth - 16 * (columns - 1)) / columns;
+  const room = Math.min(720, (figure.clientWidth - 16 * (columns - 1)) / columns);
   const cells = panels.map((panel) => {
     const cell = document.createElement("div");
     const title = document.createElement("p");
