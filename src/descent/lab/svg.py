@@ -72,11 +72,11 @@ def paint(figure: Figure) -> Drawing:
     """The panels side by side."""
     with _look():
         panels = [seen(panel) for panel in figure.panels]
-        drawing = _laid_out(panels, [_is_long(panel) for panel in panels])
+        drawing = _laid_out(panels, [_is_outside(panel) for panel in panels])
         drawing.draw_without_rendering()
         below = [_hides(axes) for axes in drawing.axes[: len(panels)]]
         if any(below):  # once more, with the legends that cover something below
-            below = [b or _is_long(panel) for b, panel in zip(below, panels, strict=True)]
+            below = [b or _is_outside(panel) for b, panel in zip(below, panels, strict=True)]
             drawing = _laid_out(panels, below)
         return drawing
 
@@ -119,8 +119,10 @@ def words(text: str, width: int = 0) -> str:
 # ---- The places of panels and legends.
 
 
-def _is_long(panel: Seen) -> bool:
-    return len(legend(panel.marks)) > MANY
+def _is_outside(panel: Seen) -> bool:
+    """Whether the legend has no room on the panel: it is long, or would hide a part of a map."""
+    mapped = any(mark.kind == "heat" for mark in panel.marks)
+    return mapped or len(legend(panel.marks)) > MANY
 
 
 def _laid_out(panels: list[Seen], below: list[bool]) -> Drawing:
@@ -171,8 +173,6 @@ def _legend(axes: Axes, entries: tuple[Entry, ...], loc: str, columns: int = 1) 
         fontsize=size,
         labelspacing=0.35,
         columnspacing=1.2,
-        frameon=bool(axes.collections and axes.collections[0].get_array() is not None),
-        edgecolor="none",
     )
     for text, entry in zip(found.get_texts(), entries, strict=True):
         text.set_text(words(entry.label, LINES["legend"]))
@@ -208,7 +208,7 @@ def _hides(axes: Axes) -> bool:
         if not loose and len(path.vertices) > 1:
             path = path.interpolated(8)
         at = path.vertices[np.isfinite(path.vertices).all(1)]
-        if len(at) and box.count_contains(at) > (0 if loose else 0.04 * len(at)):
+        if len(at) and box.count_contains(at) > (0 if loose else 0.015 * len(at)):
             return True
     return False
 
