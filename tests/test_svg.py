@@ -14,8 +14,10 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from descent.figure import Axis, Figure, band, level, line, panel, points
-from descent.lab.seen import LABELS, POINTS, log_ticks, seen, turning
+from descent.lab.seen import seen
 from descent.lab.svg import paint, save
+from descent.lab.thinning import POINTS, turning
+from descent.lab.ticks import LABELS, log_ticks
 from gallery import WORDS, of_every_kind, pictures
 from toy import ROOT
 

@@ -48,7 +48,7 @@ function reachable(panel, name) {
 }
 
 function rows(panel, mark, k) {
-  const common = { curve: mark.label, colour: ink(mark.colour), k };
+  const common = { curve: mark.label, colour: ink(mark.colour), width: 1.1 * mark.width, k };
   if (mark.at !== undefined) return [{ ...common, at: mark.at }];
   const look = mark.kind === "points" && {
     fill: mark.hollow ? "var(--paper)" : ink(mark.colour), size: 1.4 * mark.size ** 2, shape: SHAPES[mark.marker],
@@ -76,7 +76,8 @@ function layers(panel, { width, height }) {
   const layer = (data, mark, encoding, more) =>
     data.length ? [{ data: { values: data }, mark: { clip: true, ...mark }, encoding: { color: colour, ...encoding }, ...more }] : [];
   const strokes = (kind, type, encoding) => Object.keys(DASHES).flatMap((stroke) =>
-    layer(by(kind, (mark) => mark.stroke === stroke), { type, strokeDash: DASHES[stroke], ...(type === "line" && { strokeWidth: 1.8 }) }, encoding));
+    layer(by(kind, (mark) => mark.stroke === stroke), { type, strokeDash: DASHES[stroke] },
+      { ...encoding, strokeWidth: { field: "width", type: "quantitative", scale: null } }));
   const heat = panel.marks.filter((mark) => mark.kind === "heat").flatMap((mark) => layer(
     cells(mark).filter((cell) => cell.z !== null), { type: "rect", strokeWidth: 0 }, {
       x, y, x2: { field: "x2" }, y2: { field: "y2" },
