@@ -23,9 +23,11 @@ class Ruler(NamedTuple):
     minor: tuple[float, ...] = ()
 
     def place(self, values) -> Numbers:
-        """From 0 to 1 between the limits, evenly as drawn."""
+        """From 0 to 1 between the limits, evenly as drawn; a million at the most outside."""
         low, high = stretched(np.array([self.low, self.high]), self.scale)
-        return (stretched(np.asarray(values, float), self.scale) - low) / (high - low)
+        with np.errstate(over="ignore"):
+            places = (stretched(np.asarray(values, float), self.scale) - low) / (high - low)
+        return np.clip(places, -1e6, 1e6)
 
     def value(self, place: float) -> float:
         """The inverse of `place`."""

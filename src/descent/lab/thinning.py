@@ -18,9 +18,7 @@ def thinned(mark: Mark, x: Ruler, y: Ruler) -> Mark:
     if mark.kind not in ("line", "band", "points"):
         return mark
     names = ("low", "high") if mark.kind == "band" else ("y",)
-    with np.errstate(over="ignore"):
-        places = [x.place(mark.values["x"])]
-        places += [y.place(mark.values[name]) for name in names]
+    places = [x.place(mark.values["x"]), *(y.place(mark.values[name]) for name in names)]
     kept = _apart(*places) if mark.kind == "points" else turning(places[0], *places[1:])
     return replace(mark, values={key: values[kept] for key, values in mark.values.items()})
 
