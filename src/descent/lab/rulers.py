@@ -8,7 +8,8 @@ from descent.figure import Axis
 from descent.lab.ticks import Ticks, log_ticks, worded
 
 LOG10 = float(np.log(10))
-FAR = 1e290  # a linear axis has no place for larger numbers: their differences overflow
+FAR = 1e290  # a linear axis has no place for larger numbers, whose differences overflow; a logarithmic
+# one for 1/FAR and more: below, numbers lose their digits
 Numbers = np.ndarray | float
 
 
@@ -54,7 +55,7 @@ def unstretched(places: Numbers, scale: str = "symlog") -> Numbers:
 
 def has_place(values: Numbers, scale: str) -> np.ndarray | np.bool:
     if scale == "log":
-        return np.isfinite(values) & (values > 0)
+        return np.isfinite(values) & (values >= 1 / FAR)
     return np.isfinite(values) & (np.abs(np.nan_to_num(values)) < FAR)
 
 
@@ -90,7 +91,9 @@ def _limits(axis: Axis, low: float, high: float) -> tuple[float, float]:
     if not _distinct(low, high, axis.scale):
         low, high = _widened(low, high, axis.scale)
     if axis.scale == "log":
-        low, high = max(low, -323.0), min(high, 308.0)
+        low, high = max(low, -305.0), min(high, 308.0)
+    if axis.scale == "symlog":
+        low, high = max(low, -300.0), min(high, 300.0)
     found = [float(unstretched(end, axis.scale)) for end in (low, high)]
     kept = [
         g if f in (low, high) and g is not None else None for g, f in zip(given, fixed, strict=True)
