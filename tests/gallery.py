@@ -35,7 +35,7 @@ def of_every_kind(values: np.ndarray, scale: str = "linear", limits=(None, None)
         level(one[0], "level"),
         moment(one[0], "moment", role="bound"),
         text(one[0], one[0], WORDS, raised=True),
-        heat(x, x, np.add.outer(np.clip(x, -1e300, 1e300), x), WORDS, limits=(np.nan, 1.0)),
+        heat(x, x, np.add.outer(*2 * [np.clip(x, -1e300, 1e300)]), WORDS, limits=(np.nan, 1.0)),
     )
 
 
