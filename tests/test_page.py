@@ -260,7 +260,7 @@ def test_every_character_of_a_formula_is_in_the_fonts_of_the_page():
 def test_a_figure_is_drawn_again_only_if_it_changed(folder):
     figures = {p: p.stat().st_mtime_ns for p in (folder / "plots/sensing").iterdir()}
     data = folder / "plots/sensing/exact.json"
-    data.write_text(data.read_text().replace('"made_from": "', '"made_from": "0'))
+    data.write_text(data.read_text().replace('"made_from":"', '"made_from":"0'))
     subprocess.run(
         [sys.executable, "stages/draw.py", "sensing"],
         cwd=folder, check=True, env={"PYTHONPATH": "src", "PATH": ""},
