@@ -1,4 +1,4 @@
-"""The norm of a minibatch gradient falls like B^(−1/2), and from the noise scale on stays at the full gradient's.
+"""The norm of a minibatch gradient falls like B^(−1/2) to the noise scale, then stays at the full gradient's.
 
 A minibatch gradient is the gradient plus noise of variance tr Σ/B. Small minibatches see only the noise, and large
 ones only the gradient. The two are of one size at the noise scale tr Σ/‖g‖².
