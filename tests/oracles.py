@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from descent.maths.mlp import Network
+from descent.maths.network import Shape
 from descent.sensing import trajectories
 
 # --- matrix sensing, with dense measurements A: (m, d, d) ---
@@ -69,16 +69,16 @@ def autograd_hessian(function: Callable, x: np.ndarray, *constants: np.ndarray) 
 MODULES = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
 
-def torch_mlp(network: Network, activation: str) -> nn.Sequential:
-    """The same network as torch modules, in its own precision."""
+def torch_mlp(theta: np.ndarray, shape: Shape) -> nn.Sequential:
+    """One network, θ: (P,), as torch modules, in its own precision."""
     layers = []
-    for k, W in enumerate(network.weights):
+    for W, b in shape.layers(theta):
         weight = torch.tensor(W)
-        linear = nn.Linear(*reversed(W.shape), bias=bool(network.biases), dtype=weight.dtype)
+        linear = nn.Linear(*reversed(W.shape), bias=b is not None, dtype=weight.dtype)
         linear.weight.data = weight
-        if network.biases:
-            linear.bias.data = torch.tensor(network.biases[k])
-        layers += [linear, MODULES[activation]()]
+        if b is not None:
+            linear.bias.data = torch.tensor(b[0])
+        layers += [linear, MODULES[shape.activation]()]
     return nn.Sequential(*layers[:-1])
 
 
@@ -91,18 +91,18 @@ def linears(model: nn.Sequential) -> list[nn.Linear]:
     return [layer for layer in model if isinstance(layer, nn.Linear)]
 
 
-def mlp_gradient(model: nn.Sequential, x: np.ndarray, labels: np.ndarray) -> Network:
-    """Of the mean loss."""
+def weight_gradients(model: nn.Sequential, x: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
+    """Of the mean loss, layer by layer."""
     model.zero_grad()
     nll(model, x, labels).backward()
-    layers = linears(model)
-    biases = [layer.bias.grad.numpy().copy() for layer in layers if layer.bias is not None]
-    return Network([layer.weight.grad.numpy().copy() for layer in layers], biases)
+    return [layer.weight.grad.numpy().copy() for layer in linears(model)]
 
 
-def per_sample_gradients(model: nn.Sequential, x: np.ndarray, labels: np.ndarray) -> list[Network]:
-    """One backward pass a sample."""
-    return [mlp_gradient(model, x[i : i + 1], labels[i : i + 1]) for i in range(len(x))]
+def per_sample_gradients(
+    model: nn.Sequential, x: np.ndarray, labels: np.ndarray
+) -> list[list[np.ndarray]]:
+    """Of the weights, one backward pass a sample."""
+    return [weight_gradients(model, x[i : i + 1], labels[i : i + 1]) for i in range(len(x))]
 
 
 def sgd(
