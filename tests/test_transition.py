@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from descent.train.sgd import Settings
+from descent.train.sgd import train as sgd
 
 from descent.dynamics import curvature as edge
 from descent.features import problem as features_problem
@@ -13,8 +15,6 @@ from descent.maths.images import Images
 from descent.maths.network import Shape
 from descent.maths.training import train
 from descent.mlp1d import training as mlp1d_training
-from descent.train.sgd import Settings
-from descent.train.sgd import train as sgd
 
 same = np.testing.assert_array_equal
 dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])

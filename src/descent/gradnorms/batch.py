@@ -105,7 +105,7 @@ def slope(
     B: Float[np.ndarray, " B"], square: Float[np.ndarray, " B"], error: Float[np.ndarray, " B"]
 ) -> tuple[float, float]:
     """d log √square / d log B of the least-squares line, and its standard error; nan for fewer than two."""
-    if len(B) < 2:
+    if len(B) < 2 or not (square > 0).all():
         return np.nan, np.nan
     x = np.log(B) - np.log(B).mean()
     weight = x / (x @ x)

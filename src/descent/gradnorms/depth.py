@@ -18,7 +18,7 @@ Source: CS7180 problem set 2, question 1c; arXiv 1611.01232 (mean field); arXiv 
 import numpy as np
 import xarray as xr
 
-from descent.config import experiment_config
+from descent.config import Refusal, experiment_config
 from descent.gradnorms import _deep
 from descent.maths import sampling
 from descent.maths.images import Images, standardised
@@ -83,6 +83,12 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> Check:
     samples = np.log(found["factor"].isel(layer=config.middle)).stack(draw=("replicate", "layer"))
     samples = samples.drop_vars(["draw", "replicate", "layer"]).rename(draw="replicate")
     chance = sampling.mean_of_known_spread(samples, np.sqrt(v / config.width) / 2)
-    tol = expected * np.expm1(chance.tol + v / (4 * config.width))
+    relative = chance.tol + v / (4 * config.width)
+    if relative.max() > np.log(2):
+        raise Refusal(
+            f"width {config.width}, replicates {config.replicates}: chance may double a factor, "
+            "so nothing can be told from it"
+        )
+    tol = expected * np.expm1(relative)
     why = f"{chance.why}, and Jensen's v/4N for width {config.width}"
     return Check("factor", value, "==", expected, tol, why)

@@ -81,10 +81,14 @@ def of_error(value: Values, error: Values, freedom: int, points: int | None = No
         Refusal: fewer than `FEWEST` − 1 degrees of freedom.
     """
     if freedom < FEWEST - 1:
-        raise Refusal(f"{freedom} degrees of freedom < {FEWEST - 1}: too few to tell it from chance")
+        raise Refusal(
+            f"{freedom} degrees of freedom < {FEWEST - 1}: too few to tell it from chance"
+        )
     size = (error.size if isinstance(error, xr.DataArray) else 1) if points is None else points
     t = float(-stats.t.ppf(level(size) / 2, freedom))
-    return Estimate(value, error, t * error, f"{t:.1f} standard errors, {freedom} degrees of freedom")
+    return Estimate(
+        value, error, t * error, f"{t:.1f} standard errors, {freedom} degrees of freedom"
+    )
 
 
 def median(samples: xr.DataArray, points: int | None = None) -> Estimate:
