@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from shutil import rmtree
 
-from files import write
+from descent.lab.files import write
 
 PLOTS, CURVES = Path("plots"), Path("curves")
 COLUMNS = ("case", "stroke", "x", "y", "x_label", "y_label")

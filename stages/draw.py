@@ -14,7 +14,7 @@ from pathlib import Path
 import matplotlib
 
 from chart import chart
-from files import read, write
+from descent.lab.files import read, write
 
 
 def digest(*files: Path) -> str:

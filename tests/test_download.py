@@ -17,9 +17,9 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+import sources
 
 import download
-import sources
 
 SCRIPT = Path(download.__file__)
 RAW = Path("data/mnist/MNIST/raw")

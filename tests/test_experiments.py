@@ -7,8 +7,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-
 from blocks import blocks
+
 from chart import chart
 from fake_mnist import fake_mnist
 from run import as_report

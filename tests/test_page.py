@@ -243,9 +243,9 @@ def test_an_experiment_that_claims_nothing_is_said_to_claim_nothing(folder, tmp_
 def test_every_character_of_a_formula_is_in_the_fonts_of_the_page():
     from fontTools.ttLib import TTFont
     from matplotlib import font_manager
+    from words import words
 
     from report import FONTS
-    from words import words
 
     known = {ord("\n")}
     for family in FONTS:

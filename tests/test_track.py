@@ -10,13 +10,13 @@ import pytest
 import xarray as xr
 from mlflow.tracking.client import MlflowClient
 from ruamel.yaml import YAML
+from series import CURVE, series
+from views import sweep_views
 
 import track
 from descent.result import Result, replicates, sweep
 from run import as_report
-from series import CURVE, series
 from store import free_port, lay_out, result, save, serving
-from views import sweep_views
 
 
 @pytest.fixture(scope="module")

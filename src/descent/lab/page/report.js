@@ -56,7 +56,7 @@ for (const header of table.tHead.rows[0].cells) {
 // A link to an experiment, and a print, open what is folded.
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => (d.open = true)));
 
-// ---- The figures: Vega-Lite from the panels that stages/chart.py describes.
+// ---- The figures: Vega-Lite from the panels that the painters describe.
 
 const INK = new Set(["#000000"]); // what is predicted takes the colour of the text, also on a dark page
 

@@ -1,12 +1,14 @@
-"""Files that are either whole or absent, and inputs as labelled arrays."""
+"""Files that are either whole or absent, text that is UTF-8 everywhere, and inputs as labelled arrays."""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import xarray as xr
+from descent.lab.messages import refuse
 
-from blocks import refuse
+if TYPE_CHECKING:  # half a second that only those who read arrays need
+    import xarray as xr
 
 
 def write(path: Path, save: Callable[[Path], object]) -> None:
@@ -24,18 +26,38 @@ def write(path: Path, save: Callable[[Path], object]) -> None:
         partial.unlink(missing_ok=True)
 
 
-def read(path: str) -> xr.Dataset:
+def write_text(path: Path, text: str) -> None:
+    """Text in UTF-8 with the line ends as they are, whole or not at all."""
+    write(path, lambda partial: partial.write_bytes(text.encode("utf-8")))
+
+
+def update_text(path: Path, text: str) -> bool:
+    """Write unless the file says so already; whether it was written."""
+    if path.is_file() and path.read_bytes() == text.encode("utf-8"):
+        return False
+    write_text(path, text)
+    return True
+
+
+def read_text(path: Path) -> str:
+    return path.read_bytes().decode("utf-8")
+
+
+def read(path: str) -> "xr.Dataset":
     """An artifact (.nc), or a data folder as its files; one line and exit code 2 if it is damaged."""
+    import xarray as xr
+
     try:
         return xr.load_dataset(path, engine="scipy") if path.endswith(".nc") else images(path)
-    except (OSError, ValueError, TypeError, IndexError, RuntimeError, EOFError) as error:
+    except Exception as error:  # whatever a damaged file makes of its reader
         refuse(
             f"{path}: missing or damaged ({type(error).__name__}: {error}); `dvc repro` makes it"
         )
 
 
-def images(root: str) -> xr.Dataset:
+def images(root: str) -> "xr.Dataset":
     """MNIST as torchvision reads it: {train,test}_images (n, row, column) uint8 and _labels (n)."""
+    import xarray as xr
     from torchvision.datasets import MNIST  # 3 s, and only the families on MNIST need it
 
     parts = {"train": MNIST(root, train=True), "test": MNIST(root, train=False)}
