@@ -4,9 +4,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
+from chart import POINTS, chart, numbers, thinned
 from words import cited, words
 
-from chart import POINTS, chart, numbers, thinned
 from curves import main_panel, rows
 from descent.style import against, figure, level
 

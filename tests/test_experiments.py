@@ -7,11 +7,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from blocks import blocks
-
 from chart import chart
+
+from descent.lab.project import blocks
+from descent.lab.results import as_report
 from fake_mnist import fake_mnist
-from run import as_report
 from toy import ROOT, toy_params
 
 

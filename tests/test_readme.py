@@ -2,9 +2,9 @@
 
 import re
 
-from blocks import blocks
 from ruamel.yaml import YAML
 
+from descent.lab.project import blocks
 from toy import ROOT
 
 

@@ -1,4 +1,4 @@
-"""stages/track.py against real stores: one run a result, whatever happened before."""
+"""The tracking of results against real stores: one run a result, whatever happened before."""
 
 import shutil
 import time
@@ -10,12 +10,13 @@ import pytest
 import xarray as xr
 from mlflow.tracking.client import MlflowClient
 from ruamel.yaml import YAML
-from series import CURVE, series
-from views import sweep_views
 
-import track
+from descent.lab.results import as_report
+from descent.lab.tracking import mirror as track
+from descent.lab.tracking import store as stores
+from descent.lab.tracking.series import CURVE, series
+from descent.lab.tracking.views import sweep_views
 from descent.result import Result, replicates, sweep
-from run import as_report
 from store import free_port, lay_out, result, save, serving
 
 
@@ -84,11 +85,14 @@ def test_names_tags_and_description_tell_runs_apart(workspace):
     assert {run.data.tags["level"] for run in points} == {"point"}
     tags = top.data.tags
     assert (tags["family"], tags["block"], tags["level"]) == ("toy", "one", "result")
-    assert (tags["verdict"], tags["checks.failed.names"]) == ("fails", "bad")
+    assert (tags["verdict"], tags["checks.failed.names"]) == ("does not hold", "bad")
+    assert tags["verdict.why"] == "bad nan ≤ 1"
     note = tags["mlflow.note.content"].splitlines()
     assert note[0] == "A toy is a toy."
-    assert note[4] == "| bad | nan | <= | 1 | 0 | **fails** |"
-    assert note[5] == "| good, (yes) | 1 | == | 1 | 0 | holds |"
+    assert note[2] == "**does not hold**: bad nan ≤ 1"
+    assert note[6] == "| bad | nan | ≤ 1 |  | a bound | **fails** |"
+    assert note[7] == "| good, (yes) | 1 | = 1 |  | exact | holds |"
+    assert "- far: no run goes there" in note
     assert note[-1] == "| wrong | somewhere | 1 | 2 | 2 | stands |"
     asked = client.get_experiment_by_name("toy").tags["mlflow.note.content"]
     assert asked.splitlines() == ["What does a toy do?", "", "- **one**: A toy is a toy."]
@@ -163,7 +167,7 @@ def test_replicates_are_summarised_by_their_own_statistics():
 
 def test_a_call_with_nothing_to_add_does_without_mlflow(workspace, monkeypatch, capsys):
     track.main()
-    monkeypatch.setattr(track, "Store", None)
+    monkeypatch.setattr(stores, "Store", None)
     track.main()
     assert not capsys.readouterr().err
 

@@ -70,7 +70,8 @@ def imports(code: str, package: str, src: Path) -> frozenset[Path]:
 
 def closure(*roots: Path, src: Path) -> set[Path]:
     """The files of `src` that running these files may run, and these files themselves."""
-    seen, left = set(), list(roots)
+    above = [f for root in roots if (name := package_of(root, src)) for f in files_of(name, src)]
+    seen, left = set(), [*roots, *above]
     while left:
         file = left.pop()
         if file not in seen:
@@ -118,7 +119,6 @@ def code_digest(file: Path) -> str:
     return _code_digest(text(file))
 
 
-def docstrings(file: Path) -> str:
-    """SHA-256 of the docstring of a file's module."""
-    said = ast.get_docstring(parsed(file)) or ""
-    return hashlib.sha256(said.encode("utf-8")).hexdigest()
+def docstring(file: Path) -> str:
+    """What a module says of itself."""
+    return ast.get_docstring(parsed(file)) or ""

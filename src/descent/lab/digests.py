@@ -1,7 +1,7 @@
 """Which code every stage uses, as small files that DVC can depend on: artifacts/code/….txt.
 
     artifacts/code/FAMILY/NAME.txt      the experiment, and how results are written (stages/run.py)
-    artifacts/code/FAMILY/figures.txt   the family's figures, and the painters (stages/draw.py)
+    artifacts/code/FAMILY/figures.txt   the family's figures, the painters (stages/draw.py), and what to see in them
     artifacts/code/DOOR.txt             download, curves, report, track
     artifacts/code/report.txt           also the template, and what the docstrings say
 
@@ -13,13 +13,15 @@ that would say the same is not written again.
 import hashlib
 from pathlib import Path
 
-from descent.lab.closure import closure, code_digest, docstrings, parsed
+from descent.lab.closure import closure, code_digest, docstring, parsed
 from descent.lab.files import update_text
 from descent.lab.messages import refuse
+from descent.lab.words import words
 
 CODE = Path("artifacts/code")
 SRC, DOORS = Path("src"), Path("stages")
 RESOURCES = {".j2", ".css", ".js"}  # of the page, beside its modules
+SEEN, SAID = "what there is to see:\n", "docstrings:\n"
 
 
 def is_experiment(file: Path) -> bool:
@@ -41,7 +43,18 @@ def listing(files: set[Path], root: Path, digest=code_digest) -> str:
 
 
 def whole(file: Path) -> str:
+    """SHA-256 of a file."""
     return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def said(file: Path) -> str:
+    """SHA-256 of what a module's docstring says."""
+    return hashlib.sha256(docstring(file).encode("utf-8")).hexdigest()
+
+
+def seen(file: Path) -> str:
+    """SHA-256 of what its docstring says there is to see in the figure."""
+    return hashlib.sha256(words(docstring(file)).see.encode("utf-8")).hexdigest()
 
 
 def digests(root: Path) -> dict[str, str]:
@@ -53,16 +66,18 @@ def digests(root: Path) -> dict[str, str]:
 
     modules = experiments(src)
     for module in modules:
-        family = module.parent
-        found[f"{family.name}/{module.stem}.txt"] = used("run", module)
+        found[f"{module.parent.name}/{module.stem}.txt"] = used("run", module)
+    for family in {module.parent for module in modules}:
         if (family / "figures.py").is_file():
-            found[f"{family.name}/figures.txt"] = used("draw", family / "figures.py")
+            ours = {module for module in modules if module.parent == family}
+            shown = listing(ours, root, seen)
+            found[f"{family.name}/figures.txt"] = used("draw", family / "figures.py") + SEEN + shown
     for door in ("download", "curves", "report", "track"):
         if (root / DOORS / f"{door}.py").is_file():
             found[f"{door}.txt"] = used(door)
     shown = {f for f in (src / "descent/lab/page").iterdir() if f.suffix in RESOURCES}
     found["report.txt"] += listing(shown, root, whole)
-    found["report.txt"] += "docstrings:\n" + listing(set(modules), root, docstrings)
+    found["report.txt"] += SAID + listing(set(modules), root, said)
     return found
 
 
