@@ -24,6 +24,7 @@ Kind = Literal["line", "points", "band", "level", "moment", "segments", "text", 
 Role = Literal["measured", "predicted", "bound", "printed"]
 Scale = Literal["linear", "log", "symlog"]
 Marker = Literal["circle", "square", "triangle", "cross", "star", "diamond"]
+Real = float | int | np.number | xr.DataArray  # a single number
 Colour = (
     int | Literal["ink", "grey"]
 )  # a place in the palette; the colour of text; what stands back
@@ -36,6 +37,9 @@ STROKES: Mapping[str, str] = {
 }
 
 
+ROLES: Mapping[str | None, Role] = {"prediction": "predicted", "bound": "bound"}  # of arrays
+
+
 @dataclass(frozen=True)
 class Mark:
     """One thing in a panel. `values` are arrays by the names in the table above."""
@@ -45,12 +49,12 @@ class Mark:
     label: str = ""  # its entry in the legend; for a text its words; for a heat map the name of z
     role: Role = "measured"
     colour: Colour = 0
-    width: float = 1.6  # of a line, in points
-    size: float = 5.0  # of a marker across, in points
+    width: Real = 1.6  # of a line, in points
+    size: Real = 5.0  # of a marker across, in points
     marker: Marker = "circle"
     hollow: bool = False
     raised: bool = False  # a text a little above its point
-    limits: tuple[float, float] | None = None  # of the colours of a heat map
+    limits: tuple[Real, Real] | None = None  # of the colours of a heat map
     diverging: bool = False  # colours of a heat map from one hue to another
 
     @property
@@ -62,8 +66,8 @@ class Mark:
 class Axis:
     label: str
     scale: Scale = "linear"
-    limits: tuple[float | None, float | None] = (None, None)
-    ticks: tuple[float, ...] | None = (
+    limits: tuple[Real | None, Real | None] = (None, None)
+    ticks: tuple[Real, ...] | None = (
         None  # where they have to stand; by default the painter chooses
     )
 
@@ -95,6 +99,7 @@ class Figure:
 
     panels: tuple[Panel, ...]
     caption: str = ""  # what to see: the "See" of the experiment's docstring
+    main: int | None = None  # the panel of `dvc plots`; by default the first with named curves
 
 
 def panel(
@@ -134,12 +139,12 @@ def band(x, low, high, label: str = "", colour: Colour = 0) -> Mark:
     )
 
 
-def level(at: float, label: str, colour: Colour = "ink", role: Role = "predicted") -> Mark:
+def level(at: Real, label: str, colour: Colour = "ink", role: Role = "predicted") -> Mark:
     """A horizontal line over the whole panel."""
     return Mark("level", {"at": _array(at)}, label, role, colour, width=1.0)
 
 
-def moment(at: float, label: str, colour: Colour = "ink", role: Role = "predicted") -> Mark:
+def moment(at: Real, label: str, colour: Colour = "ink", role: Role = "predicted") -> Mark:
     """A vertical line over the whole panel."""
     return Mark("moment", {"at": _array(at)}, label, role, colour, width=1.0)
 
@@ -150,13 +155,13 @@ def segments(x, y, x2, y2, label: str = "", colour: Colour = "grey", **look) -> 
     return Mark("segments", values, label, colour=colour, **look)
 
 
-def text(x: float, y: float, words: str, colour: Colour = "ink", raised: bool = False) -> Mark:
+def text(x: Real, y: Real, words: str, colour: Colour = "ink", raised: bool = False) -> Mark:
     """Words at a point, or a little above it."""
     return Mark("text", {"x": _array(x), "y": _array(y)}, words, colour=colour, raised=raised)
 
 
 def heat(
-    x, y, z, label: str, limits: tuple[float, float] | None = None, diverging: bool = False
+    x, y, z, label: str, limits: tuple[Real, Real] | None = None, diverging: bool = False
 ) -> Mark:
     """z over the grid of x and y, z: (len(y), len(x)), with a bar of colours named `label`."""
     values = {"x": _array(x), "y": _array(y), "z": np.asarray(z, float)}
@@ -177,7 +182,7 @@ def curve(
     are marked as well.
     """
     if role is None:
-        role = "predicted" if array.attrs.get("role") == "prediction" else "measured"
+        role = ROLES.get(array.attrs.get("role"), "measured")
     name = array.attrs.get("long_name", str(array.name)) if label is None else label
     shade = _colour(colour, role)
     along = next(dim for dim in array.dims if dim != "replicate")
@@ -214,9 +219,44 @@ def _colour(colour: Colour | None, role: Role) -> Colour:
     return 0 if role == "measured" else "ink"
 
 
-def power(value: float) -> str:
+def power(value: Real) -> str:
     """1e-05 as 10⁻⁵ where it is a power of ten, else the number."""
     exponent = np.log10(value) if value > 0 else np.nan
     if exponent != np.round(exponent):
         return f"{value:g}"
     return "10" + str(round(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One label of a legend and what stands before it."""
+
+    label: str
+    colour: Colour  # that of its marks; "ink" if they differ
+    stroke: str = ""  # of its lines; empty if it has none
+    marker: Marker | None = None  # of its points, if it has any
+    hollow: bool = False
+    area: bool = False  # it has a band
+
+
+def legend(marks: Iterable[Mark]) -> tuple[Entry, ...]:
+    """One entry a label, in the order of the marks; words and maps of colours have none."""
+    groups: dict[str, list[Mark]] = {}
+    for mark in marks:
+        if mark.label and mark.kind not in ("text", "heat"):
+            groups.setdefault(mark.label, []).append(mark)
+    return tuple(_entry(label, group) for label, group in groups.items())
+
+
+def _entry(label: str, group: list[Mark]) -> Entry:
+    lines = [mark for mark in group if mark.kind not in ("points", "band")]
+    dots = [mark for mark in group if mark.kind == "points"]
+    colours = {mark.colour for mark in group}
+    return Entry(
+        label,
+        colours.pop() if len(colours) == 1 else "ink",
+        lines[0].stroke if lines else "",
+        dots[0].marker if dots else None,
+        bool(dots) and dots[0].hollow,
+        any(mark.kind == "band" for mark in group),
+    )

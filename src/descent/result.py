@@ -1,8 +1,9 @@
 """What an experiment returns: labelled data, numbers to track, checks of its claim, errata of its source.
 
-The coordinates of `data` say what they are in an attribute `role`: "step" (time of a run),
-"sweep" (one setting a point), "replicate" (one random draw a point). A variable that was computed from
-theory has the role "prediction". Figures, tracking and the report go by these.
+The coordinates of `data` say what they are in an attribute `role`: "step" (time of a run), "sweep" (one
+setting a point), "replicate" (one random draw a point). A variable that theory gives has the role
+"prediction", or "bound" where theory limits the value and does not give it. Figures, tracking and the report
+go by these.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 Relation = Literal["==", "<=", ">="]
-Values = float | xr.DataArray
+Values = float | int | np.number | np.bool_ | xr.DataArray  # a number or a labelled array
 
 
 class Worst(NamedTuple):
@@ -187,3 +188,9 @@ def predicted(dims, values, long_name: str, units: str = "") -> xr.Variable:
     """A variable of `Result.data` that theory gives."""
     variable = measured(dims, values, long_name, units)
     return xr.Variable(variable.dims, variable.values, variable.attrs | {"role": "prediction"})
+
+
+def bound(dims, values, long_name: str, units: str = "") -> xr.Variable:
+    """A variable of `Result.data` that is a limit: theory says that the value does not pass it."""
+    variable = measured(dims, values, long_name, units)
+    return xr.Variable(variable.dims, variable.values, variable.attrs | {"role": "bound"})

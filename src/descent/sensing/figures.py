@@ -3,13 +3,14 @@
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 
 from descent.figure import Axis, Figure, axis, curve, level, panel
-from descent.style import COLOURS, against, figure, level, power
+from descent.style import COLOURS, against, figure, power
+from descent.style import level as flat
 
 
-def exact(data: xr.Dataset) -> Figure:
+def exact(data: xr.Dataset) -> Drawing:
     drawing, (axes,) = figure()
     distance = data["distance"]
     against(axes, distance, label=f"median of {data.sizes['replicate']} problems, 5–95 %")
@@ -37,7 +38,7 @@ def by_alpha(axes: Axes, curve: xr.DataArray) -> None:
     axes.set(xscale="log", yscale="log")
 
 
-def overparam(data: xr.Dataset) -> Figure:
+def overparam(data: xr.Dataset) -> Drawing:
     drawing, (left, right) = figure(2)
     by_alpha(left, data["relative_distance"])
     left.set_title("R = d: error along the run")
@@ -55,10 +56,10 @@ def overparam(data: xr.Dataset) -> Figure:
     return drawing
 
 
-def scarce(data: xr.Dataset) -> Figure:
+def scarce(data: xr.Dataset) -> Drawing:
     drawing, (left, right) = figure(2)
     by_alpha(left, data["relative_distance"])
-    level(left, 1.0, "U = 0")
+    flat(left, 1.0, "U = 0")
     left.set_title("distance to X*")
     left.legend()
     by_alpha(right, data["training_loss"].clip(1e-18, keep_attrs=True))
@@ -67,7 +68,7 @@ def scarce(data: xr.Dataset) -> Figure:
     return drawing
 
 
-def landscape(data: xr.Dataset) -> Figure:
+def landscape(data: xr.Dataset) -> Drawing:
     drawing, (left, middle, right) = figure(3)
     against(left, data["along"].isel(replicate=0), "along u*")
     against(left, data["across"].isel(replicate=0), "across u*")
@@ -85,7 +86,7 @@ def landscape(data: xr.Dataset) -> Figure:
         name = "∇²f(u*)" if point else "∇²f(0)"
         against(middle, spectrum.sel(point=point), name, linestyle="none", marker=marker)
     for value in (-2.0, 0.0, 2.0, 4.0):
-        level(middle, value, "predicted" if value == 4 else "")
+        flat(middle, value, "predicted" if value == 4 else "")
     middle.set_title("curvature at the critical points")
     middle.legend()
     against(right, data["edge"], "edge of the noise", marker="o")
@@ -108,8 +109,8 @@ def hessian(data: xr.Dataset) -> Figure:
         curve(first["sample"], "sample"),
         curve(first["population"], "m = ∞", 1),
         curve(first["population_predicted"], "predicted, m = ∞"),
-        level(first["lowest_predicted"], "ends of the sample", role="bound"),
-        level(first["highest_predicted"], "ends of the sample", role="bound"),
+        level(float(first["lowest_bound"]), "ends of the sample", role="bound"),
+        level(float(first["highest_bound"]), "ends of the sample", role="bound"),
     )
     rate = panel(
         "the slowest direction sets the rate",
@@ -123,7 +124,9 @@ def hessian(data: xr.Dataset) -> Figure:
         axis(data["t"]),
         axis(data["distance"], "log", limits=(None, 10)),
         curve(data["distance"].sel(run="below", t=slice(0, below)), f"η = (1 − {margin:g}) 2/λmax"),
-        curve(data["distance"].sel(run="above", t=slice(0, above)), f"η = (1 + {margin:g}) 2/λmax", 1),
+        curve(
+            data["distance"].sel(run="above", t=slice(0, above)), f"η = (1 + {margin:g}) 2/λmax", 1
+        ),
         curve(predicted_line(data, "below", below), "(1 ∓ 2·margin)ᵗ"),
         curve(predicted_line(data, "above", above), "(1 ∓ 2·margin)ᵗ"),
     )
@@ -136,7 +139,7 @@ def predicted_line(data: xr.Dataset, run: str, end: int) -> xr.DataArray:
     return (one["distance"][0] * one["rate_predicted"] ** one["t"]).assign_attrs(role="prediction")
 
 
-def population(data: xr.Dataset) -> Figure:
+def population(data: xr.Dataset) -> Drawing:
     drawing, (left, middle, right) = figure(3)
     by_alpha(left, data["distance"])
     by_alpha(left, data["distance_predicted"].isel(replicate=0).assign_attrs(role="prediction"))
@@ -150,7 +153,7 @@ def population(data: xr.Dataset) -> Figure:
     final = data["distance"].isel(t=-1)
     against(middle, final, f"error at t = {int(data['t'][-1])}", marker="o")
     against(middle, data["plateau"].isel(replicate=0), "α²‖W_p(1 − QQᵀ)W_pᵀ‖", "black")
-    level(middle, float(data["tail_limit"][0]), "√(d − r)/4ηT")
+    flat(middle, float(data["tail_limit"][0]), "√(d − r)/4ηT")
     middle.lines[-1].set_linestyle(":")
     middle.set(xscale="log", yscale="log", ylabel="‖UUᵀ − X*‖")
     middle.set_title("its height against the start")
@@ -168,7 +171,7 @@ def population(data: xr.Dataset) -> Figure:
     return drawing
 
 
-def symmetry(data: xr.Dataset) -> Figure:
+def symmetry(data: xr.Dataset) -> Drawing:
     drawing, (left, right) = figure(2)
     first = data.isel(replicate=0)
     for alpha, colour in zip(data["alpha"].values, COLOURS * data.sizes["alpha"], strict=False):
@@ -191,7 +194,7 @@ def symmetry(data: xr.Dataset) -> Figure:
     return drawing
 
 
-def published(data: xr.Dataset) -> Figure:
+def published(data: xr.Dataset) -> Drawing:
     drawing, (left, middle, right) = figure(3)
     against(left, data["emulated"], f"emulated, {data.sizes['replicate']} draws", marker="o")
     printed = np.atleast_1d(data.attrs.get("printed", []))
@@ -201,7 +204,7 @@ def published(data: xr.Dataset) -> Figure:
     left.legend()
     first = data.isel(replicate=0)
     against(middle, data["distance"])
-    level(middle, float(first["saddle"]), "√Σ_{i≥2} λ_i², first draw")
+    flat(middle, float(first["saddle"]), "√Σ_{i≥2} λ_i², first draw")
     middle.axvline(data.attrs["steps"], color="0.3", linestyle=":", label="published length T")
     middle.set(yscale="log")
     middle.set_title("the correct update parks on a saddle")
@@ -218,7 +221,7 @@ def published(data: xr.Dataset) -> Figure:
     return drawing
 
 
-def uniqueness(data: xr.Dataset) -> Figure:
+def uniqueness(data: xr.Dataset) -> Drawing:
     drawing, (left, right) = figure(2)
     for name, colour in zip(("found", "missed", "undecided"), COLOURS, strict=False):
         against(left, data[name], colour=colour, marker="o")
@@ -236,7 +239,7 @@ def uniqueness(data: xr.Dataset) -> Figure:
     return drawing
 
 
-def recovery(data: xr.Dataset) -> Figure:
+def recovery(data: xr.Dataset) -> Drawing:
     drawing, (axes,) = figure()
     for name, colour in zip(("exact", "small", "large"), COLOURS, strict=False):
         against(axes, data[name].clip(1e-16, keep_attrs=True), colour=colour, marker="o")
@@ -253,7 +256,7 @@ def recovery(data: xr.Dataset) -> Figure:
     return drawing
 
 
-def plateau(data: xr.Dataset) -> Figure:
+def plateau(data: xr.Dataset) -> Drawing:
     drawing, (left, right) = figure(2)
     many = data["oversampling"].values
     for c, colour in zip(many, COLOURS * len(many), strict=False):
@@ -264,15 +267,15 @@ def plateau(data: xr.Dataset) -> Figure:
     left.set_title("error that a small start leaves")
     left.legend()
     against(right, data["slope"], "measured", marker="o")
-    level(right, 2.0, "m = ∞")
-    level(right, 0.5, "guarantee")
+    flat(right, 2.0, "m = ∞")
+    flat(right, 0.5, "guarantee")
     right.lines[-1].set_linestyle(":")
     right.set_title("slope at the smallest α")
     right.legend()
     return drawing
 
 
-def width(data: xr.Dataset) -> Figure:
+def width(data: xr.Dataset) -> Drawing:
     drawing, panels = figure(data.sizes["alpha"] + 1)
     *runs, last = panels
     error = data["relative_distance"].isel(t=slice(1, None)).clip(1e-16, keep_attrs=True)
@@ -293,7 +296,7 @@ def width(data: xr.Dataset) -> Figure:
     return drawing
 
 
-def noise(data: xr.Dataset) -> Figure:
+def noise(data: xr.Dataset) -> Drawing:
     drawing, (axes,) = figure()
     late = data.isel(t=slice(1, None))
     against(
@@ -301,8 +304,8 @@ def noise(data: xr.Dataset) -> Figure:
     )
     for sigma, colour in zip(data["sigma"].values, COLOURS[:-1] * len(data["sigma"]), strict=False):
         against(axes, late["wide"].sel(sigma=sigma), f"R = d, σ = {sigma:g}", colour)
-    level(axes, data.attrs["least_squares"], "√(p/(m − p − 1))")
-    level(axes, data.attrs["cone"], "√(δ/(m − δ))")
+    flat(axes, data.attrs["least_squares"], "√(p/(m − p − 1))")
+    flat(axes, data.attrs["cone"], "√(δ/(m − δ))")
     axes.lines[-1].set_linestyle(":")
     bottom, top = data.attrs["least_squares"] / 3, 10 * data.attrs["cone"]
     axes.set(xscale="log", yscale="log", ylim=(bottom, top), ylabel="‖U_tU_tᵀ − X*‖/σ")
@@ -311,7 +314,7 @@ def noise(data: xr.Dataset) -> Figure:
     return drawing
 
 
-def emergence(data: xr.Dataset) -> Figure:
+def emergence(data: xr.Dataset) -> Drawing:
     drawing, (left, right) = figure(2)
     one = data.isel(replicate=0)
     for i, colour in zip(one["i"].values, COLOURS * one.sizes["i"], strict=False):
@@ -325,7 +328,7 @@ def emergence(data: xr.Dataset) -> Figure:
         long_name="t₁ − predicted t₁, in steps", role="measurement"
     )
     against(right, rest, "measured", marker="o")
-    level(right, 0.0, "predicted")
+    flat(right, 0.0, "predicted")
     right.set(xscale="log")
     right.set_title("t₁ against λ̂₁ and ‖vᵀW‖")
     right.legend()

@@ -26,7 +26,7 @@ import xarray as xr
 from descent.config import Count, Positive, experiment_config
 from descent.maths.replicates import replicate
 from descent.maths.sampling import level
-from descent.result import Check, Result, measured, predicted, replicates, steps
+from descent.result import Check, Result, bound, measured, predicted, replicates, steps
 from descent.sensing import problem
 from descent.sensing._curvature import edges, population_spectrum
 from descent.sensing.problem import degrees_of_freedom, require_stable, tangents
@@ -94,8 +94,8 @@ def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
     return xr.Dataset(
         {
             "population_predicted": predicted((each, "mode"), spectrum, "0, 2λ_j, 2(λ_i + λ_j)"),
-            "lowest_predicted": predicted(each, 2 * lam[:, -1] * low, "2λ_r(1 − √(p/m))²"),
-            "highest_predicted": predicted(each, 4 * lam[:, 0] * high, "4λ₁(1 + √(p/m))²"),
+            "lowest_bound": bound(each, 2 * lam[:, -1] * low, "2λ_r(1 − √(p/m))²"),
+            "highest_bound": bound(each, 4 * lam[:, 0] * high, "4λ₁(1 + √(p/m))²"),
             "rate_predicted": predicted((each, "run"), rates, "|1 − ημ|"),
         }
     )
@@ -172,16 +172,19 @@ def run(config: Config) -> Result:
 
 def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
     lam, population, sample = found["eigenvalue"], found["population"], found["sample"]
-    expected, low, high = (theory[f"{x}_predicted"] for x in ("population", "lowest", "highest"))
+    expected, rate = theory["population_predicted"], theory["rate_predicted"]
+    low, high = theory["lowest_bound"], theory["highest_bound"]
     rotations = config.rank * (config.rank - 1) // 2
     # Every edge of every replicate has a share of the lab's false-alarm rate.
     slack = np.sqrt(-2 * np.log(level(2 * config.replicates) / 2))
-    lower, upper = edges(config.freedom, config.measurements, slack)
-    below, above = low - 2 * lam[:, -1] * lower, 4 * lam[:, 0] * upper - high
+    (lower, upper), (least, most) = (
+        edges(config.freedom, config.measurements, s) for s in (0.0, slack)
+    )
+    below, above = 2 * lam[:, -1] * (lower - least), 4 * lam[:, 0] * (most - upper)
     beyond = f"Davidson and Szarek: {slack:.1f}/√m further out"
     rounding = "rounding: dr·2⁻⁵² of the largest eigenvalue"
     linear = "what is not linear in the perturbation, and rounding"
-    top, rate = 1e-12 * population[:, -1], theory["rate_predicted"]
+    top = 1e-12 * population[:, -1]
     return (
         Check("zero_modes_of_the_population", zeros_of(population), "==", rotations, 0, "a count"),
         Check("zero_modes_of_the_sample", zeros_of(sample), "==", config.zeros, 0, "a count"),

@@ -8,10 +8,11 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from descent.lab.files import read_text
-from descent.lab.page.pictures import data_for_a_page, picture
+from descent.lab.page.pictures import picture
 from descent.lab.page.spread import rows
 from descent.lab.project import Block
 from descent.lab.results import load_report
+from descent.lab.vega import embedded
 from descent.lab.words import Words, cited, finding, outcome, sentence, words
 
 KINDS = {
@@ -54,7 +55,7 @@ def shown(block: Block, said: Words, result: dict) -> dict:
         "figure": figure,
         "size": size,
         "alt": f"{said.claim} Verdict: {verdict}. Shown: {described(panels)}.",
-        "panels": data_for_a_page(panels) if whole else "",
+        "panels": embedded(panels) if whole else "",
     }
 
 

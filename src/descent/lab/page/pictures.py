@@ -1,6 +1,5 @@
 """What the page holds within itself: drawings, fonts, and the scripts that make figures live."""
 
-import json
 import re
 from base64 import b64encode
 from importlib.metadata import version
@@ -21,14 +20,6 @@ FONTS = ("DejaVu Sans Mono", "DejaVu Sans")  # of formulas; Matplotlib brings th
 def embeddable(script: str) -> str:
     """A script that cannot end the element it stands in."""
     return re.sub("</(script)", r"<\\/\1", script, flags=re.IGNORECASE).replace("<!--", r"<\!--")
-
-
-def data_for_a_page(value) -> str:
-    """JSON that can stand in a script element, whatever its texts say."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for character in "<\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
 
 
 def picture(svg: str) -> tuple[str, tuple[int, int]]:

@@ -62,7 +62,7 @@ def render() -> str:
         families=by_family(found, experiments),
         errata=errata,
         style=read_text(HERE / "report.css"),
-        script=read_text(HERE / "report.js"),
+        script=read_text(HERE / "chart.js") + read_text(HERE / "report.js"),
         total=len(checks),
         held=sum(check["holds"] for check in checks),
         examined=len(errata),

@@ -1,0 +1,135 @@
+"""Draw every figure of one family: the door `stages/draw.py`.
+
+Each artifact of the family has a function of its name in descent.FAMILY.figures. Its figure goes to
+plots/FAMILY/NAME.svg, and what it shows, as data, to plots/FAMILY/NAME.json. A figure is drawn again only
+if what it is made of has changed; figures whose artifact is gone go too.
+
+A figure that cannot be drawn does not stop the others: its picture says what failed, one line on standard
+error does too, and it is tried again next time. The exit code stays 0, since the numbers and verdicts that
+the page reports do not depend on the picture, and the page would not be made without it.
+"""
+
+import ast
+import hashlib
+import json
+import re
+import sys
+from dataclasses import replace
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+
+import xarray as xr
+
+from descent.figure import Axis, Figure, panel, text
+from descent.lab import seen, svg, vega
+from descent.lab.files import read_text, write, write_text
+
+PAINTERS = (seen.__file__, svg.__file__, vega.__file__, __file__)
+
+
+def draw(family: str) -> None:
+    """Make plots/FAMILY what the artifacts say; needs the root of the project as working folder."""
+    figures = import_module(f"descent.{family}.figures")
+    code = code_of(figures)
+    out, drawn = Path("plots", family), set()
+    for artifact in sorted(Path("artifacts", family).glob("*.nc")):
+        picture, data = (out / f"{artifact.stem}.{kind}" for kind in ("svg", "json"))
+        drawn |= {picture, data}
+        caption = to_see(figures, artifact.stem)
+        origin = digest(code, artifact.read_bytes(), caption.encode())
+        if picture.exists() and made_from(data) == origin:
+            continue
+        figure, failed = made(figures, artifact, caption)
+        try:
+            keep(figure, picture, data, origin, failed)
+        except Exception as error:  # of a painter: whatever the figure holds, the rest goes on
+            failed = complaint(artifact, error)
+            keep(instead(failed, caption), picture, data, origin, failed)
+        if failed:
+            print(failed, file=sys.stderr)
+    for stale in set(out.glob("*")) - drawn:
+        stale.unlink()
+
+
+def made(figures: ModuleType, artifact: Path, caption: str) -> tuple[Figure, str]:
+    """The figure of an artifact, or one that says why there is none; and that reason."""
+    try:
+        data = xr.load_dataset(artifact, engine="scipy")
+        figure = getattr(figures, artifact.stem)(data)
+        return replace(figure, caption=figure.caption or caption), ""
+    except Exception as error:  # whatever the family's function does with data it did not expect
+        failed = complaint(artifact, error)
+        return instead(failed, caption), failed
+
+
+def complaint(artifact: Path, error: Exception) -> str:
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"plots/{artifact.parent.name}/{artifact.stem}: cannot be drawn: {said}"
+
+
+def instead(failed: str, caption: str) -> Figure:
+    """A picture of the reason."""
+    lines = re.sub(r"(.{1,56})(?:\s+|$)", r"\1\n", failed[:600]).strip()
+    empty = Axis("", ticks=(), limits=(0, 1))
+    return Figure(
+        (panel("This figure cannot be drawn", empty, empty, text(0.5, 0.5, lines)),), caption
+    )
+
+
+def keep(figure: Figure, picture: Path, data: Path, origin: str, failed: str) -> None:
+    """Write both files, or none. What failed has no origin, so that it is tried again."""
+    shown = {
+        "made_from": "" if failed else origin,
+        "caption": vega.plain(figure.caption),
+        "main": None if failed else vega.main_panel(figure),
+        "panels": [
+            panel | {"whole": panel["whole"] and not failed} for panel in vega.panels(figure)
+        ],
+    }
+    write(picture, lambda path: svg.save(figure, path))
+    write_text(data, vega.embedded(shown) + "\n")
+
+
+def code_of(figures: ModuleType) -> bytes:
+    """What a figure is made by: these files and the version of Matplotlib."""
+    whole = hashlib.sha256(version("matplotlib").encode())
+    for file in (*PAINTERS, sys.modules["descent.figure"].__file__, figures.__file__):
+        whole.update(hashlib.sha256(Path(str(file)).read_bytes()).digest())
+    return whole.digest()
+
+
+def digest(*parts: bytes) -> str:
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(hashlib.sha256(part).digest())
+    return whole.hexdigest()
+
+
+def made_from(data: Path) -> str | None:
+    """The digest that the last drawing left behind."""
+    try:
+        return json.loads(read_text(data))["made_from"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def to_see(figures: ModuleType, name: str) -> str:
+    """The paragraph `See: …` of the experiment's docstring; empty if there is none."""
+    folder = Path(str(figures.__file__)).parent
+    source = folder / f"{name}.py"
+    if not source.exists():  # one module for all blocks of the family
+        source = min((p for p in folder.glob("[!_]*.py") if p.stem != "figures"), default=source)
+    try:
+        docstring = ast.get_docstring(ast.parse(read_text(source))) or ""
+    except (OSError, SyntaxError, ValueError):  # an artifact whose module is gone, say
+        return ""
+    return see(docstring)
+
+
+def see(docstring: str) -> str:
+    for paragraph in re.split(r"\n\s*\n", docstring):
+        if paragraph.startswith("See:"):
+            return " ".join(paragraph.removeprefix("See:").split())
+    return ""

@@ -1,0 +1,197 @@
+// Every figure of the page with its values under the pointer: Vega-Lite from the panels of descent/lab/vega.py.
+// Without this script the still figures stay.
+"use strict";
+
+const INK = "#000000"; // what is predicted takes the colour of the text, also on a dark page
+const DASHES = { solid: [1, 0], dashed: [6, 4], dotted: [2, 3] };
+const SHAPES = {
+  circle: "circle", square: "square", diamond: "diamond", triangle: "triangle-up",
+  cross: "M-.8,-.8L.8,.8M-.8,.8L.8,-.8",
+  star: "M0,-1L.26,-.36L.95,-.31L.43,.14L.59,.81L0,.45L-.59,.81L-.43,.14L-.95,-.31L-.26,-.36Z",
+};
+
+const ink = (colour) => (colour === INK ? "currentColor" : colour);
+
+// Words in lines of so many characters.
+function lines(words, width) {
+  const found = [""];
+  for (const word of words.split(/\s+/)) {
+    const last = found[found.length - 1];
+    if (last && last.length + word.length >= width) found.push(word);
+    else found[found.length - 1] = last ? `${last} ${word}` : word;
+  }
+  return found.length > 1 ? found : found[0];
+}
+
+function axis(panel, name, length) {
+  const { label, scale, domain, ticks } = panel[name];
+  const named = ticks && Object.fromEntries(ticks.map(([at, words]) => [at, words]));
+  return {
+    field: name, type: "quantitative", title: lines(label, length / 6.5),
+    axis: ticks ? { values: ticks.map(([at]) => at), labelExpr: `(${JSON.stringify(named)})[datum.value]` } : { tickCount: 6 },
+    scale: {
+      type: scale, ...(scale !== "log" && { zero: false }), nice: false,
+      domain: [Math.min(...domain), Math.max(...domain)], reverse: domain[0] > domain[1],
+    },
+  };
+}
+
+// A path that leaves a panel by more than a thousand widths is lost in some browsers.
+function reachable(panel, name) {
+  const { scale, domain } = panel[name];
+  const [low, high] = [Math.min(...domain), Math.max(...domain)];
+  const reach = scale === "linear" ? 1000 * (high - low) : Infinity;
+  return (value) => (value === null || value === undefined ? value : Math.min(Math.max(value, low - reach), high + reach));
+}
+
+function rows(panel, mark, k) {
+  const common = { curve: mark.label, colour: ink(mark.colour), k };
+  if (mark.at !== undefined) return [{ ...common, at: mark.at }];
+  const look = mark.kind === "points" && {
+    fill: mark.hollow ? "var(--paper)" : ink(mark.colour), size: 1.4 * mark.size ** 2, shape: SHAPES[mark.marker],
+  };
+  const [x, y] = [reachable(panel, "x"), reachable(panel, "y")];
+  return mark.x.map((at, i) => ({
+    ...common, ...look, x: x(at), y: y(mark.y?.[i] ?? null), x2: x(mark.x2?.[i]), y2: y(mark.y2?.[i]),
+    low: y(mark.low?.[i]), high: y(mark.high?.[i]), words: mark.words, order: i,
+  }));
+}
+
+function cells(mark) {
+  return mark.z.flatMap((line, i) => line.map((z, j) => (
+    { x: mark.x[j], x2: mark.x[j + 1], y: mark.y[i], y2: mark.y[i + 1], z })));
+}
+
+function layers(panel, { width, height }) {
+  const [x, y] = [axis(panel, "x", width), axis(panel, "y", height)];
+  const colour = { field: "colour", type: "nominal", scale: null };
+  const format = (name) => `.${panel[name].digits - 1}~g`;
+  const values = [x, y].map((a) => ({ field: a.field, type: "quantitative", title: panel[a.field].label, format: format(a.field) }));
+  const tooltip = [{ field: "curve", type: "nominal", format: "", formatType: "verbatim" }, ...values];
+  const by = (kind, wanted = () => true) =>
+    panel.marks.flatMap((mark, k) => (mark.kind === kind && wanted(mark) ? rows(panel, mark, k) : []));
+  const layer = (data, mark, encoding, more) =>
+    data.length ? [{ data: { values: data }, mark: { clip: true, ...mark }, encoding: { color: colour, ...encoding }, ...more }] : [];
+  const strokes = (kind, type, encoding) => Object.keys(DASHES).flatMap((stroke) =>
+    layer(by(kind, (mark) => mark.stroke === stroke), { type, strokeDash: DASHES[stroke], ...(type === "line" && { strokeWidth: 1.8 }) }, encoding));
+  const heat = panel.marks.filter((mark) => mark.kind === "heat").flatMap((mark) => layer(
+    cells(mark).filter((cell) => cell.z !== null), { type: "rect", strokeWidth: 0 }, {
+      x, y, x2: { field: "x2" }, y2: { field: "y2" },
+      color: {
+        field: "z", type: "quantitative", title: mark.label,
+        scale: { scheme: mark.diverging ? "redblue" : "viridis", reverse: mark.diverging, domain: mark.limits, zero: false, nice: false, clamp: true },
+        legend: { orient: "bottom", direction: "horizontal", gradientLength: Math.min(200, width - 20), titleLimit: width },
+      },
+      tooltip: [...values, { field: "z", type: "quantitative", title: mark.label || "value", format: ".4~g" }],
+    }));
+  const words = (raised, look) => layer(by("text", (mark) => mark.raised === raised), { type: "text", lineBreak: "\n", clip: false, ...look }, { x, y, text: { field: "words" } });
+  // Not what is outside the panel: its place here is not its value.
+  const inside = (name, at) => at !== null && at >= Math.min(...panel[name].domain) && at <= Math.max(...panel[name].domain);
+  const hover = [...by("line"), ...by("points")].filter((row) => inside("x", row.x) && inside("y", row.y));
+  const near = { name: "near", select: { type: "point", on: "pointerover", nearest: true, clear: "pointerout" } };
+  return [
+    ...heat,
+    ...layer(by("band"), { type: "area", opacity: 0.2, line: false },
+      { x, y: { ...y, field: "low" }, y2: { field: "high" }, detail: { field: "k" } }),
+    ...strokes("level", "rule", { y: { ...y, field: "at" }, tooltip: [tooltip[0], { ...values[1], field: "at" }] }),
+    ...strokes("moment", "rule", { x: { ...x, field: "at" }, tooltip: [tooltip[0], { ...values[0], field: "at" }] }),
+    ...strokes("segments", "rule", { x, y, x2: { field: "x2" }, y2: { field: "y2" } }),
+    ...strokes("line", "line", { x, y, detail: { field: "k" }, order: { field: "order" } }), // closed curves too
+    ...layer(by("points"), { type: "point", opacity: 1, strokeWidth: 1.2 }, {
+      x, y, fill: { field: "fill", type: "nominal", scale: null }, shape: { field: "shape", type: "nominal", scale: null },
+      size: { field: "size", type: "quantitative", scale: null },
+    }),
+    ...words(true, { dy: -8 }), ...words(false, { fontSize: 13 }),
+    ...layer(hover, { type: "point", filled: true, size: 70 },
+      { x, y, tooltip, opacity: { condition: { param: near.name, empty: false, value: 1 }, value: 0 } }, { params: [near] }),
+  ];
+}
+
+function svg(name, attributes, parent) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  parent.append(element);
+  return element;
+}
+
+function swatch({ colour, stroke, marker, hollow, area }, parent) {
+  const shade = ink(colour);
+  const box = svg("svg", { viewBox: "0 0 28 12", width: 28, height: 12, "aria-hidden": "true" }, parent);
+  if (area) svg("rect", { width: 28, height: 12, fill: shade, opacity: 0.2 }, box);
+  if (stroke) svg("path", { d: "M0 6H28", stroke: shade, "stroke-width": 2, "stroke-dasharray": stroke === "solid" ? "none" : DASHES[stroke].join(" ") }, box);
+  if (!marker) return;
+  const look = { fill: hollow ? "var(--paper)" : shade, stroke: shade, "stroke-width": 1.2, "vector-effect": "non-scaling-stroke" };
+  const shapes = { circle: "M-1,0A1,1 0 1 1 1,0A1,1 0 1 1 -1,0Z", square: "M-.9,-.9H.9V.9H-.9Z", diamond: "M0,-1.2L1,0L0,1.2L-1,0Z", triangle: "M0,-1L1,.8H-1Z" };
+  svg("path", { d: shapes[marker] ?? SHAPES[marker], transform: "translate(14 6) scale(4)", ...look }, box);
+}
+
+function legend(panel) {
+  const list = document.createElement("ul");
+  for (const entry of panel.legend) {
+    const item = document.createElement("li");
+    swatch(entry, item);
+    item.append(entry.label);
+    list.append(item);
+  }
+  return list;
+}
+
+// As wide as its column; a square panel, with one unit as long on both axes, as it comes out.
+function sized(panel, room) {
+  const height = Math.min(300, Math.max(220, 0.68 * (room - 75)));
+  if (!panel.square) return { width: room, height, autosize: { type: "fit-x", contains: "padding" } };
+  const [across, up] = ["x", "y"].map((name) => Math.abs(panel[name].domain[1] - panel[name].domain[0]));
+  const unit = Math.min((room - 85) / across, height / up);
+  return { width: unit * across, height: unit * up, autosize: { type: "pad" } };
+}
+
+const CONFIG = {
+  background: null, customFormatTypes: true, font: "system-ui, sans-serif", view: { stroke: null },
+  axis: {
+    labelColor: "currentColor", titleColor: "currentColor", domainColor: "currentColor", tickColor: "currentColor",
+    gridColor: "currentColor", gridOpacity: 0.12, labelFontSize: 11, titleFontSize: 12, titleFontWeight: 400, labelOverlap: "greedy", labelSeparation: 4,
+  },
+  legend: { labelColor: "currentColor", titleColor: "currentColor", titleFontWeight: 400 },
+  text: { color: "currentColor" },
+};
+
+async function draw(figure) {
+  const panels = JSON.parse(figure.querySelector("script").textContent);
+  const place = figure.querySelector(".chart");
+  const columns = Math.max(1, Math.min(panels.length, Math.floor(figure.clientWidth / 320)));
+  place.style.setProperty("--columns", columns);
+  const room = (figure.clientWidth - 16 * (columns - 1)) / columns;
+  const cells = panels.map((panel) => {
+    const cell = document.createElement("div");
+    const title = document.createElement("p");
+    const host = document.createElement("div");
+    title.textContent = panel.title;
+    cell.append(title, host, legend(panel));
+    place.append(cell);
+    const size = sized(panel, room);
+    const spec = { ...size, layer: layers(panel, size), resolve: { scale: { color: "independent" } } };
+    // The tooltip of the nearest point forgets words that no formatter has touched.
+    const expressionFunctions = { verbatim: (text) => text };
+    return vegaEmbed(host, spec, { actions: false, renderer: "svg", config: CONFIG, expressionFunctions });
+  });
+  await Promise.all(cells);
+  figure.classList.add("live");
+}
+
+function drawOnce(figure) {
+  if (figure.dataset.drawn) return;
+  figure.dataset.drawn = "yes";
+  draw(figure).catch((error) => {
+    figure.querySelector(".chart").replaceChildren(); // the still figure stays
+    console.error(error);
+  });
+}
+
+const watcher = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    if (!entry.isIntersecting) continue;
+    watcher.unobserve(entry.target);
+    drawOnce(entry.target);
+  }
+}, { rootMargin: "300px" });
+document.querySelectorAll("figure[data-live]").forEach((figure) => watcher.observe(figure));

@@ -1,0 +1,167 @@
+"""Experiments at toy size, run once in a test process, and run again with an error planted in theory or measurement."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
+from inspect import isfunction
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from blocks import Block, blocks
+from descent.result import Result
+from fake_mnist import fake_mnist
+from toy import ROOT, toy_params
+
+
+@cache
+def experiments() -> dict[str, Block]:
+    """Every experiment by family@name."""
+    found = blocks(ROOT / "params.yaml", ROOT / "dvc.yaml")
+    return {f"{block.family}@{block.name}": block for block in found}
+
+
+def module_of(name: str) -> ModuleType:
+    return import_module(experiments()[name].module)
+
+
+def config_of(name: str, **changes):
+    """Its Config at toy size, with some parameters changed.
+
+    Raises:
+        pydantic.ValidationError: the changed parameters are refused.
+    """
+    block = experiments()[name]
+    return module_of(name).Config(**(toy_params()[block.family][block.name] | changes))
+
+
+def inputs_of(name: str) -> list[xr.Dataset]:
+    """What it takes: results of other experiments at toy size, and an MNIST of noise."""
+    block = experiments()[name]
+    taken = block.upstream[: module_of(name).run.__code__.co_argcount - 1]
+    return [
+        toy("@".join(Path(path).with_suffix("").parts[1:])).data
+        if path.startswith("artifacts/")
+        else fake_mnist(np.random.default_rng(0), 256, 72)
+        for path in taken
+    ]
+
+
+def run(name: str, **changes) -> Result:
+    """The experiment at toy size, with some parameters changed."""
+    return module_of(name).run(config_of(name, **changes), *inputs_of(name))
+
+
+toy: Callable[[str], Result] = cache(run)
+
+
+# What an experiment's theory and measurement return, and the same with an error in it.
+
+Path_ = tuple[str, ...]  # of a number or an array in what a function returns
+
+
+def is_part(name: str) -> bool:
+    return name.startswith(("predict", "measure"))
+
+
+class Recorded(NamedTuple):
+    """What `predict…` and `measure…` returned when `run` called them, in order."""
+
+    outputs: dict[str, list]
+    result: Result
+
+
+@cache
+def recorded(name: str) -> Recorded:
+    module, outputs, depth = module_of(name), {}, [0]
+
+    def keeping(part: str, function: Callable) -> Callable:
+        def kept(*arguments, **named):
+            depth[0] += 1
+            try:
+                value = function(*arguments, **named)
+            finally:
+                depth[0] -= 1
+            if depth[0] == 0:
+                outputs.setdefault(part, []).append(value)
+            return value
+
+        return kept
+
+    with _replaced(module, keeping):
+        result = run(name)
+    return Recorded(outputs, result)
+
+
+def replayed(name: str, part: str, path: Path_, error: Callable) -> Result:
+    """The experiment with `error` applied to one value that `part` returned, and all others as they were."""
+    outputs = {key: list(values) for key, values in recorded(name).outputs.items()}
+    outputs[part] = [_changed(value, path, error) for value in outputs[part]]
+
+    def instead(key: str, function: Callable) -> Callable:
+        return lambda *arguments, **named: (
+            outputs[key].pop(0) if outputs.get(key) else function(*arguments, **named)
+        )
+
+    with _replaced(module_of(name), instead):
+        return run(name)
+
+
+@contextmanager
+def _replaced(module: ModuleType, make: Callable[[str, Callable], Callable]):
+    before = {
+        key: value for key, value in vars(module).items() if is_part(key) and isfunction(value)
+    }
+    try:
+        for key, function in before.items():
+            setattr(module, key, make(key, function))
+        yield
+    finally:
+        for key, function in before.items():
+            setattr(module, key, function)
+
+
+def leaves(value, path: Path_ = ()) -> Iterator[tuple[Path_, object]]:
+    """Every number and array of numbers in a Dataset, a NamedTuple, a dataclass, a dict, a list or a tuple."""
+    if isinstance(value, xr.Dataset):
+        parts = {str(key): array for key, array in value.data_vars.items()}
+    elif hasattr(value, "_asdict"):
+        parts = value._asdict()
+    elif isinstance(value, dict):
+        parts = value
+    elif isinstance(value, list | tuple):
+        parts = {str(k): part for k, part in enumerate(value)}
+    else:
+        numbers = np.asarray(value).dtype.kind in "fciub" if value is not None else False
+        if numbers and not isinstance(value, bool):
+            yield path, value
+        return
+    for key, part in parts.items():
+        yield from leaves(part, (*path, str(key)))
+
+
+def _changed(value, path: Path_, error: Callable):
+    if not path:
+        if isinstance(value, xr.DataArray):
+            return value.copy(data=error(value.values))
+        return (
+            error(np.asarray(value))
+            if isinstance(value, np.ndarray)
+            else error(np.asarray(value)).item()
+        )
+    head, rest = path[0], path[1:]
+    if isinstance(value, xr.Dataset):
+        if head not in value:
+            return value
+        return value.assign({head: _changed(value[head], rest, error)})
+    if hasattr(value, "_replace"):
+        return value._replace(**{head: _changed(getattr(value, head), rest, error)})
+    if isinstance(value, dict):
+        return {k: _changed(v, rest, error) if str(k) == head else v for k, v in value.items()}
+    return type(value)(
+        _changed(v, rest, error) if str(k) == head else v for k, v in enumerate(value)
+    )
