@@ -7,7 +7,6 @@ import tracemalloc
 import numpy as np
 import pytest
 
-import track
 from descent.config import Refusal
 from descent.maths import device
 from descent.sensing import exact, memory, operators, overparam, problem
@@ -47,7 +46,7 @@ def test_the_environment_names_the_device(monkeypatch, present, asked, there, na
         monkeypatch.setenv("DESCENT_DEVICE", asked)
     assert device.name() == name
     assert device.module() is (np if name == "cpu" else device.cupy())
-    assert track.provenance()["device"] == name
+    assert provenance()["device"] == name
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,11 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
-import sources
 
-import download
+from descent.lab import download, sources
+from toy import ROOT
 
-SCRIPT = Path(download.__file__)
+SCRIPT = ROOT / "stages/download.py"
 RAW = Path("data/mnist/MNIST/raw")
 
 
