@@ -7,6 +7,7 @@ artifacts/.
 import json
 import sys
 import time
+from inspect import signature
 
 import numpy as np
 import xarray as xr
@@ -45,7 +46,7 @@ def main(path: str, *changes: str) -> None:
         YAML(typ="safe").load(c.replace("=", ": ", 1)).popitem() for c in changes
     )
     module = module_of(path.replace("/", "@"))
-    taken = block.upstream[: module.run.__code__.co_argcount - 1]
+    taken = block.upstream[: len(signature(module.run).parameters) - 1]
     inputs = [read(str(ROOT / name)) for name in taken]
     start = time.perf_counter()
     with threadpool_limits(1):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
-from inspect import isfunction
+from inspect import isfunction, signature
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -36,13 +36,16 @@ def config_of(name: str, **changes):
         pydantic.ValidationError: the changed parameters are refused.
     """
     block = experiments()[name]
-    return module_of(name).Config(**(toy_params()[block.family][block.name] | changes))
+    return module_of(name).Config(**(_toy_params()[block.family][block.name] | changes))
+
+
+_toy_params = cache(toy_params)
 
 
 def inputs_of(name: str) -> list[xr.Dataset]:
     """What it takes: results of other experiments at toy size, and an MNIST of noise."""
     block = experiments()[name]
-    taken = block.upstream[: module_of(name).run.__code__.co_argcount - 1]
+    taken = block.upstream[: len(signature(module_of(name).run).parameters) - 1]
     return [
         toy("@".join(Path(path).with_suffix("").parts[1:])).data
         if path.startswith("artifacts/")

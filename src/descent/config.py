@@ -33,14 +33,17 @@ def _flag(value):
 
 Count = Annotated[int, Field(ge=1, strict=True), BeforeValidator(_number)]
 Index = Annotated[int, Field(ge=0, strict=True), BeforeValidator(_number)]
-Seed = Index
+# The Mersenne Twister, which torch and some documents use, takes seeds of 32 bits: so one rule for all.
+Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True), BeforeValidator(_number)]
 Number = Annotated[float, Field(strict=True), BeforeValidator(_number)]
 Positive = Annotated[float, Field(gt=0, strict=True), BeforeValidator(_number)]
 Flag = Annotated[bool, Field(strict=True), BeforeValidator(_flag)]
 
 
 def require_increasing(name: str, values: tuple) -> None:
-    """Refuse a sweep that is empty or not strictly increasing.
+    """Refuse a sweep that is empty, not strictly increasing, or has two values that read the same.
+
+    Results are named after the points of a sweep in six digits (`alpha=1e-05`).
 
     Raises:
         ValueError: naming the field and the values.
@@ -48,3 +51,6 @@ def require_increasing(name: str, values: tuple) -> None:
     if not values or any(a >= b for a, b in pairwise(values)):
         listed = ", ".join(f"{value:g}" for value in values)
         raise ValueError(f"{name} [{listed}] must be one or more strictly increasing values")
+    for a, b in pairwise(values):
+        if f"{a:g}" == f"{b:g}":
+            raise ValueError(f"{name}: {a!r} and {b!r} are one value in six digits")

@@ -179,6 +179,11 @@ def replicates(count: int) -> xr.Variable:
     return xr.Variable("replicate", range(count), {"long_name": "replicate", "role": "replicate"})
 
 
+def over_replicates(runs: list[xr.Dataset]) -> xr.Dataset:
+    """The results of independent replicates as one, along a new first dimension `replicate`."""
+    return xr.concat(runs, "replicate").assign_coords(replicate=replicates(len(runs)))
+
+
 def measured(dims, values, long_name: str, units: str = "") -> xr.Variable:
     """A variable of `Result.data` that was measured."""
     return xr.Variable(dims, values, {"long_name": long_name} | ({"units": units} if units else {}))

@@ -26,7 +26,7 @@ FALSE_ALARM = 0.01  # of one run of the whole lab
 CHECKS = 400  # stochastic checks that share it, at the most; tests/test_sampling.py counts them
 FEWEST = 4  # replicates of a mean; with three, Student's t allows 600 standard errors
 
-Values = float | np.number | xr.DataArray
+Values = float | int | np.number | xr.DataArray
 
 
 class Estimate(NamedTuple):

@@ -26,7 +26,7 @@ import xarray as xr
 from descent.config import Count, Positive, experiment_config
 from descent.maths.replicates import replicate
 from descent.maths.sampling import level
-from descent.result import Check, Result, bound, measured, predicted, replicates, steps
+from descent.result import Check, Result, bound, measured, over_replicates, predicted, steps
 from descent.sensing import problem
 from descent.sensing._curvature import edges, population_spectrum
 from descent.sensing.problem import degrees_of_freedom, require_stable, tangents
@@ -104,42 +104,39 @@ def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
 def measure(config: Config) -> xr.Dataset:
     """Every replicate's Hessian at the minimum, and three runs of gradient descent from beside it."""
     runs = replicate(_measure_one, config.seed, [(config,)] * config.replicates)
-    lam, population, sample, eta, distance = map(np.array, zip(*runs, strict=True))
-    ends = [config.steps, config.escape, config.escape]
-    rates = [[_factor(d[: T + 1]) for d, T in zip(one, ends, strict=True)] for one in distance]
-    mode, run, m = ("replicate", "mode"), ("replicate", "run"), config.measurements
-    return xr.Dataset(
-        {
-            "eigenvalue": measured(("replicate", "i"), lam, "λ_i(X*)"),
-            "population": measured(mode, population, "eigenvalues of ∇²f(U*), m = ∞"),
-            "sample": measured(mode, sample, f"eigenvalues of ∇²f(U*), m = {m}"),
-            "eta": measured(run, eta, "η"),
-            "distance": measured((*run, "t"), distance, "‖U_tU_tᵀ − X*‖/‖X*‖"),
-            "rate": measured(run, rates, "factor a step"),
-        },
-        coords={
-            "replicate": replicates(config.replicates),
-            "run": ("run", RUNS, {"long_name": "direction and step of the run"}),
-            "t": steps(np.arange(distance.shape[-1]), "t", "step t"),
-            "mode": ("mode", np.arange(sample.shape[1]) + 1, {"long_name": "mode"}),
-            "i": ("i", np.arange(config.rank) + 1, {"long_name": "index i"}),
-        },
-        attrs={"margin": config.margin, "ends": ends},
-    )
+    return over_replicates(runs)
 
 
-def _measure_one(rng: np.random.Generator, config: Config) -> tuple[np.ndarray, ...]:
-    """λ(X*), the eigenvalues of KKᵀ and of KGKᵀ (dr,), the three steps η and the three runs (3, T + 1)."""
+def _measure_one(rng: np.random.Generator, config: Config) -> xr.Dataset:
     given = problem.measured(rng, config)
     K = tangents(given.factor)
     values, vectors = np.linalg.eigh(problem.hessian(given))
     lam, critical = given.eigenvalues, 2 / values[-1]
-    etas = [config.step / lam[0], (1 - config.margin) * critical, (1 + config.margin) * critical]
+    eta = [config.step / lam[0], (1 - config.margin) * critical, (1 + config.margin) * critical]
     modes = vectors[:, [config.zeros, -1, -1]]
     directions = modes.T.reshape(3, config.rank, config.size).mT
     starts = given.factor + config.perturbation * np.linalg.norm(given.factor) * directions
-    run = distances(given, starts, np.array(etas), max(config.steps, config.escape))
-    return lam, np.linalg.eigvalsh(K @ K.T), values, etas, run / np.linalg.norm(lam)
+    T, ends = max(config.steps, config.escape), [config.steps, config.escape, config.escape]
+    distance = distances(given, starts, np.array(eta), T) / np.linalg.norm(lam)
+    rates = [_factor(one[: end + 1]) for one, end in zip(distance, ends, strict=True)]
+    name = f"eigenvalues of ∇²f(U*), m = {config.measurements}"
+    return xr.Dataset(
+        {
+            "eigenvalue": measured("i", lam, "λ_i(X*)"),
+            "population": measured("mode", np.linalg.eigvalsh(K @ K.T), "the same for m = ∞"),
+            "sample": measured("mode", values, name),
+            "eta": measured("run", eta, "η"),
+            "distance": measured(("run", "t"), distance, "‖U_tU_tᵀ − X*‖/‖X*‖"),
+            "rate": measured("run", rates, "factor a step"),
+        },
+        coords={
+            "run": ("run", RUNS, {"long_name": "direction and step of the run"}),
+            "t": steps(np.arange(T + 1), "t", "step t"),
+            "mode": ("mode", np.arange(len(values)) + 1, {"long_name": "mode"}),
+            "i": ("i", np.arange(config.rank) + 1, {"long_name": "index i"}),
+        },
+        attrs={"margin": config.margin, "ends": ends},
+    )
 
 
 def _factor(distance: np.ndarray) -> float:

@@ -1,0 +1,101 @@
+"""The house style, as far as it can be counted: sizes, names, and where a module may stand.
+
+What is larger than the house allows stands in a list here, with its reason.
+"""
+
+import ast
+import io
+import tokenize
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+SRC = ROOT / "src/descent"
+MODULES = sorted(SRC.rglob("*.py")) + sorted((ROOT / "stages").glob("*.py"))
+FAMILIES = YAML(typ="safe").load(ROOT / "params.yaml").keys() - {"download"}
+
+LONG_MODULES: dict[str, str] = {}
+LONG_FUNCTIONS: dict[str, str] = {}
+KEYED_BY_SOURCE = {
+    "spectra": "singular_values"
+}  # a family of one module and a block for every source
+
+
+def where(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def text_of_docstrings(tree: ast.Module) -> set[int]:
+    """The lines that docstrings and other long texts take."""
+    lines = set()
+    for node in ast.walk(tree):
+        text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if text and node.end_lineno > node.lineno:
+            lines |= set(range(node.lineno, node.end_lineno + 1))
+    return lines
+
+
+def functions(tree: ast.Module):
+    return [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=where)
+def test_a_module_has_at_most_200_lines(path):
+    long = path.read_text(encoding="utf-8").count("\n") > 200
+    assert long == (where(path) in LONG_MODULES)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=where)
+def test_a_function_has_at_most_60_lines_and_run_40(path):
+    for node in functions(ast.parse(path.read_text(encoding="utf-8"))):
+        name = f"{where(path)}:{node.name}"
+        most = 40 if node.name == "run" and path.parent.name in FAMILIES else 60
+        long = node.end_lineno - node.lineno + 1 > most
+        assert long == (name in LONG_FUNCTIONS), name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=where)
+def test_no_line_of_code_is_longer_than_100_and_none_escapes_the_formatter(path):
+    text = path.read_text(encoding="utf-8")
+    words = text_of_docstrings(ast.parse(text))
+    one_line_docstrings = {
+        node.body[0].lineno
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module) and ast.get_docstring(node)
+    }
+    for number, line in enumerate(text.splitlines(), 1):
+        if number not in words | one_line_docstrings:
+            assert len(line) <= 100, f"line {number}"
+    comments = tokenize.generate_tokens(io.StringIO(text).readline)
+    assert not [t for t in comments if t.type == tokenize.COMMENT and "fmt:" in t.string]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=where)
+def test_what_a_function_returns_has_names_if_it_is_more_than_three_things(path):
+    for node in functions(ast.parse(path.read_text(encoding="utf-8"))):
+        returns = node.returns
+        if isinstance(returns, ast.Subscript) and ast.unparse(returns.value) == "tuple":
+            elements = returns.slice.elts if isinstance(returns.slice, ast.Tuple) else []
+            assert len(elements) <= 3, f"{node.name}: a NamedTuple says what these are"
+
+
+def test_a_module_of_a_family_is_an_experiment_or_begins_with_an_underscore():
+    params = YAML(typ="safe").load(ROOT / "params.yaml")
+    for family in FAMILIES:
+        experiments = {
+            path.stem
+            for path in (SRC / family).glob("*.py")
+            if not path.name.startswith("_") and path.name != "figures.py"
+        }
+        if family in KEYED_BY_SOURCE:
+            assert experiments == {KEYED_BY_SOURCE[family]}
+        else:
+            assert experiments == set(params[family]), family
+
+
+def test_the_lists_of_exceptions_name_what_there_is_and_say_why():
+    assert LONG_MODULES.keys() <= {where(path) for path in MODULES}
+    for reason in (*LONG_MODULES.values(), *LONG_FUNCTIONS.values()):
+        assert len(reason) > 20
