@@ -35,13 +35,13 @@ def test_a_check_is_shown_at_its_worst_point():
 @pytest.mark.parametrize(
     ("measured", "relation", "predicted", "tol", "said"),
     [
-        (1.5, "<=", 2.0, 0.01, "x 1.5 ≤ 2 + 0.01"),
+        (1.5, "<=", 2.0, 0.01, "x 1.500 ≤ 2 + 0.01"),
         (1.5, ">=", 1.0, 0.0, "x 1.5 ≥ 1"),
         (3.0, "==", 3.0, 0.0, "x 3 = 3"),
         (np.nan, "==", 3.0, 0.1, "x nan = 3 ± 0.1"),
         (np.inf, "<=", 3.0, 0.1, "x inf ≤ 3 + 0.1"),
         (0.0, "==", 1e-300, 1e-9, "x 0 = 1e-300 ± 1e-09"),
-        (1 + 1e-12, "==", 1.0, 1e-12, "x 1.000000000001 = 1 ± 1e-12"),
+        (1 + 1e-12, "==", 1.0, 1e-12, "x 1.0000000000010 = 1 ± 1e-12"),
     ],
 )
 def test_a_number_is_said_with_its_bound(measured, relation, predicted, tol, said):
@@ -91,9 +91,9 @@ FAILS = Check("rate_of_all", 2.0, "==", 1.0, 0.1, "why")
     ("checks", "reasons", "said"),
     [
         ([HOLDS], (), "holds"),
-        ([HOLDS, FAILS], (), "does not hold: rate of all 2 = 1 ± 0.1"),
+        ([HOLDS, FAILS], (), "does not hold: rate of all 2.000 = 1 ± 0.1"),
         ([HOLDS], ("3 runs were lost", "and 4"), "no claim: 3 runs were lost; and 4"),
-        ([FAILS], ("3 runs were lost",), "does not hold: rate of all 2 = 1 ± 0.1"),
+        ([FAILS], ("3 runs were lost",), "does not hold: rate of all 2.000 = 1 ± 0.1"),
         ([], (), "no claim: these settings leave nothing to check"),
     ],
 )
@@ -117,7 +117,10 @@ def test_a_report_of_another_layout_is_none(tmp_path):
 
 
 def test_digits_are_as_many_as_the_tolerance_tells_apart():
-    assert decimals(0.123456789, 1e-2) == "0.123457"
+    assert decimals(0.123456789, 1e-2) == "0.1235"
+    assert decimals(0.9, 1e-7) == "0.90000000"
+    assert decimals(1000.0, 1.0) == "1000.0"
+    assert decimals(1000.0, 100.0) == "1000"
     assert decimals(0.123456789123, 1e-9) == "0.1234567891"
     assert decimals(np.nan, 1e-9) == "nan"
 

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from threadpoolctl import threadpool_limits
 
+from descent.config import Refusal
 from descent.lab.messages import refuse, say
 from descent.lab.params import configured, mapping
 from descent.lab.project import Block, blocks
@@ -42,7 +44,12 @@ def at_toy_size(block: Block) -> Result:
         refuse(f"{TOY}: {block.family}.{block.name}: there is no such block")
     experiment = import_module(block.module)
     config = configured(experiment.Config, block.path, block.parameters | toy)
-    return experiment.run(config, *map(taken, block.inputs()))
+    inputs = [taken(path) for path in block.inputs()]
+    try:
+        with threadpool_limits(1):  # as stages/run.py does
+            return experiment.run(config, *inputs)
+    except Refusal as rule:
+        refuse(f"{TOY}: {block.family}.{block.name}: {rule}")
 
 
 def taken(path: str) -> xr.Dataset:
@@ -87,12 +94,12 @@ def shown(block: Block, result: Result) -> None:
 
 def painted(block: Block, result: Result) -> Path:
     """The figure as an SVG."""
-    from descent.lab.svg import paint, save
+    from descent.lab.svg import save
 
     figure = getattr(import_module(f"descent.{block.family}.figures"), block.name)(result.data)
     path = FIGURES / f"{block.family}-{block.name}.svg"
     path.parent.mkdir(parents=True, exist_ok=True)
-    save(paint(figure), path)
+    save(figure, path)
     return path
 
 

@@ -80,6 +80,7 @@ GREEK = dict(
         strict=True,
     )
 )
+FEWEST = 4  # digits of a measured number
 RELATIONS = {"==": "=", "<=": "≤", ">=": "≥"}
 
 
@@ -93,20 +94,26 @@ def number(value: float, digits: int = 6) -> str:
     return value if isinstance(value, str) else f"{value:.{digits}g}"
 
 
-def decimals(value: float, tol: float, digits: int = 6) -> str:
-    """A measured value with as many digits as tell it from one that is off by a tenth of `tol`."""
+def decimals(value: float, tol: float) -> str:
+    """A value with as many digits, zeros too, as tell it from one that is off by a tenth of `tol`."""
     if not (math.isfinite(value) and math.isfinite(tol)) or tol <= 0 or value == 0:
-        return number(value, digits)
+        return number(value)
     needed = math.floor(math.log10(abs(value))) - math.floor(math.log10(tol)) + 2
-    return number(value, min(max(needed, digits), 16))
+    return f"{value:#.{min(max(needed, FEWEST), 16)}g}".rstrip(".")
 
 
 def bound(check: dict) -> str:
     """What theory allows: `= 0.9 ± 1e-07`, `≤ 2 + 0.01`, `≥ 1 − 0.01`; exactly so without a tolerance."""
     sign = {"==": "±", "<=": "+", ">=": "−"}[check["relation"]]
     slack = f" {sign} {number(check['tol'], 2)}" if check["tol"] else ""
-    predicted = decimals(check["predicted"], check["tol"])
+    predicted = shortened(decimals(check["predicted"], check["tol"]))
     return f"{RELATIONS[check['relation']]} {predicted}{slack}"
+
+
+def shortened(digits: str) -> str:
+    """Without the zeros that end a decimal fraction: what theory gives is exact."""
+    mantissa, e, exponent = digits.partition("e")
+    return (mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa) + e + exponent
 
 
 def place(check: dict) -> str:

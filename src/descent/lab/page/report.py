@@ -79,7 +79,5 @@ def main() -> None:
     try:
         write_text(PAGE, render())
     except (OSError, ValueError, LookupError) as error:
-        refuse(
-            f"{PAGE}: not written ({type(error).__name__}: {error}); `dvc repro` makes what is missing",
-            1,
-        )
+        reason = f"{type(error).__name__}: {error}"
+        refuse(f"{PAGE}: not written ({reason}); `dvc repro` makes what is missing", 1)

@@ -112,7 +112,7 @@ def mirror(found: list[Tracked], left: list[Tracked], uri: str) -> None:
     """Add what is left, family by family, and take it off the list."""
     from descent.lab.tracking.store import Store
 
-    # Two processes that make the store at once collide, and each would add what the other has not finished.
+    # Two processes that make the store at once collide, and add what the other has not finished.
     with FileLock(ROOT / ".mlflow.lock", timeout=PATIENCE):
         store = Store(uri, ROOT)
         for family in dict.fromkeys(result.block.family for result in left):
