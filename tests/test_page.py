@@ -287,9 +287,9 @@ def test_what_is_missing_or_of_another_layout_is_one_line(folder, tmp_path, path
 def test_every_character_of_a_formula_is_in_the_fonts_of_the_page():
     from fontTools.ttLib import TTFont
     from matplotlib import font_manager
-    from words import words
 
-    from report import FONTS
+    from descent.lab.page.pictures import FONTS
+    from descent.lab.words import words
 
     known = {ord("\n")}
     for family in FONTS:
@@ -308,4 +308,4 @@ def test_a_figure_is_drawn_again_only_if_it_changed(folder):
     data.write_text(text.replace('"made_from": "', '"made_from": "0'), encoding="utf-8")
     door(folder, "draw", "alpha")
     moved = {p.name for p, t in figures.items() if p.stat().st_mtime_ns != t}
-    assert moved == {"quick.json", "quick.svg"}
+    assert {"quick.json"} <= moved <= {"quick.json", "quick.svg"}

@@ -8,6 +8,7 @@ import mlflow
 import numpy as np
 import pytest
 import xarray as xr
+from filelock import FileLock
 from mlflow.tracking.client import MlflowClient
 from ruamel.yaml import YAML
 
@@ -248,9 +249,42 @@ def test_a_store_that_cannot_be_reached_is_one_warning(workspace, monkeypatch, c
     track.main()
     assert time.perf_counter() - start < 15
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"track: {uri}: 1 of 1 results not tracked")
+    shown = uri.replace("sqlite:///", f"sqlite:///{workspace}/")  # a relative path, from the root
+    assert line.startswith(f"track: {shown}: 1 of 1 results not tracked")
     assert line.endswith("repeat with `make track`")
     assert Path("artifacts/tracked.json").exists()
+
+
+def test_passwords_of_an_address_are_not_printed(workspace, monkeypatch, capsys):
+    uri = f"http://me:secret@127.0.0.1:{free_port()}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    track.main()
+    said = capsys.readouterr().err
+    assert "secret" not in said
+    assert said.startswith("track: http://***@127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("uri", "address"),
+    [
+        ("", "sqlite:///{root}/mlflow.db"),
+        ("sqlite:///mine.db", "sqlite:///{root}/mine.db"),
+        ("sqlite:////tmp/mine.db", "sqlite:////tmp/mine.db"),
+        ("mine", "{root}/mine"),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+    ],
+)
+def test_a_relative_address_counts_from_the_root(workspace, monkeypatch, uri, address):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert track.address() == address.format(root=workspace)
+
+
+def test_two_calls_at_once_on_a_server_wait_for_each_other(workspace, monkeypatch, capsys):
+    monkeypatch.setattr(track, "PATIENCE", 0.1)
+    with FileLock(workspace / ".mlflow.lock"):
+        track.main()
+    assert "1 of 1 results not tracked" in capsys.readouterr().err
+    assert runs(f"sqlite:///{workspace}/mlflow.db") == ([], [])
 
 
 def test_a_real_server_takes_the_results_once(workspace, monkeypatch):

@@ -53,12 +53,12 @@ def checks_view() -> View:
     return View("descent-checks", "Which checks failed?", 0, shown)
 
 
-def wide(values: list[float]) -> bool:
+def wide(values: list[int | float]) -> bool:
     """Whether a log scale shows them better: positive, over a decade or more."""
     return bool(values) and min(values) > 0 and max(values) >= 10 * min(values)
 
 
-def line(key: str, curves: list[dict[int, float]]) -> dict:
+def line(key: str, curves: list[dict[int, int | float]]) -> dict:
     """A chart of one metric over the step, on log scales where they show more."""
     scale = {True: "log", False: "linear"}
     return {
