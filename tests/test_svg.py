@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import matplotlib
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from descent.figure import Axis, Figure, band, level, line, panel, points
@@ -90,7 +90,7 @@ for name in ("maps", "little"):
     (tmp_path / "hostile").write_text(HOSTILE)
     for folder, more in {
         "usual": {},
-        "other": {"MATPLOTLIBRC": str(tmp_path / "hostile"), "MPLBACKEND": "nonsense"},
+        "other": {"MATPLOTLIBRC": str(tmp_path / "hostile"), "MPLBACKEND": "module://nowhere"},
     }.items():
         (tmp_path / folder).mkdir()
         subprocess.run(
@@ -124,8 +124,8 @@ limits = st.tuples(
 scales = st.sampled_from(["linear", "log", "symlog"])
 
 
-@given(numbers, scales, limits)
-@settings(deadline=None, max_examples=300)
+@given(values=numbers, scale=scales, given_limits=limits)
+@settings(deadline=None, max_examples=150)
 def test_whatever_a_panel_holds_its_axes_have_limits(values, scale, given_limits):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -139,8 +139,8 @@ def test_whatever_a_panel_holds_its_axes_have_limits(values, scale, given_limits
         assert np.isfinite([ruler.place(tick) for tick, _ in ruler.ticks or ()]).all()
 
 
-@given(numbers, scales, limits)
-@settings(deadline=None, max_examples=20)
+@given(values=numbers, scale=scales, given_limits=limits)
+@settings(deadline=None, max_examples=12, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 def test_whatever_a_panel_holds_it_is_drawn(values, scale, given_limits, tmp_path_factory):
     picture = tmp_path_factory.mktemp("any") / "picture.svg"
     with warnings.catch_warnings():
@@ -241,7 +241,7 @@ def test_a_band_reaches_the_end_of_the_axis_where_its_edge_is_off_it():
     values = shown.marks[0].values
     assert values["low"][:2].tolist() == [shown.y.low, 1]
     assert values["high"][:2].tolist() == [1, shown.y.high]
-    assert np.isnan(values["x"][2])
+    assert len(values["x"]) == 2
 
 
 def test_a_panel_with_nothing_left_says_so():

@@ -14,6 +14,7 @@ from descent.figure import Axis, Colour, Mark, Panel, text
 
 POINTS = 200  # of one curve at the most
 CLOUD = 600  # of loose points
+LOG10 = float(np.log(10))
 FAR = 1e290  # a linear axis has no place for larger numbers: their differences overflow
 LABELS = 6  # of one logarithmic axis at the most
 COORDINATES = {"x": ("x", "x2"), "y": ("y", "y2", "low", "high")}
@@ -21,6 +22,7 @@ OVER_ALL = ("level", "moment")  # a line over the whole panel
 # Okabe and Ito's palette, which colour-blind readers tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
 INK, GREY = "#000000", "#999999"
+Numbers = np.ndarray | float
 Ticks = tuple[tuple[float, str], ...]
 
 
@@ -34,7 +36,7 @@ class Ruler(NamedTuple):
     ticks: Ticks | None  # value and words; None on a linear axis, whose painter chooses
     minor: tuple[float, ...] = ()
 
-    def place(self, values) -> np.ndarray:
+    def place(self, values) -> Numbers:
         """From 0 to 1 between the limits, evenly as drawn."""
         low, high = stretched(np.array([self.low, self.high]), self.scale)
         return (stretched(np.asarray(values, float), self.scale) - low) / (high - low)
@@ -90,27 +92,27 @@ def _axes(panel: Panel) -> tuple[tuple[str, Axis], ...]:
     return ("x", panel.x), ("y", panel.y)
 
 
-def stretched(values: np.ndarray, scale: str = "symlog") -> np.ndarray:
+def stretched(values: Numbers, scale: str = "symlog") -> Numbers:
     """As drawn: the logarithm on a logarithmic axis."""
     with np.errstate(divide="ignore", invalid="ignore"):
         if scale == "log":
             return np.log10(np.where(values > 0, values, np.nan))
         if scale == "symlog":
-            return np.sign(values) * np.log10(1 + np.abs(values))
+            return np.sign(values) * np.log1p(np.abs(values)) / LOG10
     return values
 
 
-def unstretched(places: np.ndarray, scale: str = "symlog") -> np.ndarray:
+def unstretched(places: Numbers, scale: str = "symlog") -> Numbers:
     """The inverse of `stretched`."""
     if scale == "log":
         return 10.0**places
-    return np.sign(places) * (10.0 ** np.abs(places) - 1) if scale == "symlog" else places
+    return np.sign(places) * np.expm1(np.abs(places) * LOG10) if scale == "symlog" else places
 
 
 # ---- Values.
 
 
-def _has_place(values: np.ndarray, scale: str) -> np.ndarray:
+def _has_place(values: Numbers, scale: str) -> np.ndarray | np.bool:
     if scale == "log":
         return np.isfinite(values) & (values > 0)
     return np.isfinite(values) & (np.abs(np.nan_to_num(values)) < FAR)
@@ -185,7 +187,7 @@ def _thinned(mark: Mark, x: Ruler, y: Ruler) -> Mark:
     with np.errstate(over="ignore"):
         places = [x.place(mark.values["x"])]
         places += [y.place(mark.values[name]) for name in names]
-    kept = _distinct(*places) if mark.kind == "points" else turning(places[0], *places[1:])
+    kept = _apart(*places) if mark.kind == "points" else turning(places[0], *places[1:])
     return replace(mark, values={key: values[kept] for key, values in mark.values.items()})
 
 
@@ -232,7 +234,7 @@ def _extremes(curves: list[np.ndarray], start: int) -> Iterator[int]:
             yield start + int(np.nanargmax(np.where(gap, np.nan, curve)))
 
 
-def _distinct(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _apart(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Indices of points that do not lie on each other, at most CLOUD of them."""
     known = np.flatnonzero(~np.isnan(x))
     if len(known) <= POINTS:
@@ -276,7 +278,7 @@ def edges(middles: np.ndarray, scale: str) -> np.ndarray:
     else:
         between = (at[1:] + at[:-1]) / 2
         found = np.concatenate([[2 * at[0] - between[0]], between, [2 * at[-1] - between[-1]]])
-    return 10**found if scale == "log" else found
+    return 10 ** found.clip(-323, 308) if scale == "log" else found
 
 
 # ---- Limits and ticks.
@@ -294,48 +296,47 @@ def _ruler(axis: Axis, values: np.ndarray, nothing: str) -> Ruler:
 def _limits(axis: Axis, low: float, high: float) -> tuple[float, float]:
     """Those given as far as they make sense; else those of the data with a margin of 5 %."""
     given = [
-        float(limit)
-        if limit is not None and _has_place(np.asarray(limit, float), axis.scale)
-        else None
-        for limit in axis.limits
+        limit if limit is not None and _has_place(limit, axis.scale) else None
+        for limit in (None if each is None else float(each) for each in axis.limits)
     ]
-    if None not in given and given[0] != given[1]:
-        return given[0], given[1]
+    fixed = [None if limit is None else float(stretched(limit, axis.scale)) for limit in given]
+    if None not in given and _distinct(*fixed, axis.scale):
+        return tuple(given)
+    low, high = (float(stretched(end, axis.scale)) for end in (low, high))
+    if not _distinct(low, high, axis.scale):
+        low, high = _widened(low, high, axis.scale)
+    size = high - low
+    low, high = low - 0.05 * size, high + 0.05 * size
+    if fixed[0] is not None and fixed[1] is None:
+        low = fixed[0]
+        high = high if high > low and _distinct(low, high, axis.scale) else low + size
+    elif fixed[1] is not None and fixed[0] is None:
+        high = fixed[1]
+        low = low if low < high and _distinct(low, high, axis.scale) else high - size
+    if not _distinct(low, high, axis.scale):
+        low, high = _widened(low, high, axis.scale)
     if axis.scale == "log":
-        return _log_limits(given, np.log10(low), np.log10(high))
-    largest = max(abs(low), abs(high))
-    if high - low <= 1e-12 * largest or high - low < 1 / FAR:  # constant, up to rounding
-        half = 0.1 * largest if largest > 1 / FAR else 0.5
-        low, high = (low + high) / 2 - half, (low + high) / 2 + half
-    if axis.scale == "symlog":
-        ends = stretched(np.array([low, high]))
-        low, high = unstretched(ends + 0.05 * (ends[1] - ends[0]) * np.array([-1, 1])).tolist()
-    else:
-        margin = 0.05 * (high - low)
-        low, high = low - margin, high + margin
-    if given[0] is not None:
-        low, high = given[0], max(high, given[0] + (high - low) if high <= given[0] else high)
-    elif given[1] is not None:
-        low, high = (low if low < given[1] else given[1] - (high - low)), given[1]
-    if not abs(high - low) > 1e-13 * max(abs(high), abs(low)):
-        half = max(abs(low) * 0.1, 0.5)
-        low, high = low - half, low + half
-    return low, high
+        low, high = max(low, -323.0), min(high, 308.0)
+    found = [float(unstretched(end, axis.scale)) for end in (low, high)]
+    kept = [
+        g if f in (low, high) and g is not None else None for g, f in zip(given, fixed, strict=True)
+    ]
+    return tuple(k if k is not None else f for k, f in zip(kept, found, strict=True))
 
 
-def _log_limits(given: list[float | None], low: float, high: float) -> tuple[float, float]:
-    """In decades; at least a tenth of one unless both are given."""
-    if high - low < 1e-9:
-        low, high = low - 0.5, high + 0.5
-    margin = 0.05 * (high - low)
-    low, high = low - margin, high + margin
-    if given[0] is not None:
-        low = float(np.log10(given[0]))
-        high = high if high > low else low + 1
-    elif given[1] is not None:
-        high = float(np.log10(given[1]))
-        low = low if low < high else high - 1
-    return float(10 ** max(low, -323.0)), float(10 ** min(high, 308.0))
+def _distinct(low: float, high: float, scale: str) -> bool:
+    """Whether there are enough digits between two ends, as drawn."""
+    if scale == "log":
+        return abs(high - low) > 1e-9
+    return abs(high - low) > max(1e-12 * max(abs(low), abs(high)), 1 / FAR)
+
+
+def _widened(low: float, high: float, scale: str) -> tuple[float, float]:
+    """A range around a constant."""
+    middle, half = (low + high) / 2, 0.5
+    if scale != "log" and abs(middle) > 1 / FAR:
+        half = 0.1 * abs(middle)
+    return middle - half, middle + half
 
 
 def _ticks(axis: Axis, low: float, high: float) -> tuple[Ticks | None, tuple[float, ...]]:
@@ -347,17 +348,17 @@ def _ticks(axis: Axis, low: float, high: float) -> tuple[Ticks | None, tuple[flo
     if axis.scale == "log":
         return log_ticks(low, high)
     if axis.scale == "symlog":
-        negative = [-tick for tick, _ in log_ticks(1, -low)[0]] if low < -1 else []
-        positive = [tick for tick, _ in log_ticks(1, high)[0]] if high > 1 else []
+        negative = [-tick for tick, _ in log_ticks(1.0, -low)[0]] if low < -1 else []
+        positive = [tick for tick, _ in log_ticks(1.0, high)[0]] if high > 1 else []
         at = [*reversed(negative), 0.0, *positive]
         return _named([tick for tick in at if low <= tick <= high]), ()
     return None, ()
 
 
-def log_ticks(low: float, high: float) -> tuple[Ticks, tuple[float, ...]]:
+def log_ticks(low: float | int, high: float | int) -> tuple[Ticks, tuple[float, ...]]:
     """Powers of ten, LABELS of them at the most; over few decades 2 and 5 too; over part of one what fits."""
-    first, last = int(np.ceil(np.log10(low) - 1e-9)), int(np.floor(np.log10(high) + 1e-9))
-    decades = range(max(first, -323), min(last, 308) + 1)
+    around = range(int(np.floor(np.log10(low))) - 1, int(np.ceil(np.log10(high))) + 2)
+    decades = [k for k in around if -323 <= k <= 308 and low <= _power(k) <= high]
     if len(decades) > 3:
         step = next(
             s for s in (1, 2, 3, 4, 5, 10, 20, 25, 50, 100, 200) if len(decades) <= s * LABELS
@@ -367,21 +368,21 @@ def log_ticks(low: float, high: float) -> tuple[Ticks, tuple[float, ...]]:
         if step == 1:
             minor = _multiples(decades, range(2, 10), low, high)
         return _named([_power(k) for k in named]), tuple(minor)
-    around = range(first - 1, last + 2)
     every = _multiples(around, range(1, 10), low, high)
-    some = _multiples(around, (1, 2, 5), low, high)
-    named = next((found for found in (every, some) if 3 <= len(found) <= LABELS + 1), None)
-    if named is None:
-        named = _even(low, high) if len(every) < 3 else [_power(k) for k in decades]
-    minor = sorted(set(every) - set(named)) if len(every) >= 3 else ()
-    return _named(named), tuple(minor)
+    for digits in (range(1, 10), (1, 2, 5), (1, 2, 3, 5)):
+        named = _multiples(around, digits, low, high)
+        if 3 <= len(named) <= LABELS + 1:
+            break
+    else:
+        named = [_power(k) for k in decades] if len(decades) > 1 else _even(low, high)
+    return _named(named), tuple(value for value in every if value not in named)
 
 
-def _even(low: float, high: float) -> list[float]:
+def _even(low: float | int, high: float | int) -> list[float]:
     """Round numbers at equal distances, for a range so short that a logarithm is straight."""
     raw = (high - low) / 5
     size = 10.0 ** np.floor(np.log10(raw))
-    step = next(s * size for s in (1, 2, 2.5, 5, 10, 20) if s * size >= raw)
+    step = next(s * size for s in (1, 2, 2.5, 5, 10, 20) if s * size >= raw * (1 - 1e-9))
     count = np.arange(np.ceil(low / step), np.floor(high / step) + 1)
     return [float(f"{k * step:.12g}") for k in count]
 
@@ -390,7 +391,9 @@ def _power(k: int) -> float:
     return float(f"1e{k}")
 
 
-def _multiples(decades: Iterable[int], digits: Iterable[int], low: float, high: float) -> list:
+def _multiples(
+    decades: Iterable[int], digits: Iterable[int], low: float | int, high: float | int
+) -> list:
     every = [float(f"{digit}e{k}") for k in decades for digit in digits if -323 < k <= 308]
     return [value for value in every if low <= value <= high]
 

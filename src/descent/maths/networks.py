@@ -10,34 +10,11 @@ that the Hessian is that of the piece that θ lies in.
 Source: Pearlmutter, Fast exact multiplication by the Hessian (1994), for the product Hv.
 """
 
-from itertools import pairwise
-from typing import Literal, NamedTuple
-
 import numpy as np
 from jaxtyping import Float
 
-Activation = Literal["relu", "sigmoid4", "tanh"]
-
-
-class Shape(NamedTuple):
-    """f₀ (inputs), f₁, …, f_D (outputs), and φ; "sigmoid4" is 4/(1 + e^{−z})."""
-
-    widths: tuple[int, ...]
-    activation: Activation
-
-    @property
-    def parameters(self) -> int:
-        """P = Σ f_l (f_{l−1} + 1)."""
-        return sum(out * (fan_in + 1) for fan_in, out in pairwise(self.widths))
-
-    def layers(self, theta: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Views of W_l: (R, out, in) and b_l: (R, 1, out) in θ: (R, P)."""
-        parts, end = [], 0
-        for fan_in, out in pairwise(self.widths):
-            start, middle, end = end, end + out * fan_in, end + out * (fan_in + 1)
-            W = theta[:, start:middle].reshape(-1, out, fan_in)
-            parts.append((W, theta[:, None, middle:end]))
-        return parts
+from descent.maths.activations import Activation
+from descent.maths.network import Shape
 
 
 def draw(rng: np.random.Generator, shape: Shape, count: int) -> Float[np.ndarray, "R P"]:

@@ -16,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float32
 
-from descent.maths.networks import Shape
+from descent.maths.network import Shape
 
 
 class Stream:

@@ -1,0 +1,132 @@
+"""The doors that draw: what is drawn, what is left as it was, and what cannot be drawn."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import xarray as xr
+
+from descent.lab.draw import instead, see
+from toy import ROOT
+
+FIGURES = """
+from descent.figure import Axis, Figure, line, panel
+
+def good(data):
+    y = data["y"].values
+    return Figure((panel("t", Axis("x"), Axis("y", "log"), line(range(1, len(y) + 1), y, "y")),))
+
+def lost(data):
+    raise ValueError("no\\n  such $thing_ <!--")
+
+def broken(data):
+    return 3
+"""
+SCIENCE = '"""A claim.\n\nWhy.\n\nSee: the curve\nfalls.\n\nSource: x.\n"""\n'
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A family of three figures, two of which cannot be drawn, in a project that uses this source."""
+    family = tmp_path / "src/descent/some"
+    family.mkdir(parents=True)
+    for name, text in {"__init__": "", "figures": FIGURES, "good": SCIENCE}.items():
+        (family / f"{name}.py").write_text(text)
+    (tmp_path / "artifacts/some").mkdir(parents=True)
+    for name in ("good", "lost", "broken"):
+        data = xr.Dataset({"y": ("t", [1.0, 2.0, 4.0])})
+        data.to_netcdf(tmp_path / f"artifacts/some/{name}.nc", engine="scipy")
+    (tmp_path / "artifacts/some/damaged.nc").write_bytes(b"nothing")
+    (tmp_path / "plots/some").mkdir(parents=True)
+    (tmp_path / "plots/some/stale.svg").write_text("")
+    return tmp_path
+
+
+def run(project, door, *words, **env):
+    script = f"""
+import runpy, sys, descent
+descent.__path__.append({str(project / "src/descent")!r})
+sys.argv = {[door, *words]!r}
+runpy.run_path({str(ROOT / "stages" / door)!r}, run_name="__main__")
+"""
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")} | env,
+    )
+
+
+def test_a_figure_that_cannot_be_drawn_says_so_and_the_rest_goes_on(project):
+    done = run(project, "draw.py", "some")
+    said = done.stderr.splitlines()
+    assert len(said) == 3
+    assert "plots/some/lost: cannot be drawn: ValueError: no such $thing_ <!--" in said
+    plots = project / "plots/some"
+    assert {p.name for p in plots.iterdir()} == {
+        f"{name}.{kind}"
+        for name in ("good", "lost", "broken", "damaged")
+        for kind in ("svg", "json")
+    }
+    assert "no such $thing_" in (plots / "lost.svg").read_text()
+    good, lost = (json.loads((plots / f"{name}.json").read_text()) for name in ("good", "lost"))
+    assert (good["main"], good["caption"], good["panels"][0]["whole"]) == (
+        0,
+        "the curve falls.",
+        True,
+    )
+    assert (lost["main"], lost["made_from"], lost["panels"][0]["whole"]) == (None, "", False)
+    run(project, "curves.py")
+    assert [p.relative_to(project).as_posix() for p in (project / "curves").rglob("*.csv")] == [
+        "curves/linear-log/some-good.csv"
+    ]
+
+
+def test_a_figure_is_drawn_again_only_if_something_of_it_changed(project):
+    run(project, "draw.py", "some")
+    files = [project / f"plots/some/good.{kind}" for kind in ("svg", "json")]
+
+    def times():
+        return [file.stat().st_mtime_ns for file in files]
+
+    first = times()
+    run(project, "draw.py", "some")
+    assert times() == first
+    module = project / "src/descent/some/good.py"
+    module.write_text(SCIENCE.replace("falls", "rises"))
+    run(project, "draw.py", "some")
+    second = times()
+    assert second != first
+    assert "the curve rises." in files[0].read_text()
+    (project / "src/descent/some/figures.py").write_text(FIGURES + "# more\n")
+    run(project, "draw.py", "some")
+    assert times() != second
+
+
+def test_a_variable_of_the_environment_that_matplotlib_refuses_stops_no_figure(project):
+    run(project, "draw.py", "some", MPLBACKEND="nonsense")
+
+
+def test_curves_of_figures_that_are_gone_go_too(project):
+    (project / "curves/log-log").mkdir(parents=True)
+    (project / "curves/log-log/old.csv").write_text("")
+    run(project, "draw.py", "some")
+    run(project, "curves.py")
+    assert not (project / "curves/log-log").exists()
+
+
+@pytest.mark.parametrize(
+    ("docstring", "said"),
+    [("A claim.\n\nSee: a\nb.\n\nSource: c", "a b."), ("A claim.", ""), ("", "")],
+)
+def test_the_caption_is_what_the_docstring_says_to_see(docstring, said):
+    assert see(docstring) == said
+
+
+def test_a_long_reason_is_broken_in_lines():
+    (panel,) = instead("word " * 200, "").panels
+    assert max(map(len, panel.marks[0].label.splitlines())) <= 56
