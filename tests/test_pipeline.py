@@ -9,11 +9,13 @@ import sqlite3
 import subprocess
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
 from descent.lab.results import load_report
+from descent.lab.scratch import prefix
 from toy import EXPERIMENTS, Project
 
 STAGES = {f"{family}@{name}" for family, names in EXPERIMENTS.items() for name in names}
@@ -451,14 +453,12 @@ def test_both_sides_of_a_merge_are_left_to_a_person(project):
 
 
 def test_shared_memory_of_the_dead_is_removed_by_the_next(project):
-    from pathlib import Path
-
     dead = subprocess.Popen(["true"])
     dead.wait()
     base = Path("/dev/shm")
     if not os.access(base, os.W_OK):
         pytest.skip("there is no shared memory")
-    left = base / f"descent-{os.getuid()}-{dead.pid}"
+    left = base / f"{prefix()}{dead.pid}"
     left.mkdir()
     (left / "array").write_bytes(bytes(100))
     assert project.run("alpha/swept").returncode == 0

@@ -14,15 +14,24 @@ def shared_memory() -> Path:
     """This process's folder, which joblib is told of; folders of processes that are gone are removed."""
     fast = Path("/dev/shm")
     base = fast if os.access(fast, os.W_OK) else Path(tempfile.gettempdir())
-    prefix = f"descent-{os.getuid() if hasattr(os, 'getuid') else 'user'}-"
-    for folder in base.glob(f"{prefix}*"):
-        number = folder.name.removeprefix(prefix)
+    for folder in base.glob(f"{prefix()}*"):
+        number = folder.name.removeprefix(prefix())
         if number.isdigit() and not alive(int(number)):
             shutil.rmtree(folder, ignore_errors=True)
-    own = base / f"{prefix}{os.getpid()}"
+    own = base / f"{prefix()}{os.getpid()}"
     own.mkdir(exist_ok=True)
     os.environ["JOBLIB_TEMP_FOLDER"] = str(own)
     return own
+
+
+def prefix() -> str:
+    """Of this user's folders, where the numbers of processes mean the same."""
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    try:
+        space = os.stat("/proc/self/ns/pid").st_ino  # a container has numbers of its own
+    except OSError:
+        space = 0
+    return f"descent-{user}-{space}-"
 
 
 def alive(process: int) -> bool:
