@@ -45,7 +45,7 @@ def run(config: Config) -> Result:
         data=data,
         metrics={"end": data["sum"][-1]},
         checks=(Check("sum", data["sum"], "==", data["sum_predicted"], 1e-12, "rounding"),),
-        errata=(Erratum("end", "XYZ100 problem set 1, 1b", 9.0, 2.0, 2.0, 0.1),),
+        errata=(Erratum("printed_end", "XYZ100 problem set 1, 1b", 9.0, 2.0, 2.0, 0.1),),
         no_claim=short,
         unchecked={"limit": "it is not reached"},
     )
