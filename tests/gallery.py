@@ -35,7 +35,7 @@ def of_every_kind(values: np.ndarray, scale: str = "linear", limits=(None, None)
         level(one[0], "level"),
         moment(one[0], "moment", role="bound"),
         text(one[0], one[0], WORDS, raised=True),
-        heat(x, x, np.add.outer(np.clip(x, -1e300, 1e300), x), WORDS, limits=(np.nan, 1.0)),
+        heat(x, x, np.add.outer(*2 * [np.clip(x, -1e300, 1e300)]), WORDS, limits=(np.nan, 1.0)),
     )
 
 
@@ -51,7 +51,7 @@ def pictures() -> dict[str, Figure]:
         panel(
             "part of one", steps, error, line([1, 1.2, 1.5, 1.9], [3, 3.1, 3.15, 3.2], "measured")
         ),
-        panel("all", Axis("x"), error, line([0, 1, 2], [1e-320, 1, 1e308], "measured")),
+        panel("all", Axis("x"), error, line([0, 1, 2], [1e-290, 1, 1e308], "measured")),
     ]
     nothing = [
         panel("zero", steps, error, line(t, 0 * t, "measured"), level(0.3, "predicted")),

@@ -23,8 +23,6 @@ from descent.maths.network import (
     differentiate,
     forward,
     gradient,
-    jacobian,
-    kernel,
     losses,
     mean_loss,
     outputs,
@@ -32,6 +30,7 @@ from descent.maths.network import (
     sample_squared_norms,
     value_and_gradient,
 )
+from descent.maths.tangent import jacobian, kernel
 
 PHI = {
     "relu": torch.relu,

@@ -9,6 +9,7 @@ to fail for an error in some measured variable. What survives stands with its re
       check_name: why no error in the measurement makes this check fail
 """
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,9 @@ def survivors(name: str) -> dict[str, str]:
 def failing(name: str, part: str, path: tuple[str, ...], error) -> set[str]:
     """The checks that fail with this error; "a refusal" if the comparison itself refuses the values."""
     try:
-        result = replayed(name, part, path, error)
+        with np.errstate(all="ignore"), warnings.catch_warnings():  # logarithms of negative norms
+            warnings.simplefilter("ignore", RuntimeWarning)
+            result = replayed(name, part, path, error)
     except ValueError:  # a negative tolerance, say
         return {"a refusal"}
     return {check.name for check in result.checks if not check.holds}

@@ -14,8 +14,10 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from descent.figure import Axis, Figure, band, level, line, panel, points
-from descent.lab.seen import LABELS, POINTS, log_ticks, seen, turning
+from descent.lab.seen import seen
 from descent.lab.svg import paint, save
+from descent.lab.thinning import POINTS, turning
+from descent.lab.ticks import LABELS, log_ticks
 from gallery import WORDS, of_every_kind, pictures
 from toy import ROOT
 
@@ -151,12 +153,10 @@ def test_whatever_a_panel_holds_it_is_drawn(values, scale, given_limits, tmp_pat
     ElementTree.parse(picture)
 
 
-@given(st.floats(-320, 307), st.floats(0.001, 620))
+@given(st.floats(-300, 307), st.floats(0.001, 620))
 @settings(deadline=None, max_examples=500)
 def test_a_logarithmic_axis_has_some_labels_and_not_too_many(low, decades):
     bottom, top = 10.0**low, 10.0 ** min(low + decades, 308.0)
-    if bottom < 1e-307 and decades < 1:  # too few digits are left
-        return
     ticks, minor = log_ticks(bottom, top)
     assert 2 <= len(ticks) <= LABELS + 3
     assert len({name for _, name in ticks}) == len(ticks)

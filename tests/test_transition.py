@@ -8,7 +8,7 @@ from descent.features import problem as features_problem
 from descent.features import training as features_training
 from descent.initialisation import classifiers, starts
 from descent.initialisation import rules as old_rules
-from descent.maths import curvature, homogeneity, initialise, mlp, network, networks, rules
+from descent.maths import curvature, homogeneity, initialise, mlp, network, networks, rules, tangent
 from descent.maths.images import Images
 from descent.maths.network import Shape
 from descent.maths.training import train
@@ -47,8 +47,8 @@ def test_networks(R, N, widths, activation, dtype):
     ):
         same(a, b)
     if widths[-1] == 1:
-        same(networks.jacobians(theta, x, shape), network.jacobian(passed))
-        same(networks.kernels(theta, x, shape), network.kernel(passed))
+        same(networks.jacobians(theta, x, shape), tangent.jacobian(passed))
+        same(networks.kernels(theta, x, shape), tangent.kernel(passed))
     old, new = (
         networks.hessians(theta[:3], x, y, shape),
         curvature.hessians(theta[:3], x, y, shape, "square"),

@@ -23,10 +23,10 @@ from types import ModuleType
 import xarray as xr
 
 from descent.figure import Axis, Figure, panel, text
-from descent.lab import seen, svg, vega
+from descent.lab import colours, rulers, seen, svg, svg_legend, svg_marks, thinning, ticks, vega
 from descent.lab.files import read_text, write, write_text
 
-PAINTERS = (seen.__file__, svg.__file__, vega.__file__, __file__)
+PAINTERS = (colours, rulers, seen, svg, svg_legend, svg_marks, thinning, ticks, vega)
 
 
 def draw(family: str) -> None:
@@ -82,7 +82,7 @@ def keep(figure: Figure, picture: Path, data: Path, origin: str, failed: str) ->
     """Write both files, or none. What failed has no origin, so that it is tried again."""
     shown = {
         "made_from": "" if failed else origin,
-        "caption": vega.plain(figure.caption),
+        "caption": seen.plain(figure.caption),
         "main": None if failed else vega.main_panel(figure),
         "panels": [
             panel | {"whole": panel["whole"] and not failed} for panel in vega.panels(figure)
@@ -95,8 +95,8 @@ def keep(figure: Figure, picture: Path, data: Path, origin: str, failed: str) ->
 def code_of(figures: ModuleType) -> bytes:
     """What a figure is made by: these files and the version of Matplotlib."""
     whole = hashlib.sha256(version("matplotlib").encode())
-    for file in (*PAINTERS, sys.modules["descent.figure"].__file__, figures.__file__):
-        whole.update(hashlib.sha256(Path(str(file)).read_bytes()).digest())
+    for module in (*PAINTERS, sys.modules["descent.figure"], sys.modules[__name__], figures):
+        whole.update(hashlib.sha256(Path(str(module.__file__)).read_bytes()).digest())
     return whole.digest()
 
 

@@ -5,7 +5,6 @@ user's changes a picture. Words are drawn as they are written, never read as mat
 """
 
 import re
-import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,34 +17,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure as Drawing
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
-from descent.figure import Entry, Figure, Mark, legend
-from descent.lab.seen import (
-    COORDINATES,
-    Ruler,
-    Seen,
-    colour,
-    edges,
-    seen,
-    shades,
-    stretched,
-    unstretched,
-)
+from descent.figure import Figure, legend
+from descent.lab.rulers import Ruler, stretched, unstretched
+from descent.lab.seen import Seen, seen, words
+from descent.lab.svg_legend import columns_of, draw_legend, hides
+from descent.lab.svg_marks import draw_mark
 
-DASHES = {"solid": "-", "dashed": "--", "dotted": ":"}
-MARKERS = {
-    "circle": "o",
-    "square": "s",
-    "triangle": "^",
-    "cross": "x",
-    "star": "*",
-    "diamond": "D",
-}
 WIDTH, HEIGHT, ROW = 4.6, 3.4, 0.15  # of a panel and of a row of a legend below it, in inches
 LINES = {"title": 48, "x": 56, "y": 38, "legend": 48}  # characters of a line
 FEW, MANY = 5, 9  # entries of a legend in its usual size; those beyond stand below the panel
@@ -71,11 +51,11 @@ def paint(figure: Figure) -> Drawing:
     """The panels side by side."""
     with _look():
         panels = [seen(panel) for panel in figure.panels]
-        drawing = _laid_out(panels, [_is_long(panel) for panel in panels])
+        drawing = _laid_out(panels, [_is_outside(panel) for panel in panels])
         drawing.draw_without_rendering()
-        below = [_hides(axes) for axes in drawing.axes[: len(panels)]]
+        below = [hides(axes) for axes in drawing.axes[: len(panels)]]
         if any(below):  # once more, with the legends that cover something below
-            below = [b or _is_long(panel) for b, panel in zip(below, panels, strict=True)]
+            below = [b or _is_outside(panel) for b, panel in zip(below, panels, strict=True)]
             drawing = _laid_out(panels, below)
         return drawing
 
@@ -109,22 +89,20 @@ def _look() -> Iterator[None]:
         yield
 
 
-def words(text: str, width: int = 0) -> str:
-    """Without what XML has no place for, and in lines of `width` characters."""
-    text = re.sub(r"[^\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", " ", text)
-    return "\n".join(textwrap.wrap(text, width, break_on_hyphens=False)) if width else text
-
-
 # ---- The places of panels and legends.
 
 
-def _is_long(panel: Seen) -> bool:
-    return len(legend(panel.marks)) > MANY
+def _is_outside(panel: Seen) -> bool:
+    """Whether the legend has no room on the panel: it is long, or would hide a part of a map."""
+    mapped = any(mark.kind == "heat" for mark in panel.marks)
+    return mapped or len(legend(panel.marks)) > MANY
 
 
 def _laid_out(panels: list[Seen], below: list[bool]) -> Drawing:
     """All panels; a second row holds the legends of those that have theirs `below`."""
-    grids = [_columns(legend(p.marks)) if b else (0, 0) for p, b in zip(panels, below, strict=True)]
+    grids = [
+        columns_of(legend(p.marks)) if b else (0, 0) for p, b in zip(panels, below, strict=True)
+    ]
     rows = max((rows for rows, _ in grids), default=0)
     extra = ROW * (rows + 1) if rows else 0.0
     drawing = Drawing(
@@ -143,73 +121,10 @@ def _laid_out(panels: list[Seen], below: list[bool]) -> Drawing:
         if below[k]:
             place = drawing.add_subplot(grid[1, k])
             place.set_axis_off()
-            _legend(place, entries, loc="upper center", columns=grids[k][1])
+            draw_legend(place, entries, loc="upper center", columns=grids[k][1])
         else:
-            _legend(axes, entries, loc="best")
+            draw_legend(axes, entries, loc="best")
     return drawing
-
-
-def _columns(entries: tuple[Entry, ...]) -> tuple[int, int]:
-    """Rows and columns of a legend below a panel."""
-    if not entries:
-        return 0, 1
-    longest = max(min(len(entry.label), LINES["legend"]) for entry in entries)
-    columns = max(1, min(4, 74 // (longest + 8)))
-    lines = sum(words(e.label, LINES["legend"]).count("\n") + 1 for e in entries)
-    return -(-lines // columns), columns
-
-
-def _legend(axes: Axes, entries: tuple[Entry, ...], loc: str, columns: int = 1) -> None:
-    """Words are set afterwards: Matplotlib takes a label that begins with _ for none."""
-    size = "small" if len(entries) <= FEW else "x-small"
-    found = axes.legend(
-        [_swatch(entry) for entry in entries],
-        [str(k) for k in range(len(entries))],
-        loc=loc,
-        ncols=columns,
-        fontsize=size,
-        labelspacing=0.35,
-        columnspacing=1.2,
-        frameon=bool(axes.collections and axes.collections[0].get_array() is not None),
-        edgecolor="none",
-    )
-    for text, entry in zip(found.get_texts(), entries, strict=True):
-        text.set_text(words(entry.label, LINES["legend"]))
-
-
-def _swatch(entry: Entry) -> Line2D | Patch | tuple[Patch, Line2D]:
-    shade = colour(entry.colour)
-    area = Patch(facecolor=shade, alpha=0.2, linewidth=0)
-    if not entry.stroke and not entry.marker:
-        return area
-    line = Line2D(
-        [],
-        [],
-        color=shade,
-        linestyle=DASHES.get(entry.stroke, "none"),
-        linewidth=1.6,
-        **(_marker(entry.marker, shade, 5.0, entry.hollow) if entry.marker else {}),
-    )
-    return (area, line) if entry.area else line
-
-
-def _hides(axes: Axes) -> bool:
-    """Whether the legend lies on a point, on words, or on more than a touch of a curve."""
-    found = axes.get_legend()
-    if found is None:
-        return False
-    box = found.get_window_extent()
-    if any(box.overlaps(text.get_window_extent()) for text in axes.texts):
-        return True
-    for line in axes.lines:
-        path = line.get_transform().transform_path(line.get_path())
-        loose = line.get_linestyle() == "None"
-        if not loose and len(path.vertices) > 1:
-            path = path.interpolated(8)
-        at = path.vertices[np.isfinite(path.vertices).all(1)]
-        if len(at) and box.count_contains(at) > (0 if loose else 0.04 * len(at)):
-            return True
-    return False
 
 
 # ---- One panel.
@@ -223,7 +138,7 @@ def _panel(axes: Axes, panel: Seen) -> None:
     axes.set_xlim(panel.x.low, panel.x.high)
     axes.set_ylim(panel.y.low, panel.y.high)
     for mark in panel.marks:
-        _mark(axes, mark, panel)
+        draw_mark(axes, mark, panel)
     if panel.square:
         axes.set_aspect("equal", adjustable="box")
 
@@ -265,97 +180,3 @@ def _apart(ruler: Ruler, letter: float) -> list[str]:
         shown.append(name if free else "")
         taken = middle + half if free else taken
     return shown
-
-
-def _mark(axes: Axes, mark: Mark, panel: Seen) -> None:
-    shade, values = colour(mark.colour), _reachable(mark, panel)
-    look = {"color": shade, "linestyle": DASHES[mark.stroke], "linewidth": float(mark.width)}
-    if mark.kind == "line":
-        axes.plot(values["x"], values["y"], **look)
-    elif mark.kind == "points":
-        marker = _marker(mark.marker, shade, float(mark.size), mark.hollow)
-        axes.plot(values["x"], values["y"], linestyle="none", zorder=2.5, **marker)
-    elif mark.kind == "band":
-        axes.fill_between(
-            values["x"], values["low"], values["high"], color=shade, alpha=0.2, linewidth=0
-        )
-    elif mark.kind == "level":
-        for at in values["at"]:
-            axes.axhline(at, **look)
-    elif mark.kind == "moment":
-        for at in values["at"]:
-            axes.axvline(at, **look)
-    elif mark.kind == "segments":
-        ends = np.stack([values[key] for key in ("x", "y", "x2", "y2")], 1)
-        ends = ends[np.isfinite(ends).all(1)].reshape(-1, 2, 2)
-        axes.add_collection(
-            LineCollection(
-                list(ends),
-                colors=shade,
-                linestyles=DASHES[mark.stroke],
-                linewidths=float(mark.width),
-            ),
-            autolim=False,
-        )
-    elif mark.kind == "text":
-        _words(axes, mark)
-    else:
-        _heat(axes, mark, panel)
-
-
-def _reachable(mark: Mark, panel: Seen) -> dict[str, np.ndarray]:
-    """Nothing more than a thousand widths away, where browsers lose their digits."""
-    values = dict(mark.values)
-    if mark.kind == "heat":
-        return values
-    for name, ruler in (("x", panel.x), ("y", panel.y)):
-        if ruler.scale == "linear":
-            low, high = sorted((ruler.low, ruler.high))
-            reach = 1000 * (high - low)
-            for key in COORDINATES[name]:
-                if key in values:
-                    values[key] = values[key].clip(low - reach, high + reach)
-    return values
-
-
-def _marker(name: str, shade: str, size: float, hollow: bool) -> dict:
-    return {
-        "marker": MARKERS[name],
-        "markersize": size * (1.5 if name == "star" else 1.0),
-        "markerfacecolor": "white" if hollow else shade,
-        "markeredgecolor": shade,
-        "markeredgewidth": 1.2 if hollow or name == "cross" else 0.5,
-    }
-
-
-def _words(axes: Axes, mark: Mark) -> None:
-    for x, y in zip(mark.values["x"], mark.values["y"], strict=True):
-        axes.annotate(
-            words(mark.label),
-            (x, y),
-            (0, 6 if mark.raised else 0),
-            textcoords="offset points",
-            ha="center",
-            va="bottom" if mark.raised else "center",
-            color=colour(mark.colour),
-            fontsize="small",
-        )
-
-
-def _heat(axes: Axes, mark: Mark, panel: Seen) -> None:
-    low, high = shades(mark)
-    mesh = axes.pcolormesh(
-        edges(mark.values["x"], panel.x.scale),
-        edges(mark.values["y"], panel.y.scale),
-        np.ma.masked_invalid(mark.values["z"]),
-        cmap="RdBu_r" if mark.diverging else "viridis",
-        vmin=low,
-        vmax=high,
-        rasterized=True,
-        zorder=0.5,
-    )
-    axes.grid(False)
-    bar = axes.figure.colorbar(mesh, ax=axes)
-    bar.set_label(words(mark.label, LINES["y"]))
-    bar.ax.grid(False)
-    bar.outline.set_visible(False)

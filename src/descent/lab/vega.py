@@ -3,7 +3,7 @@
     panel    title, whole, square, x, y, legend, marks
     x, y     label, scale, domain [from, to], ticks [[value, words], …] or null, digits
     legend   label, colour, stroke, marker, hollow, area
-    mark     kind, role, stroke, label, colour, and by its kind
+    mark     kind, role, stroke, label, colour, width of lines, and by its kind
                  line, band      x, y or low, high              level, moment   at
                  points          x, y, marker, size, hollow     segments        x, y, x2, y2
                  text            x, y, words, raised            heat            x, y: edges of cells, z, limits, diverging
@@ -17,7 +17,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from descent.figure import Figure, Mark, legend
-from descent.lab.seen import Ruler, Seen, colour, edges, seen, shades
+from descent.lab.colours import colour, edges, shades
+from descent.lab.rulers import Ruler
+from descent.lab.seen import Seen, plain, seen
 
 CELLS = 6400  # of a map of colours that a page draws
 
@@ -67,11 +69,6 @@ def main_panel(figure: Figure) -> int | None:
     return None
 
 
-def plain(words: str) -> str:
-    """Words that are UTF-8: without halves of characters."""
-    return words.encode("utf-8", "replace").decode("utf-8")
-
-
 def numbers(values: np.ndarray, digits: int = 6) -> list[float | None]:
     """Rounded to so many significant digits; None for NaN."""
     return [float(f"{value:.{digits}g}") if np.isfinite(value) else None for value in values]
@@ -103,6 +100,8 @@ def _mark(mark: Mark, shown: Seen) -> Iterator[dict]:
         "label": "" if mark.kind == "text" else plain(mark.label),
         "colour": colour(mark.colour).lower(),
     }
+    if mark.kind in ("line", "level", "moment", "segments"):
+        named["width"] = float(mark.width)
     if mark.kind in ("level", "moment"):
         for at in mark.values["at"]:
             yield named | {"at": float(f"{at:.17g}")}

@@ -27,9 +27,9 @@ Vectors = Float[np.ndarray, "*V P"]
 
 def _tangents(back: Backward, v: Vectors) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """ż_1 … ż_D, and ḣ_1 … ḣ_{D−1}."""
-    theta, shape, scale, h, _ = back.passed
+    _, shape, scale, layers, h, _ = back.passed
     dz, dh = [], []
-    for l, ((W, _), (V, vb)) in enumerate(zip(shape.layers(theta), shape.layers(v), strict=True)):
+    for l, ((W, _), (V, vb)) in enumerate(zip(layers, shape.layers(v), strict=True)):
         moved = h[l] @ V.swapaxes(-1, -2)
         if l == 0 and scale is not None:
             moved *= scale[..., None, None]
@@ -45,11 +45,11 @@ def _tangents(back: Backward, v: Vectors) -> tuple[list[np.ndarray], list[np.nda
 
 def hessian_products(back: Backward, v: Vectors) -> Float[np.ndarray, "*W P"]:
     """∇²f(θ)·v row by row; one network takes many v, one v many networks, or R networks R vectors."""
-    theta, shape, scale, h, _ = back.passed
+    _, shape, scale, layers, h, _ = back.passed
     (dz, dh), share = _tangents(back, v), 1 / back.fit.shape[-2] if back.each else None
     ddelta = losses.curvature_times(back.loss, back.fit, dz[-1])
     product = np.empty((*ddelta.shape[:-2], shape.parameters), ddelta.dtype)
-    layers, along, into = (shape.layers(a) for a in (theta, v, product))
+    along, into = shape.layers(v), shape.layers(product)
     for l in range(len(layers) - 1, -1, -1):
         delta = back.deltas[l] if share is None else back.deltas[l] * share
         np.matmul(ddelta.swapaxes(-1, -2), h[l], out=into[l][0])

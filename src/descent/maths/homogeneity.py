@@ -35,12 +35,12 @@ class ByArray(NamedTuple):
 
 def inner_products(a: Parameters, b: Parameters, shape: Shape) -> ByArray:
     """⟨·, ·⟩ of every array of a with that of b, each added up in their own precision."""
-    leading, depth = a.shape[:-1], len(shape.widths) - 1
-    found, end = np.zeros((2, *leading, depth)), 0
+    found, end = np.zeros((2, *a.shape[:-1], len(shape.widths) - 1)), 0
     for l, (fan_in, out) in enumerate(pairwise(shape.widths)):
-        for k, size in enumerate((out * fan_in, out) if shape.biases else (out * fan_in,)):
-            part, end = slice(end, end + size), end + size
-            found[k, ..., l] = np.vecdot(a[..., part], b[..., part])
+        start, middle, end = end, end + out * fan_in, end + out * (fan_in + shape.biases)
+        found[0, ..., l] = np.vecdot(a[..., start:middle], b[..., start:middle])
+        if shape.biases:
+            found[1, ..., l] = np.vecdot(a[..., middle:end], b[..., middle:end])
     return ByArray(*found)
 
 

@@ -9,8 +9,8 @@
 shared by the R networks or have a leading R of their own. s, one number a network, is 1 if it is not given.
 float32 in, float32 out.
 
-The losses are in `losses`, the activations in `activations`, second derivatives in `curvature`, what
-homogeneity makes equal in `homogeneity`, starts in `initialise`.
+The losses are in `losses`, the activations in `activations`, Jacobian and kernel in `tangent`, second derivatives in
+`curvature`, what homogeneity makes equal in `homogeneity`, starts in `initialise`.
 """
 
 from collections.abc import Iterator
@@ -44,11 +44,11 @@ class Shape(NamedTuple):
 
     def layers(self, theta: np.ndarray) -> list[tuple[np.ndarray, np.ndarray | None]]:
         """Views of W_l: (*R, out, in) and b_l: (*R, 1, out), or None, in θ: (*R, P)."""
-        parts, end, leading = [], 0, theta.shape[:-1]
+        parts, end, leading, biases = [], 0, theta.shape[:-1], self.biases
         for fan_in, out in pairwise(self.widths):
-            start, middle, end = end, end + out * fan_in, end + out * (fan_in + self.biases)
-            W = theta[..., start:middle].reshape(*leading, out, fan_in)
-            parts.append((W, theta[..., None, middle:end] if self.biases else None))
+            start, middle, end = end, end + out * fan_in, end + out * (fan_in + biases)
+            W = theta[..., start:middle].reshape((*leading, out, fan_in))
+            parts.append((W, theta[..., None, middle:end] if biases else None))
         return parts
 
 
@@ -58,6 +58,7 @@ class Pass(NamedTuple):
     theta: Parameters
     shape: Shape
     scale: Float[np.ndarray, "*R"] | None  # s
+    layers: list[tuple[np.ndarray, np.ndarray | None]]  # W_l and b_l
     inputs: list[np.ndarray]  # x: (N, n) without its scale, then h_1 … h_{D−1}: (*R, N, f_l)
     outputs: Outputs  # z_D
 
@@ -69,10 +70,8 @@ class Backward(NamedTuple):
     loss: Loss
     target: Target
     fit: Outputs  # z_D − y, or log p
-    deltas: list[
-        np.ndarray
-    ]  # δ_1 … δ_D: (*R, N, f_l); without the 1/N of the mean if it says `each`
-    each: bool
+    deltas: list[np.ndarray]  # δ_1 … δ_D: (*R, N, f_l)
+    each: bool  # whether these are without the 1/N of the mean
 
 
 def forward(
@@ -87,7 +86,7 @@ def forward(
             z += b
         if l < len(layers) - 1:
             inputs.append(activate(z, shape.activation, out=z))
-    return Pass(theta, shape, scale, inputs, z)
+    return Pass(theta, shape, scale, layers, inputs, z)
 
 
 def outputs(theta: Parameters, x: Inputs, shape: Shape) -> Outputs:
@@ -97,11 +96,10 @@ def outputs(theta: Parameters, x: Inputs, shape: Shape) -> Outputs:
 
 def _downwards(passed: Pass, delta: Outputs) -> Iterator[tuple[int, np.ndarray]]:
     """(D, δ_D), …, (1, δ_1), the numbers of the layers less 1."""
-    layers = passed.shape.layers(passed.theta)
-    for l in range(len(layers) - 1, -1, -1):
+    for l in range(len(passed.layers) - 1, -1, -1):
         yield l, delta
         if l:
-            delta = delta @ layers[l][0]
+            delta = delta @ passed.layers[l][0]
             delta *= slope(passed.inputs[l], passed.shape.activation)
 
 
@@ -183,38 +181,3 @@ def input_squares(passed: Pass) -> list[np.ndarray]:
     if passed.scale is not None:
         squares[0] = squares[0] * passed.scale[..., None] ** 2
     return squares
-
-
-def output_deltas(passed: Pass, output: int = 0) -> list[np.ndarray]:
-    """δ_l = ∂m_output/∂z_l for l = 1 … D."""
-    seed = np.zeros_like(passed.outputs)
-    seed[..., output] = 1
-    return backward(passed, seed)
-
-
-def jacobian(passed: Pass, output: int = 0) -> Float[np.ndarray, "*R N P"]:
-    """∂m_output(x_i)/∂θ: δ_l h_{l−1}ᵀ for W_l, δ_l for b_l."""
-    shape, scale, z = passed.shape, passed.scale, passed.outputs
-    J = np.empty((*z.shape[:-1], shape.parameters), z.dtype)
-    arrays = zip(shape.layers(J), output_deltas(passed, output), passed.inputs, strict=True)
-    for l, ((JW, Jb), delta, below) in enumerate(arrays):
-        np.multiply(delta[..., None], below[..., None, :], out=JW)
-        if l == 0 and scale is not None:
-            JW *= scale[..., None, None, None]
-        if Jb is not None:
-            Jb[..., 0, :] = delta
-    return J
-
-
-def kernel(passed: Pass, output: int = 0) -> Float[np.ndarray, "*R N N"]:
-    """The neural tangent kernel JJᵀ of one output, without J: Σ_l (δ_l δ_lᵀ) ∘ (h_{l−1} h_{l−1}ᵀ + 1).
-
-    Without biases the 1 is not there.
-    """
-    K = 0.0
-    for l, (delta, h) in enumerate(zip(output_deltas(passed, output), passed.inputs, strict=True)):
-        below = h @ h.swapaxes(-1, -2)
-        if l == 0 and passed.scale is not None:
-            below = below * passed.scale[..., None, None] ** 2
-        K = K + (delta @ delta.swapaxes(-1, -2)) * (below + passed.shape.biases)
-    return K

@@ -21,8 +21,8 @@ so the "momentum 0.9" of torch is a weight 0.1 of the new gradient here, at a te
 its memories for having started at 0. A change of rate or of β on the way is felt differently by each.
 
 A rule is a `Rule`: how many memories it has, and a function of memories, gradient, t and η. The memories are
-arrays of the gradient's shape (numbers are as good), 0 at first; η is a number or an array that broadcasts,
-such as (R, 1), one rate a network. float32 stays float32. The compiled loops of `optimisers`, where a step is
+arrays of the gradient's shape (numbers are as good), 0 at first; u is an array of its own, or g overwritten; η is a
+number or an array that broadcasts, such as (R, 1), one rate a network. float32 stays float32. The compiled loops of `optimisers`, where a step is
 a hundred flops, spell the same rules out (numba's cache does not see a change in another file); the tests
 hold them to these.
 
@@ -73,7 +73,7 @@ def heavy_ball(beta: float) -> Rule:
 def heavy_ball_inner(beta: float) -> Rule:
     def step(memories: Memories, g: Array, t: int, eta: Array) -> tuple[Memories, Array]:
         v = beta * memories[0] + eta * g
-        return (v,), v
+        return (v,), +v
 
     return Rule(1, step)
 

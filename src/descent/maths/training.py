@@ -3,7 +3,8 @@
     for t = 0, 1, …:   f_t, g_t at θ_t;   u = rule(g_t);   θ_{t+1} = θ_t − u
 
 What a step sees is the caller's: `slope(theta, active, t)` gives the losses and gradients of the networks `active`
-(their places among the R), on a minibatch or on everything.
+(their places among the R), on a minibatch or on everything. The gradient is a new array in the precision of θ; the
+loop writes the next θ into it.
 
 One policy for what goes wrong: a network is lost at the first step at which its parameters or its loss are not
 finite numbers. It goes back to the parameters of the step before and stays there; its recorded loss stays the
@@ -77,28 +78,29 @@ def train(
     With `evaluate_end` f(θ_T) is asked for, too: `slope` at t = T. `keep` are steps from 0 to T, increasing.
     """
     R, final = len(start), start.copy()
-    losses = np.empty((steps + evaluate_end, R))
+    losses = np.zeros((steps + evaluate_end, R))
     kept = np.empty((len(keep), *start.shape), start.dtype)
     lost, stopped = np.full((2, R), NEVER)
     eta = np.broadcast_to(np.asarray(rate, start.dtype).reshape(-1, 1), (R, 1))
     place = {int(t): s for s, t in enumerate(keep)}
     active, memories = np.arange(R), rule.start(start)
-    now, before, spare = start.copy(), start.copy(), np.empty_like(start)
-    t = -1
+    now = before = start.copy()
+    t, worst = -1, np.finfo(start.dtype).max
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # to diverge is a result
         for t in range(len(losses)):
             value, g = slope(now, active, t)
-            losses[t] = losses[t - 1] if t else np.finfo(start.dtype).max
-            gone, done = _lost(value, now), value < stop
-            if gone.any() or done.any():
-                losses[t, active[~gone]] = value[~gone]
+            losses[t] = losses[t - 1]  # of those that have ended
+            losses[t, active] = value
+            fine = np.isfinite(value + np.vecdot(now, now)) & (value >= stop)
+            if not fine.all():
+                gone = ~(np.isfinite(value) & np.isfinite(now).all(1))  # squares may overflow
+                done = (value < stop) & ~gone
+                losses[t, active[gone]] = losses[t - 1, active[gone]] if t else worst
                 final[active] = np.where(gone[:, None], before, now)
-                lost[active[gone]] = stopped[active[done & ~gone]] = t
+                lost[active[gone]] = stopped[active[done]] = t
                 on = ~(gone | done)
                 active, now, g, eta, value = (a[on] for a in (active, now, g, eta, value))
                 memories = tuple(memory[on] for memory in memories)
-            else:
-                losses[t, active] = value
             if t in place:
                 final[active] = now
                 kept[place[t]] = final
@@ -109,21 +111,9 @@ def train(
                 observe(Step(t, active, now, value, g))
             if t < steps:
                 memories, update = rule.step(memories, g, t + 1, eta)
-                spare = spare if spare.shape == now.shape else np.empty_like(now)
-                before, now, spare = now, np.subtract(now, update, out=spare), before
-    if not evaluate_end:  # nobody looked at the last step
-        gone = ~np.isfinite(now).all(1)
-        lost[active[gone]] = steps
-        now = np.where(gone[:, None], before, now) if gone.any() else now
-    final[active] = now
-    for when in (when for when in place if when > t):  # the end, or after everything ended
-        kept[place[when]] = final
+                before, now = now, np.subtract(now, update, out=update)
+    gone = ~np.isfinite(now).all(1)  # at an end that was not evaluated
+    lost[active[gone]] = steps
+    final[active] = np.where(gone[:, None], before, now) if gone.any() else now
+    kept[[s for when, s in place.items() if when > t]] = final
     return Run(final, np.minimum(losses, HIGHEST), lost, stopped, kept)
-
-
-def _lost(
-    value: Float[np.ndarray, " A"], theta: Float[np.ndarray, "A P"]
-) -> Bool[np.ndarray, " A"]:
-    """Whether the loss or a parameter is not a finite number."""
-    gone = ~np.isfinite(value + np.vecdot(theta, theta))
-    return ~(np.isfinite(value) & np.isfinite(theta).all(1)) if gone.any() else gone

@@ -23,6 +23,9 @@ function lines(words, width) {
   return found.length > 1 ? found : found[0];
 }
 
+// Vega-Lite writes the titles of a tooltip into an expression and escapes only their quotes.
+const literal = (words) => words.replaceAll("\\", "\\\\");
+
 function axis(panel, name, length) {
   const { label, scale, domain, ticks } = panel[name];
   const named = ticks && Object.fromEntries(ticks.map(([at, words]) => [at, words]));
@@ -45,7 +48,7 @@ function reachable(panel, name) {
 }
 
 function rows(panel, mark, k) {
-  const common = { curve: mark.label, colour: ink(mark.colour), k };
+  const common = { curve: mark.label, colour: ink(mark.colour), width: 1.1 * mark.width, k };
   if (mark.at !== undefined) return [{ ...common, at: mark.at }];
   const look = mark.kind === "points" && {
     fill: mark.hollow ? "var(--paper)" : ink(mark.colour), size: 1.4 * mark.size ** 2, shape: SHAPES[mark.marker],
@@ -66,14 +69,15 @@ function layers(panel, { width, height }) {
   const [x, y] = [axis(panel, "x", width), axis(panel, "y", height)];
   const colour = { field: "colour", type: "nominal", scale: null };
   const format = (name) => `.${panel[name].digits - 1}~g`;
-  const values = [x, y].map((a) => ({ field: a.field, type: "quantitative", title: panel[a.field].label, format: format(a.field) }));
+  const values = [x, y].map((a) => ({ field: a.field, type: "quantitative", title: literal(panel[a.field].label), format: format(a.field) }));
   const tooltip = [{ field: "curve", type: "nominal", format: "", formatType: "verbatim" }, ...values];
   const by = (kind, wanted = () => true) =>
     panel.marks.flatMap((mark, k) => (mark.kind === kind && wanted(mark) ? rows(panel, mark, k) : []));
   const layer = (data, mark, encoding, more) =>
     data.length ? [{ data: { values: data }, mark: { clip: true, ...mark }, encoding: { color: colour, ...encoding }, ...more }] : [];
   const strokes = (kind, type, encoding) => Object.keys(DASHES).flatMap((stroke) =>
-    layer(by(kind, (mark) => mark.stroke === stroke), { type, strokeDash: DASHES[stroke], ...(type === "line" && { strokeWidth: 1.8 }) }, encoding));
+    layer(by(kind, (mark) => mark.stroke === stroke), { type, strokeDash: DASHES[stroke] },
+      { ...encoding, strokeWidth: { field: "width", type: "quantitative", scale: null } }));
   const heat = panel.marks.filter((mark) => mark.kind === "heat").flatMap((mark) => layer(
     cells(mark).filter((cell) => cell.z !== null), { type: "rect", strokeWidth: 0 }, {
       x, y, x2: { field: "x2" }, y2: { field: "y2" },
@@ -82,7 +86,7 @@ function layers(panel, { width, height }) {
         scale: { scheme: mark.diverging ? "redblue" : "viridis", reverse: mark.diverging, domain: mark.limits, zero: false, nice: false, clamp: true },
         legend: { orient: "bottom", direction: "horizontal", gradientLength: Math.min(200, width - 20), titleLimit: width },
       },
-      tooltip: [...values, { field: "z", type: "quantitative", title: mark.label || "value", format: ".4~g" }],
+      tooltip: [...values, { field: "z", type: "quantitative", title: literal(mark.label || "value"), format: ".4~g" }],
     }));
   const words = (raised, look) => layer(by("text", (mark) => mark.raised === raised), { type: "text", lineBreak: "\n", clip: false, ...look }, { x, y, text: { field: "words" } });
   // Not what is outside the panel: its place here is not its value.
@@ -160,7 +164,7 @@ async function draw(figure) {
   const place = figure.querySelector(".chart");
   const columns = Math.max(1, Math.min(panels.length, Math.floor(figure.clientWidth / 320)));
   place.style.setProperty("--columns", columns);
-  const room = (figure.clientWidth - 16 * (columns - 1)) / columns;
+  const room = Math.min(720, (figure.clientWidth - 16 * (columns - 1)) / columns);
   const cells = panels.map((panel) => {
     const cell = document.createElement("div");
     const title = document.createElement("p");
