@@ -1,9 +1,15 @@
-"""Write the tables of `dvc plots`: `python stages/curves.py`. The work is descent.lab.curves."""
+"""Write the tables of `dvc plots`: `python stages/curves.py`."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+SRC = Path(__file__).resolve().parents[1] / "src"
+sys.path.insert(0, str(SRC))
+
+import descent
+
+if Path(descent.__file__).resolve().parent != SRC / "descent":
+    sys.exit(f"{descent.__file__}: not the code beside {__file__}, so nothing was run")
 
 from descent.lab.curves import curves
 

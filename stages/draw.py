@@ -1,13 +1,18 @@
-"""Draw every figure of one family: `python stages/draw.py sensing`. The work is descent.lab.draw."""
+"""Draw every figure of one family: `python stages/draw.py FAMILY`."""
 
 import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-os.environ["MPLBACKEND"] = (
-    "agg"  # Matplotlib refuses to be imported with a name that it does not know
-)
+SRC = Path(__file__).resolve().parents[1] / "src"
+sys.path.insert(0, str(SRC))
+
+import descent
+
+if Path(descent.__file__).resolve().parent != SRC / "descent":
+    sys.exit(f"{descent.__file__}: not the code beside {__file__}, so nothing was run")
+
+os.environ["MPLBACKEND"] = "agg"  # Matplotlib refuses to be imported with a name it does not know
 
 from descent.lab.draw import draw
 

@@ -14,7 +14,7 @@ import xarray as xr
 from ruamel.yaml import YAML
 from threadpoolctl import threadpool_limits
 
-from files import read
+from descent.lab.files import read
 from harness import experiments, module_of
 from toy import ROOT
 

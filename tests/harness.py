@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from blocks import Block, blocks
+from descent.lab.project import Block, blocks
 from descent.result import Result
 from fake_mnist import fake_mnist
 from toy import ROOT, toy_params

@@ -1,6 +1,5 @@
 """Results at toy size as the stages leave them, and an MLflow server on what is tracked of them."""
 
-import json
 import os
 import socket
 import subprocess
@@ -14,8 +13,8 @@ import numpy as np
 import xarray as xr
 from ruamel.yaml import YAML
 
+from descent.lab.results import as_report, dumps
 from descent.result import Check, Erratum, Result, replicates, steps, sweep
-from run import as_report
 
 ALPHAS = (1e-5, 1e-1)
 
@@ -46,8 +45,12 @@ def result(points=2000, bad=np.inf):
             },
         ),
         metrics={"error": error, "reached": reached, "slope": 1.5},
-        checks=(Check("good, (yes)", 1.0, "==", 1.0, 0.0), Check("bad", np.nan, "<=", 1.0, 0.0)),
+        checks=(
+            Check("good, (yes)", 1.0, "==", 1.0, 0.0, "exact"),
+            Check("bad", np.nan, "<=", 1.0, 0.0, "a bound"),
+        ),
         errata=(Erratum("wrong", "somewhere", 1.0, 2.0, 2.0, 0.1),),
+        unchecked={"far": "no run goes there"},
     )
 
 
@@ -55,7 +58,7 @@ def save(made: Result, name: str = "one") -> None:
     for folder in ("artifacts/toy", "metrics/toy"):
         Path(folder).mkdir(parents=True, exist_ok=True)
     made.data.to_netcdf(f"artifacts/toy/{name}.nc", engine="scipy")
-    Path(f"metrics/toy/{name}.json").write_text(json.dumps(as_report(made)))
+    Path(f"metrics/toy/{name}.json").write_text(dumps(as_report(made)), encoding="utf-8")
 
 
 def lay_out() -> None:
@@ -65,7 +68,9 @@ def lay_out() -> None:
     stage = {"do": {"cmd": command, "desc": "What does a toy do?"}}
     YAML().dump({"stages": {"toy": stage}}, Path("dvc.yaml"))
     Path("src/descent/toy").mkdir(parents=True)
-    Path("src/descent/toy/one.py").write_text('"""A toy is a toy.\n\nAnd no more.\n"""\n')
+    Path("src/descent/toy/one.py").write_text(
+        '"""A toy is a toy.\n\nAnd no more.\n"""\n\n\ndef run(config): ...\n', encoding="utf-8"
+    )
     save(result())
 
 

@@ -6,14 +6,15 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 
-import track
 from descent.config import Refusal
+from descent.lab.tracking.store import provenance
 from descent.maths import device
 from descent.sensing import exact, memory, operators, overparam, problem
 from descent.sensing.memory import GIB, peak, require_memory
 from fake_cupy import fake_cupy
-from toy import ROOT, Project, toy_params
+from toy import ROOT, clean_environment, toy_params
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_the_environment_names_the_device(monkeypatch, present, asked, there, na
         monkeypatch.setenv("DESCENT_DEVICE", asked)
     assert device.name() == name
     assert device.module() is (np if name == "cpu" else device.cupy())
-    assert track.provenance()["device"] == name
+    assert provenance()["device"] == name
 
 
 @pytest.mark.parametrize(
@@ -143,16 +144,16 @@ def test_a_device_too_small_for_the_measurements_is_refused(monkeypatch, tmp_pat
 
 
 def test_a_refusal_is_one_line_and_exit_code_2(tmp_path):
-    project = Project(tmp_path / "project")
-    project.params["sensing"]["exact"]["size"] = 3000
-    project.save()
-    run = ("python", "stages/run.py", "descent.sensing.exact", "sensing/exact")
+    block = toy_params()["sensing"]["exact"] | {"size": 3000}
+    YAML().dump({"sensing": {"exact": block}}, tmp_path / "params.yaml")
+    door = (sys.executable, ROOT / "stages/run.py", "descent.sensing.exact", "sensing/exact")
     for environment, rule in (
         ({"DESCENT_DEVICE": "cpu"}, "size 3000: making G needs"),
         ({"DESCENT_DEVICE": "tpu"}, "DESCENT_DEVICE=tpu: must be"),
     ):
-        done = project.call(*run, **environment)
+        streams = {"capture_output": True, "encoding": "utf-8"}
+        done = subprocess.run(door, cwd=tmp_path, env=clean_environment() | environment, **streams)
         assert done.returncode == 2
         assert done.stderr.startswith(f"params.yaml: sensing.exact: {rule}")
         assert done.stderr.count("\n") == 1
-    assert not project.files("artifacts", "metrics")
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]

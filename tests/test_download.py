@@ -18,10 +18,10 @@ from threading import Event, Thread
 
 import pytest
 
-import download
-import sources
+from descent.lab import download, sources
+from toy import ROOT
 
-SCRIPT = Path(download.__file__)
+SCRIPT = ROOT / "stages/download.py"
 RAW = Path("data/mnist/MNIST/raw")
 
 

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
-import gate
+from descent.lab.gate import compare as gate
+from descent.lab.gate.reports import tolerances
+from toy import ROOT
 
 HELD = {"checks": {"law": {"holds": True}}, "errata": {"print": {"stands": True}}}
 LOST = {"checks": {"law": {"holds": False}}, "errata": {"print": {"stands": False}}}
 NONE = {"checks": {}, "errata": {}}
+DOOR = ROOT / "stages/gate.py"
 RULES = """
 - {pattern: "a/one:loose.*", relative: 0.1, absolute: 0, reason: noisy}
 - {pattern: "a/one:*", relative: 0, absolute: 0.5, reason: coarse}
@@ -29,7 +32,7 @@ def git(*arguments: str) -> None:
 def write(metrics, verdicts=NONE, name="a/one") -> Path:
     path = Path(f"metrics/{name}.json")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"metrics": metrics, **verdicts}))
+    path.write_text(json.dumps({"metrics": metrics, **verdicts}), encoding="utf-8")
     return path
 
 
@@ -171,10 +174,46 @@ def test_a_lost_verdict_fails(run):
         write({"x": 1}, now)
         code, report = run()
         assert code == 1
+        verdict = "does not hold" if now is LOST else "no claim"
         assert listed(report, "Failures") == [
             f"a/one: check law: held, {state}",
             f"a/one: erratum print: held, {state}",
+            f"a/one: the claim: was 'holds', is '{verdict}'",
         ]
+
+
+def second(verdict, **more):
+    """A report of the present schema."""
+    return {"schema": 2, "verdict": verdict, "no_claim": [], "unchecked": {}, **NONE} | more
+
+
+@pytest.mark.parametrize(
+    ("base", "now", "fails"),
+    [
+        ("holds", "no claim", True),
+        ("holds", "does not hold", True),
+        ("no claim", "holds", False),
+        ("no claim", "does not hold", False),
+        ("does not hold", "holds", False),
+        ("does not hold", "no claim", False),
+    ],
+)
+def test_a_claim_that_held_and_now_says_nothing_is_lost(run, base, now, fails):
+    write({"x": 1}, second(base))
+    commit()
+    write({"x": 1}, second(now, no_claim=["3 of 4 runs were lost"]))
+    code, report = run()
+    assert code == fails
+    why = " (3 of 4 runs were lost)" if now == "no claim" else ""
+    said = f"a/one: the claim: was {base!r}, is {now!r}{why}"
+    assert listed(report, "Failures" if fails else "Remarks") == [said]
+
+
+def test_a_report_of_the_schema_before_is_compared_with_one_of_now(run):
+    write({"x": 1}, HELD)
+    commit()
+    write({"x": 1}, second("holds", **HELD))
+    assert run()[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -194,7 +233,8 @@ def test_a_verdict_that_was_not_there_to_lose_is_a_remark(run, base, now, remark
     code, report = run()
     claims = ("check law", "erratum print") if remark else ()
     assert (code, listed(report, "Failures")) == (0, [])
-    assert listed(report, "Remarks") == [f"a/one: {claim}: {remark}" for claim in claims]
+    remarks = [line for line in listed(report, "Remarks") if "the claim: was" not in line]
+    assert remarks == [f"a/one: {claim}: {remark}" for claim in claims]
 
 
 def test_what_vanished_fails(run):
@@ -230,12 +270,15 @@ def test_what_is_new_passes(run):
     ]
 
 
-NO_NUMBERS = ("NaN", "Infinity", "-Infinity", "null", "1e999", "1" * 400, '"1"', "true", "[1]")
+NO_NUMBERS = (
+    *("NaN", "Infinity", "-Infinity", "null", "1e999", "1" * 400, '"1"', "true", "[1]"),
+    *('"NaN"', '"Infinity"', '"-Infinity"'),
+)
 
 
 @pytest.mark.parametrize("base", [None, 1.0, float("nan")], ids=["new", "known", "was nan"])
 def test_a_metric_that_is_no_finite_number_fails(run, base):
-    names = [f"x{k}" for k in range(len(NO_NUMBERS))]
+    names = [f"x{k:02}" for k in range(len(NO_NUMBERS))]
     if base is not None:
         write(dict.fromkeys(names, base) | {"y": 1})
     commit()
@@ -273,6 +316,8 @@ CORRUPT = {
     "no verdict": b'{"metrics": {}, "checks": {"law": {}}, "errata": {}}',
     "verdict a number": b'{"metrics": {}, "checks": {"law": {"holds": 1}}, "errata": {}}',
     "verdict null": b'{"metrics": {}, "checks": {}, "errata": {"print": {"stands": null}}}',
+    "no verdict of the claim": b'{"schema": 2, "metrics": {}, "checks": {}, "errata": {}}',
+    "another verdict": b'{"schema": 2, "verdict": "maybe", "metrics": {}, "checks": {}, "errata": {}}',
     "deep": b'{"metrics": ' + b'{"a":' * 9999 + b"1" + b"}" * 9999 + b', "checks":{},"errata":{}}',
 }
 
@@ -407,13 +452,13 @@ def test_the_command_reads_the_tolerances_beside_it(repository):
     commit()
     for accuracy, code in ((0.9005, 0), (0.95, 1)):
         write({"accuracy": {"epoch=1": accuracy}}, HELD, "train/mnist")
-        done = subprocess.run([sys.executable, gate.__file__], capture_output=True, text=True)
+        done = subprocess.run([sys.executable, DOOR], capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (code, "")
         assert done.stdout.startswith("gate: 1 metrics in 1 experiments against HEAD (")
 
 
 def test_every_rule_of_the_project_comes_into_play():
-    rules = gate.tolerances(Path(gate.__file__).with_name("tolerances.yaml"))
+    rules = tolerances(gate.RULES)
     for k, rule in enumerate(rules):
         example = rule.pattern.replace("*", "x")
         first = next(r for r in rules if fnmatchcase(example, r.pattern))

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-import track
+from descent.lab.tracking import mirror as track
 from store import lay_out, result, save, serving
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
@@ -102,7 +102,7 @@ def test_a_sweep_is_charted_and_compared(page):
 
 def test_a_failed_check_is_named_and_differs_from_the_run_before(page):
     choose(page, "Which checks failed?")
-    see(page, "checks.failed", "bad")
+    see(page, "checks.failed", "verdict.why", "does not hold")
     rows = page.locator(".ag-row").filter(has_text="one")
     compare(page, rows.nth(0), rows.nth(1))
     see(page, "Comparing 2 Runs from 1 Experiment", "check/good_ _yes_", "checks.failed")

@@ -7,45 +7,48 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
 from browser import browser, listen, needs_chromium
-from run import as_report
-from toy import ROOT, toy_params
+from descent.lab.results import load_report
+from toy import MODULES, PARAMS, ROOT, clean_environment, copy_code, pipeline
 
-# With errata, with a heat map or without, over replicates or not.
-SHOWN = {"sensing": ("exact", "landscape", "overparam", "published"), "train": ()}
+# One claim that holds, one that does not, one that says nothing at its setting.
+SHOWN = {"alpha": ("quick", "swept"), "beta": ("quick", "swept")}
+
+
+def door(root: Path, *command: str) -> None:
+    call = [sys.executable, f"stages/{command[0]}.py", *command[1:]]
+    subprocess.run(call, cwd=root, check=True, env=clean_environment())
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A project with a few results at toy size, one check of which does not hold, drawn and reported."""
+    """A project of toy science with its results, one check of which does not hold, drawn and reported."""
     root = tmp_path_factory.mktemp("page")
-    shutil.copytree(ROOT / "src", root / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "stages", root / "stages", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "dvc.yaml", root)
-    params = {family: {n: toy_params()[family][n] for n in SHOWN[family]} for family in SHOWN}
-    with (root / "params.yaml").open("w") as file:
-        YAML().dump(params, file)
-    for name in SHOWN["sensing"]:
-        experiment = import_module(f"descent.sensing.{name}")
-        result = experiment.run(experiment.Config(**params["sensing"][name]))
-        report = as_report(result)
-        if name == "exact":
-            next(iter(report["checks"].values()))["holds"] = False
-        for kind in ("artifacts", "metrics"):
-            (root / kind / "sensing").mkdir(parents=True, exist_ok=True)
-        result.data.to_netcdf(root / f"artifacts/sensing/{name}.nc", engine="scipy")
-        (root / f"metrics/sensing/{name}.json").write_text(json.dumps(report, default=float))
-    for stage in (("draw.py", "sensing"), ("curves.py",), ("report.py",)):
-        subprocess.run(
-            [sys.executable, f"stages/{stage[0]}", *stage[1:]],
-            cwd=root, check=True, env={"PYTHONPATH": "src", "PATH": ""},
-        )  # fmt: skip
+    copy_code(root)
+    YAML().dump(pipeline(), root / "dvc.yaml")
+    params = {
+        family: {n: dict(PARAMS[family][n]) for n in names} for family, names in SHOWN.items()
+    }
+    params["alpha"]["quick"]["steps"] = 3  # too few for a claim
+    YAML().dump(params, root / "params.yaml")
+    for family, names in SHOWN.items():
+        for name in names:
+            module = f"descent.{family}.{MODULES.get(family, name)}"
+            inputs = [f"artifacts/alpha/{name}.nc"] if family == "beta" else []
+            door(root, "run", module, f"{family}/{name}", *inputs)
+    path = root / "metrics/beta/quick.json"
+    report = json.loads(path.read_text(encoding="utf-8"))
+    report["checks"]["largest"] |= {"holds": False, "measured": "NaN"}
+    path.write_text(json.dumps(report | {"verdict": "does not hold"}), encoding="utf-8")
+    for family in SHOWN:
+        door(root, "draw", family)
+    door(root, "curves")
+    door(root, "report")
     return root
 
 
@@ -73,12 +76,13 @@ def rows(page) -> list[str]:
 
 @needs_chromium
 def test_the_first_screen_counts_the_verdicts(page, folder):
-    results = [json.loads(p.read_text()) for p in (folder / "metrics").rglob("*.json")]
+    results = [load_report(p) for p in (folder / "metrics").rglob("*.json")]
     checks = [c for result in results for c in result["checks"].values()]
     errata = [e for result in results for e in result["errata"].values()]
     score = page.locator("dl.score").inner_text()
-    assert re.search(r"claims that hold\s+3\b", score)
+    assert re.search(r"claims that hold\s+2\b", score)
     assert re.search(r"claims that do not hold\s+1\b", score)
+    assert re.search(r"claim nothing at their settings\s+1\b", score)
     assert re.search(rf"{len(checks) - 1} of {len(checks)}\b", score)
     assert re.search(rf"{len(errata)} of {len(errata)}\b", score)
 
@@ -86,17 +90,43 @@ def test_the_first_screen_counts_the_verdicts(page, folder):
 @needs_chromium
 def test_the_table_filters_by_words_family_and_verdict(page):
     every = rows(page)
-    page.get_by_label("Search").fill("LANDSCAPE saddle")
+    page.get_by_label("Search").fill("SWEPT noise")
     found = rows(page)
     assert 0 < len(found) < len(every)
-    assert all("saddle" in row and "landscape" in row for row in found)
+    assert all("swept" in row and "noise" in row for row in found)
     page.get_by_label("Search").fill("")
     page.get_by_label("Verdict").select_option("does not hold")
     assert len(rows(page)) == 1
     assert "1 of" in page.locator("output").inner_text()
+    page.get_by_label("Verdict").select_option("no claim")
+    assert any("no claim: 3 steps are too few" in row for row in rows(page))
     page.get_by_label("Verdict").select_option("all")
-    page.get_by_label("Family").select_option("sensing")
-    assert rows(page) == every
+    page.get_by_label("Family").select_option("beta")
+    assert 0 < len(rows(page)) < len(every)
+
+
+@needs_chromium
+def test_a_check_says_what_was_measured_and_predicted_where_and_why(page):
+    cells = page.locator("#alpha-swept table").first.locator("tbody tr").first.locator("th, td")
+    name, measured, predicted, where, why, verdict = cells.all_inner_texts()
+    assert (name, verdict) == ("mean", "✓ holds")
+    assert re.fullmatch(r"1\.\d+", measured)
+    assert re.fullmatch(r"= 1\.\d+ ± 0\.\d+", predicted)
+    assert re.fullmatch(r"worst of 62, q = 0\.\d+, k = \d+", where)
+    assert re.fullmatch(r"[\d.]+ standard errors of 12 replicates", why)
+
+
+@needs_chromium
+def test_an_experiment_says_its_verdict_what_to_see_and_what_is_not_checked(page):
+    silent = page.locator("#alpha-quick")
+    assert "– no claim" in silent.inner_text()
+    assert "Claims nothing at these parameters. 3 steps are too few." in silent.inner_text()
+    assert "limit: it is not reached" in silent.inner_text()
+    assert (
+        "the sums and the formula, one upon the other." in silent.locator("figcaption").inner_text()
+    )
+    assert "✗ does not hold" in page.locator("#beta-quick").inner_text()
+    assert "nan" in page.locator("#beta-quick table").first.inner_text()
 
 
 @needs_chromium
@@ -111,10 +141,12 @@ def test_the_table_sorts_numbers_as_numbers_and_words_as_words(page):
     header = headers.get_by_role("columnheader", name="measured")
     header.get_by_role("button").press("Enter")
     values = [float(value) for value in column(4)]
-    assert values == sorted(values)
+    known = [value for value in values if value == value]
+    assert known == sorted(known) == values[: len(known)]  # what is no number comes last
     assert header.get_attribute("aria-sort") == "ascending"
     header.get_by_role("button").click()
-    assert [float(value) for value in column(4)] == sorted(values, reverse=True)
+    found = [float(value) for value in column(4)]
+    assert found[len(found) - len(known) :] == sorted(known, reverse=True)
     headers.get_by_role("columnheader", name="check").get_by_role("button").click()
     assert column(3) == sorted(column(3), key=str.lower)
 
@@ -129,30 +161,28 @@ def test_every_link_leads_somewhere(page, folder):
         else:
             assert (folder / "report" / link).exists(), link
     page.locator("#claims a").first.click()
-    assert page.url.endswith("#sensing-exact")
+    assert page.url.endswith("#alpha-quick")
 
 
 @needs_chromium
 def test_a_figure_shows_its_values_under_the_pointer(page):
-    figure = page.locator("#sensing-overparam figure")
+    figure = page.locator("#alpha-swept figure")
     figure.scroll_into_view_if_needed()
-    page.wait_for_selector("#sensing-overparam figure.live svg")
-    assert figure.locator(".chart > div").count() == 2
-    legend = figure.locator("li").all_inner_texts()
-    assert any("α = " in label for label in legend)
-    chart = figure.locator("svg").first
+    page.wait_for_selector("#alpha-swept figure.live svg")
+    assert figure.locator(".chart > div").count() == 1
+    assert any("sum" in label for label in figure.locator("li").all_inner_texts())
+    chart = figure.locator("svg.marks").first
     box = chart.bounding_box()
     page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.5)
     tip = page.locator("#vg-tooltip-element")
     tip.wait_for(state="visible")
-    assert "step t" in tip.inner_text()
-    assert "α = " in tip.inner_text()
+    assert "step k" in tip.inner_text()
 
 
 @needs_chromium
 @pytest.mark.parametrize("page", [{"java_script_enabled": False}], indirect=True)
 def test_without_scripts_the_page_is_whole(page):
-    assert page.locator("#claims tbody tr").count() > 10
+    assert page.locator("#claims tbody tr").count() >= 5
     for picture in page.locator("figure img").all():
         picture.scroll_into_view_if_needed()
         assert picture.bounding_box()["height"] > 200
@@ -182,11 +212,11 @@ def test_it_fits_the_screen_and_is_accessible(page):
 @needs_chromium
 def test_print_takes_the_still_figures_and_unfolds_the_tables(page):
     page.evaluate("document.querySelectorAll('figure[data-live]').forEach(drawOnce)")
-    page.wait_for_selector("#sensing-exact figure.live")
+    page.wait_for_selector("#alpha-quick figure.live")
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.locator("#sensing-exact figure .chart").is_hidden()
-    assert page.locator("#sensing-exact figure img").bounding_box()["height"] > 200
+    assert page.locator("#alpha-quick figure .chart").is_hidden()
+    assert page.locator("#alpha-quick figure img").bounding_box()["height"] > 200
     assert page.locator("nav").is_hidden()
     assert page.locator("details:not([open])").count() == 0
 
@@ -228,42 +258,54 @@ def test_the_html_is_valid(folder):
     assert done.returncode == 0, done.stdout[:2000]
 
 
-def test_an_experiment_that_claims_nothing_is_said_to_claim_nothing(folder, tmp_path):
+def test_an_experiment_without_checks_is_said_to_claim_nothing(folder, tmp_path):
     copy = tmp_path / "page"
     shutil.copytree(folder, copy)
-    path = copy / "metrics/sensing/exact.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"checks": {}}))
-    call = [sys.executable, "stages/report.py"]
-    subprocess.run(call, cwd=copy, check=True, env={"PYTHONPATH": "src", "PATH": ""})
-    page = (copy / "report/index.html").read_text()
-    assert page.count("Claims nothing at these parameters") == 1
-    assert re.search(r"claims that do not hold</dt><dd>0<", page)
+    path = copy / "metrics/alpha/swept.json"
+    report = json.loads(path.read_text(encoding="utf-8"))
+    report |= {"checks": {}, "verdict": "no claim"}
+    path.write_text(json.dumps(report), encoding="utf-8")
+    door(copy, "report")
+    page = (copy / "report/index.html").read_text(encoding="utf-8")
+    assert page.count("Claims nothing at these parameters") == 2
+    assert page.count("these settings leave nothing to check") >= 2
+
+
+@pytest.mark.parametrize("path", ["metrics/alpha/swept.json", "plots/alpha/swept.json"])
+def test_what_is_missing_or_of_another_layout_is_one_line(folder, tmp_path, path):
+    copy = tmp_path / "page"
+    shutil.copytree(folder, copy)
+    for text in ("{", '{"schema": 1}', None):
+        (copy / path).write_text(text, encoding="utf-8") if text else (copy / path).unlink()
+        call = [sys.executable, "stages/report.py"]
+        streams = {"capture_output": True, "encoding": "utf-8"}
+        done = subprocess.run(call, cwd=copy, env=clean_environment(), **streams)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert done.stderr.startswith("report/index.html: not written")
 
 
 def test_every_character_of_a_formula_is_in_the_fonts_of_the_page():
     from fontTools.ttLib import TTFont
     from matplotlib import font_manager
 
-    from report import FONTS
-    from words import words
+    from descent.lab.page.pictures import FONTS
+    from descent.lab.words import words
 
     known = {ord("\n")}
     for family in FONTS:
         known |= TTFont(font_manager.findfont(family)).getBestCmap().keys()
     for path in sorted((ROOT / "src/descent").rglob("*.py")):
-        said = words(ast.get_docstring(ast.parse(path.read_text())) or "")
+        said = words(ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "")
         for paragraph in said.paragraphs:
             if paragraph.formula:
                 assert not {c for c in paragraph.text if ord(c) not in known}, path
 
 
 def test_a_figure_is_drawn_again_only_if_it_changed(folder):
-    figures = {p: p.stat().st_mtime_ns for p in (folder / "plots/sensing").iterdir()}
-    data = folder / "plots/sensing/exact.json"
-    data.write_text(data.read_text().replace('"made_from":"', '"made_from":"0'))
-    subprocess.run(
-        [sys.executable, "stages/draw.py", "sensing"],
-        cwd=folder, check=True, env={"PYTHONPATH": "src", "PATH": ""},
-    )  # fmt: skip
+    figures = {p: p.stat().st_mtime_ns for p in (folder / "plots/alpha").iterdir()}
+    data = folder / "plots/alpha/quick.json"
+    text = data.read_text(encoding="utf-8")
+    data.write_text(text.replace('"made_from":"', '"made_from":"0'), encoding="utf-8")
+    door(folder, "draw", "alpha")
     moved = {p.name for p, t in figures.items() if p.stat().st_mtime_ns != t}
-    assert moved == {"exact.json", "exact.svg"}
+    assert {"quick.json"} <= moved <= {"quick.json", "quick.svg"}

@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 
 SRC = Path(__file__).parents[1] / "src/descent"
-SCIENCE = [p for p in SRC.rglob("*.py") if p.name not in ("figures.py", "style.py")]
+SCIENCE = [
+    p
+    for p in SRC.rglob("*.py")
+    if p.name not in ("figures.py", "style.py")
+    and p.relative_to(SRC).parts[0] != "lab"  # what the doors share
+]
 FORBIDDEN = {"matplotlib", "mlflow", "dvc", "ruamel", "json", "pathlib", "os", "sys", "argparse"}
 GLOBAL_RANDOM = {"seed", "rand", "randn", "random", "normal", "uniform", "choice", "permutation"}
 
@@ -30,3 +35,14 @@ def test_an_experiment_states_its_claim_and_its_source(path):
     docstring = ast.get_docstring(ast.parse(path.read_text()))
     assert docstring.splitlines()[0].endswith(".")
     assert "Source: " in docstring
+
+
+@pytest.mark.parametrize(
+    "path", [*SCIENCE, *SRC.glob("*/figures.py")], ids=lambda p: str(p.relative_to(SRC))
+)
+def test_science_and_figures_know_nothing_of_the_lab(path):
+    """So a change of the page or of the tracking reruns no experiment."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            assert not node.module.startswith("descent.lab")
+            assert (node.module, "lab") not in {("descent", a.name) for a in node.names}

@@ -1,4 +1,4 @@
-"""stages/track.py against real stores: one run a result, whatever happened before."""
+"""The tracking of results against real stores: one run a result, whatever happened before."""
 
 import shutil
 import time
@@ -8,15 +8,17 @@ import mlflow
 import numpy as np
 import pytest
 import xarray as xr
+from filelock import FileLock
 from mlflow.tracking.client import MlflowClient
 from ruamel.yaml import YAML
 
-import track
+from descent.lab.results import as_report
+from descent.lab.tracking import mirror as track
+from descent.lab.tracking import store as stores
+from descent.lab.tracking.series import CURVE, series
+from descent.lab.tracking.views import sweep_views
 from descent.result import Result, replicates, sweep
-from run import as_report
-from series import CURVE, series
 from store import free_port, lay_out, result, save, serving
-from views import sweep_views
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +86,14 @@ def test_names_tags_and_description_tell_runs_apart(workspace):
     assert {run.data.tags["level"] for run in points} == {"point"}
     tags = top.data.tags
     assert (tags["family"], tags["block"], tags["level"]) == ("toy", "one", "result")
-    assert (tags["verdict"], tags["checks.failed.names"]) == ("fails", "bad")
+    assert (tags["verdict"], tags["checks.failed.names"]) == ("does not hold", "bad")
+    assert tags["verdict.why"] == "bad nan ≤ 1"
     note = tags["mlflow.note.content"].splitlines()
     assert note[0] == "A toy is a toy."
-    assert note[4] == "| bad | nan | <= | 1 | 0 | **fails** |"
-    assert note[5] == "| good, (yes) | 1 | == | 1 | 0 | holds |"
+    assert note[2] == "**does not hold**: bad nan ≤ 1"
+    assert note[6] == "| bad | nan | ≤ 1 |  | a bound | **fails** |"
+    assert note[7] == "| good, (yes) | 1 | = 1 |  | exact | holds |"
+    assert "- far: no run goes there" in note
     assert note[-1] == "| wrong | somewhere | 1 | 2 | 2 | stands |"
     asked = client.get_experiment_by_name("toy").tags["mlflow.note.content"]
     assert asked.splitlines() == ["What does a toy do?", "", "- **one**: A toy is a toy."]
@@ -163,7 +168,7 @@ def test_replicates_are_summarised_by_their_own_statistics():
 
 def test_a_call_with_nothing_to_add_does_without_mlflow(workspace, monkeypatch, capsys):
     track.main()
-    monkeypatch.setattr(track, "Store", None)
+    monkeypatch.setattr(stores, "Store", None)
     track.main()
     assert not capsys.readouterr().err
 
@@ -244,9 +249,42 @@ def test_a_store_that_cannot_be_reached_is_one_warning(workspace, monkeypatch, c
     track.main()
     assert time.perf_counter() - start < 15
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"track: {uri}: 1 of 1 results not tracked")
+    shown = uri.replace("sqlite:///", f"sqlite:///{workspace}/")  # a relative path, from the root
+    assert line.startswith(f"track: {shown}: 1 of 1 results not tracked")
     assert line.endswith("repeat with `make track`")
     assert Path("artifacts/tracked.json").exists()
+
+
+def test_passwords_of_an_address_are_not_printed(workspace, monkeypatch, capsys):
+    uri = f"http://me:secret@127.0.0.1:{free_port()}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    track.main()
+    said = capsys.readouterr().err
+    assert "secret" not in said
+    assert said.startswith("track: http://***@127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("uri", "address"),
+    [
+        ("", "sqlite:///{root}/mlflow.db"),
+        ("sqlite:///mine.db", "sqlite:///{root}/mine.db"),
+        ("sqlite:////tmp/mine.db", "sqlite:////tmp/mine.db"),
+        ("mine", "{root}/mine"),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+    ],
+)
+def test_a_relative_address_counts_from_the_root(workspace, monkeypatch, uri, address):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert track.address() == address.format(root=workspace)
+
+
+def test_two_calls_at_once_on_a_server_wait_for_each_other(workspace, monkeypatch, capsys):
+    monkeypatch.setattr(track, "PATIENCE", 0.1)
+    with FileLock(workspace / ".mlflow.lock"):
+        track.main()
+    assert "1 of 1 results not tracked" in capsys.readouterr().err
+    assert runs(f"sqlite:///{workspace}/mlflow.db") == ([], [])
 
 
 def test_a_real_server_takes_the_results_once(workspace, monkeypatch):

@@ -24,7 +24,8 @@ def say(*lines: str) -> None:
         print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
-def one_line(text: str) -> str:
+def one_line(text: object) -> str:
+    """An error or a text without line breaks."""
     return " ".join(str(text).split())
 
 

@@ -8,7 +8,7 @@ import json
 import re
 from typing import NamedTuple
 
-from series import SPREAD, Logged, Series
+from descent.lab.tracking.series import SPREAD, Logged, Series
 
 PREFIX = "mlflow.sharedViewState."
 CHARTS = 12  # of a view
@@ -48,17 +48,17 @@ def state(search: str, order: str, ascending: bool, columns: list[str], **more) 
 def checks_view() -> View:
     """All results of a family, those with failed checks first."""
     columns = ["metrics.`checks.failed`", "metrics.`checks.held`"]
-    columns += ["tags.`checks.failed.names`", "tags.`dvc.experiment`"]
+    columns += ["tags.verdict", "tags.`verdict.why`", "tags.`dvc.experiment`"]
     shown = state("tags.level = 'result'", "metrics.`checks.failed`", False, columns)
     return View("descent-checks", "Which checks failed?", 0, shown)
 
 
-def wide(values: list[float]) -> bool:
+def wide(values: list[int | float]) -> bool:
     """Whether a log scale shows them better: positive, over a decade or more."""
     return bool(values) and min(values) > 0 and max(values) >= 10 * min(values)
 
 
-def line(key: str, curves: list[dict[int, float]]) -> dict:
+def line(key: str, curves: list[dict[int, int | float]]) -> dict:
     """A chart of one metric over the step, on log scales where they show more."""
     scale = {True: "log", False: "linear"}
     return {
@@ -130,7 +130,7 @@ def sweep_views(block: str, logged: Logged, parent: str) -> list[View]:
             f"tags.block = '{block}' and tags.level = 'result'",
             "attributes.start_time",
             False,
-            ["metrics.`checks.failed`", "tags.`checks.failed.names`"],
+            ["metrics.`checks.failed`", "tags.verdict", "tags.`verdict.why`"],
             **charts(prefix, over[1:], [logged.whole]),
         )
         views.append(View(f"descent-{block}-over", f"{block}: over {title}", rank - 1, shown))

@@ -3,8 +3,8 @@
 The roles of the coordinates (see descent.result) decide: every point of the "sweep" dimensions that most
 variables share has a set of metrics of its own, under the same names; a "step" gives curves; "replicate"
 becomes a mean, and at the last step sd, p05 and p95; any other short dimension, a layer or a second sweep
-say, is a part of the name. Arrays over longer dimensions are no metrics. What MLflow shows of a curve, in its tables and its parallel coordinates, is the
-value at the last step.
+say, is a part of the name. Arrays over longer dimensions are no metrics. What MLflow shows of a curve, in its tables and
+its parallel coordinates, is the value at the last step.
 """
 
 import re
@@ -16,6 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
+
+from descent.lab.results import label
+from descent.lab.tracking.reported import reported, role
 
 CURVE = 250  # points of a curve at the most: a screen is not wider, and each costs 0.1 ms
 PARTS = 12  # entries of a dimension that can be parts of names
@@ -58,15 +61,6 @@ class Logged(NamedTuple):
 def clean(name: str) -> str:
     """A name that MLflow takes: letters, digits and _ - . / : and spaces."""
     return re.sub(r"[^\w\-. :/]", "_", name, flags=re.ASCII)
-
-
-def role(data: xr.Dataset, dim: str) -> str | None:
-    return data[dim].attrs.get("role") if dim in data.coords else None
-
-
-def label(value) -> str:
-    """A coordinate's value as text."""
-    return str(value) if isinstance(value, str) else f"{value:g}"
 
 
 def shared(data: xr.Dataset) -> tuple[str, ...]:
@@ -114,35 +108,6 @@ def curves(
             where = dict(zip(parts, place, strict=True))
             key = name + "".join(f"/{dim}_{label(value)}" for dim, value in where.items())
             yield key + suffix, steps, np.atleast_1d(values.sel(where).values)
-
-
-def flat(tree: dict, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], float]]:
-    """Every number of a metrics tree with its path."""
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from flat(value, (*path, key))
-        else:
-            yield (*path, key), value
-
-
-def reported(
-    data: xr.Dataset, metrics: dict, sweep: tuple[str, ...]
-) -> Iterator[tuple[str, dict, list, np.ndarray]]:
-    """(metric, sweep labels, steps, values): what the tree says at `t=10`, `t=20`, … is one curve."""
-    found: dict[tuple, dict[int, float]] = {}
-    for path, value in flat(metrics):
-        name, where, step = [], {}, 0
-        for part in path:
-            dim, _, at = part.rpartition("=")
-            if dim in sweep:
-                where[dim] = at
-            elif role(data, dim) == "step" and float(at).is_integer():
-                step = int(float(at))
-            else:
-                name.append(part)
-        found.setdefault(("/".join(name), tuple(where.items())), {})[step] = value
-    for (name, where), curve in found.items():
-        yield name, dict(where), list(curve), np.array(list(curve.values()), float)
 
 
 def over(dim: str, values: np.ndarray, points: list[Series], whole: Series) -> None:

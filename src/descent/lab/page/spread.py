@@ -7,7 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from series import PARTS, label, role
+from descent.lab.results import label
+from descent.lab.tracking.reported import role
+from descent.lab.tracking.series import PARTS
 
 ROWS = 60  # of one experiment at the most
 

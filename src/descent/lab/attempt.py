@@ -1,0 +1,128 @@
+"""Try one experiment in seconds: at toy size its contract, its checks, its figure, its oracle tests.
+
+    make try EXP=dynamics@momentum
+
+The numbers are those of tests/toy.yaml over those of params.yaml. Nothing of the project's results is touched: the
+figure goes to artifacts/try/FAMILY-NAME.svg.
+"""
+
+import subprocess
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from threadpoolctl import threadpool_limits
+
+from descent.config import Refusal
+from descent.lab.messages import refuse, say
+from descent.lab.params import configured, mapping
+from descent.lab.project import Block, blocks
+from descent.lab.results import as_report, dumps
+from descent.lab.words import finding, outcome, sentence, words
+from descent.result import Result
+
+TOY, FIGURES = Path("tests/toy.yaml"), Path("artifacts/try")
+
+
+def chosen(stage: str) -> Block:
+    """The block of that name, or one line and exit code 2."""
+    known = {block.stage: block for block in blocks()}
+    if stage not in known:
+        near = [name for name in known if stage.rpartition("@")[2] in name][:5]
+        hint = f"; did you mean {', '.join(near)}?" if near and stage else ""
+        refuse(f"{stage or 'EXP'}: no such experiment; EXP=family@name{hint}")
+    return known[stage]
+
+
+def at_toy_size(block: Block) -> Result:
+    """The experiment with the numbers of tests/toy.yaml, on what it takes at that size."""
+    toy = mapping(TOY).get(block.family, {}).get(block.name)
+    if toy is None:
+        refuse(f"{TOY}: {block.family}.{block.name}: there is no such block")
+    experiment = import_module(block.module)
+    config = configured(experiment.Config, block.path, block.parameters | toy)
+    inputs = [taken(path) for path in block.inputs()]
+    try:
+        with threadpool_limits(1):  # as stages/run.py does
+            return experiment.run(config, *inputs)
+    except Refusal as rule:
+        refuse(f"{TOY}: {block.family}.{block.name}: {rule}")
+
+
+def taken(path: str) -> xr.Dataset:
+    """An input at toy size: another experiment's data, or images that look like MNIST."""
+    if path.startswith("artifacts/"):
+        return at_toy_size(chosen("@".join(Path(path).with_suffix("").parts[1:]))).data
+    from fake_mnist import fake_mnist  # of tests/
+
+    return fake_mnist(np.random.default_rng(0), 256, 72)
+
+
+def broken(result: Result) -> list[str]:
+    """What of the contract the result does not keep."""
+    found = []
+    for kind, arrays in (("variable", result.data.data_vars), ("coordinate", result.data.coords)):
+        for name, array in arrays.items():
+            if "long_name" not in array.attrs:
+                found.append(f"{kind} {name} has no long_name")
+            if array.dtype.kind in "fc" and not np.isfinite(array).all():
+                found.append(f"{kind} {name} is not finite everywhere")
+    if not result.checks and not result.no_claim:
+        found.append("there is neither a check nor a reason to claim nothing")
+    names = [*result.metrics, *(c.name for c in result.checks), *(e.name for e in result.errata)]
+    found += [f"{name} is the name of two things" for name in set(names) if names.count(name) > 1]
+    return found
+
+
+def shown(block: Block, result: Result) -> None:
+    """Print the claim, the verdict and every check."""
+    report = as_report(result)
+    dumps(report)  # strict JSON, or it raises
+    say(f"{block.stage}: {words(block.docstring()).claim}", f"  {outcome(report)}")
+    for check in report["checks"].values():
+        say(f"  {'✓' if check['holds'] else '✗'} {finding(check)}: {check['why']}")
+    for erratum in report["errata"].values():
+        stands = "refuted" if erratum["stands"] else "not refuted"
+        numbers = ", ".join(f"{key} {erratum[key]}" for key in ("printed", "correct", "measured"))
+        say(f"  {stands}: {sentence(erratum['name'])} ({erratum['where']}): {numbers}")
+    for name, why in report["unchecked"].items():
+        say(f"  not checked: {sentence(name)}: {why}")
+
+
+def painted(block: Block, result: Result) -> Path:
+    """The figure as an SVG."""
+    from descent.lab.svg import save
+
+    figure = getattr(import_module(f"descent.{block.family}.figures"), block.name)(result.data)
+    path = FIGURES / f"{block.family}-{block.name}.svg"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save(figure, path)
+    return path
+
+
+def tested(block: Block) -> int:
+    """Run the tests of the family that name the experiment; pytest's exit code."""
+    files = sorted(map(str, Path("tests").glob(f"test_{block.family}*.py")))
+    if not files:
+        say(f"there is no tests/test_{block.family}.py")
+        return 5
+    quiet = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header"]
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *quiet, "-k", block.name, *files]
+    ).returncode
+
+
+def main(stage: str = "") -> int:
+    start, block = time.perf_counter(), chosen(stage)
+    result = at_toy_size(block)
+    shown(block, result)
+    faults = broken(result)
+    say(*(f"  contract: {fault}" for fault in faults), f"  figure: {painted(block, result)}")
+    code = tested(block)
+    if code == 5:
+        say(f"  no oracle test has {block.name} in its name")
+    say(f"{time.perf_counter() - start:.1f} s")
+    return 1 if faults or code or result.verdict == "does not hold" else 0

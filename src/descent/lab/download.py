@@ -1,0 +1,116 @@
+"""Put the MNIST files where torchvision reads them.
+
+The block download.NAME of params.yaml lists the sources, tried in order, and the SHA-256 of every
+file of data/NAME/MNIST/raw. A file appears there whole and verified, or not at all; what is in
+place is not fetched again; in the end data/NAME holds nothing else. Bad parameters: one line each,
+exit code 2, nothing written. Files that no source has: what each of them answered, exit code 1.
+"""
+
+import sys
+import zlib
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from descent.config import Positive, experiment_config
+from descent.lab.files import write
+from descent.lab.messages import masked, say
+from descent.lab.params import PARAMS, configure
+from descent.lab.sources import LARGEST, Missing, Source, finds
+
+FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)]
+
+
+@experiment_config
+class Config:
+    """Where the files come from, and what they must be."""
+
+    timeout: Annotated[Positive, Field(le=86400)]  # seconds that a connection may be silent
+    sources: Annotated[list[Source], Field(min_length=1)]
+    sha256: Annotated[dict[FileName, Digest], Field(min_length=1)]  # of the decompressed files
+
+
+def verified(data: bytes, digest: str) -> bytes:
+    """The decompressed bytes.
+
+    Raises:
+        ValueError, zlib.error: they are damaged, or others than those meant.
+    """
+    if data.startswith(b"\x1f\x8b"):  # gzip
+        data = zlib.decompressobj(wbits=31).decompress(data, LARGEST)
+    found = sha256(data).hexdigest()
+    if found != digest:
+        raise ValueError(f"SHA-256 {found[:8]}… instead of {digest[:8]}…")
+    return data
+
+
+def held(path: Path, digest: str) -> bool:
+    """Whether the right file is in place."""
+    return path.is_file() and sha256(path.read_bytes()).hexdigest() == digest
+
+
+def obtain(name: str, config: Config, raw: Path, missing: Missing) -> list[str]:
+    """Put in `raw` what the sources have of `missing`; one line of complaints per source."""
+    answers = []
+    for kind, places in config.sources:
+        source, wanted, complaints = f"{kind} {', '.join(places)}", len(missing), []
+        for find in finds(kind, places, missing, config.timeout) if missing else ():
+            if isinstance(find, str):
+                complaints.append(find)
+                continue
+            file, origin, data = find
+            try:
+                content = verified(data, missing[file])
+            except (ValueError, zlib.error) as error:
+                complaints.append(f"{origin}: {error}")
+            else:
+                write(raw / file, lambda path, content=content: path.write_bytes(content))
+                del missing[file]
+        if len(missing) < wanted:
+            had = wanted - len(missing)
+            say(masked(f"{name}: {had} of {len(config.sha256)} files from {source}"))
+        said = "; ".join(complaints) or f"has no {', '.join(missing)}"
+        answers.append(masked(" ".join(f"{source}: {said}".split())))
+    return answers
+
+
+def plea(name: str, config: Config, raw: Path, missing: Missing, answers: list[str]) -> str:
+    """What each source answered, and how to place by hand what is missing."""
+    lines = [f"{name}: {len(missing)} of {len(config.sha256)} files are missing"]
+    lines += [f"  {answer}" for answer in answers]
+    lines += [f"Place these files, decompressed (SHA-256), in {raw}:"]
+    lines += [f"  {file} {digest}" for file, digest in missing.items()]
+    for kind, (place, *_) in config.sources:
+        if kind == "folder" and place.startswith("$"):
+            lines += [f"or set {place[1:]} to a folder that has them, gzipped or not."]
+    return "\n".join(lines)
+
+
+def clear(root: Path, kept: set[Path]) -> None:
+    """Remove what lies under `root`, left by a killed run, say, except the files that are kept."""
+    for path in sorted(root.rglob("*"), reverse=True):  # what is in a folder before the folder
+        if path.is_symlink() or not path.is_dir():
+            if path not in kept:
+                path.unlink()
+        elif not any(path.iterdir()):
+            path.rmdir()
+
+
+def main(name: str) -> None:
+    config = configure(Config, f"download/{name}")
+    root = Path("data", name)
+    raw = root / "MNIST" / "raw"
+    for folder in (root, root / "MNIST", raw):
+        if folder.is_symlink():  # `clear` must not reach into somebody's own folder
+            sys.exit(f"{folder}: must not be a link; name its target as a source in {PARAMS}")
+    try:
+        missing = {file: sha for file, sha in config.sha256.items() if not held(raw / file, sha)}
+        answers = obtain(name, config, raw, missing)
+        if missing:
+            sys.exit(plea(name, config, raw, missing, answers))
+        clear(root, {raw / file for file in config.sha256})
+    except OSError as error:
+        sys.exit(f"{name}: {error}")

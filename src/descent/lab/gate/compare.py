@@ -1,0 +1,144 @@
+"""Have the metrics moved? `python stages/gate.py [--base REV]` compares metrics/ with a git revision.
+
+Prints Markdown. Exit code 1 if a metric moved beyond its tolerance (tolerances.yaml beside this file), vanished or
+is not finite, if a check, an erratum or a claim was lost (a claim that held and now says nothing is lost), or if a
+file vanished or is corrupt; 2 and one line if the input cannot be used.
+"""
+
+import math
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import NamedTuple
+
+from descent.lab.gate.reports import (
+    Note,
+    Report,
+    Tolerance,
+    committed,
+    git,
+    reports,
+    tolerances,
+    workspace,
+)
+from descent.lab.messages import refuse, say
+
+NOISE = 1e-12  # relative; less is no move unless it fails
+SHOWN = 50  # moves in the table
+WAS = {True: "held", False: "did not hold", None: "new"}
+IS = {True: "holds", False: "does not hold", None: "vanished"}
+RULES = Path(__file__).with_name("tolerances.yaml")
+
+
+class Move(NamedTuple):
+    metric: str
+    base: float
+    now: float
+    allowed: float
+
+    @property
+    def fails(self) -> bool:
+        return abs(self.now - self.base) > self.allowed
+
+    @property
+    def rank(self) -> tuple[float, str]:
+        """The largest first, in units of the tolerance."""
+        size = abs(self.now - self.base)
+        return -size / self.allowed if self.allowed else -math.inf, self.metric
+
+
+def finite(value: object) -> bool:
+    return isinstance(value, float) and math.isfinite(value)
+
+
+def differences(name: str, base: Report, now: Report, rules: list) -> Iterator[Move | Note]:
+    """What differs between two reports of one experiment."""
+    for path in base.metrics | now.metrics:
+        metric, was, value = f"{name}:{path}", base.metrics.get(path), now.metrics.get(path)
+        rule = next(rule for rule in rules if fnmatchcase(metric, rule.pattern))
+        if path not in now.metrics:
+            yield Note(f"{metric}: vanished")
+        elif not finite(value):
+            yield Note(f"{metric}: not finite ({value!r})")
+        elif not finite(was):
+            yield Note(f"{metric}: new" + f", was {was!r}" * (path in base.metrics), fails=False)
+        else:
+            move = Move(metric, was, value, rule.absolute + rule.relative * abs(was))
+            if move.fails or abs(value - was) > NOISE * abs(was):
+                yield move
+    yield from lost(name, base, now)
+
+
+def lost(name: str, base: Report, now: Report) -> Iterator[Note]:
+    """Checks, errata and claims whose verdict is another; it fails if they held."""
+    for claim in base.verdicts | now.verdicts:
+        held, holds = base.verdicts.get(claim), now.verdicts.get(claim)
+        if held is not holds:
+            yield Note(f"{name}: {claim}: {WAS[held]}, {IS[holds]}", fails=held is True)
+    if base.claim is not None and base.claim != now.claim:
+        why = f" ({'; '.join(now.reasons)})" if now.claim == "no claim" and now.reasons else ""
+        said = f"{name}: the claim: was {base.claim!r}, is {now.claim!r}{why}"
+        yield Note(said, fails=base.claim == "holds")
+
+
+def compare(base: dict, now: dict, rules: list[Tolerance]) -> Iterator[Move | Note]:
+    """What differs between the experiments of two times, and what is corrupt now."""
+    yield from (Note(f"{name}: vanished") for name in base.keys() - now.keys())
+    for name, report in now.items():
+        if isinstance(report, Note):
+            yield report
+            continue
+        if name not in base:
+            yield Note(f"{name}: new experiment", fails=False)
+        yield from differences(name, base.get(name, Report({}, {})), report, rules)
+
+
+def escaped(text: str) -> str:
+    """One line that ends no cell of a table."""
+    return " ".join(text.split()).replace("\\", r"\\").replace("|", r"\|")
+
+
+def markdown(moves: list[Move], notes: list[Note]) -> Iterator[str]:
+    if moves:
+        yield "\n| metric | base | now | change | tolerance | verdict |"
+        yield "|---|--:|--:|--:|--:|---|"
+    for move in moves[:SHOWN]:
+        numbers = f"{move.base:.9g} | {move.now:.9g} | {move.now - move.base:+.2e}"
+        verdict = f"{move.allowed:.2e} | {'FAIL' if move.fails else 'ok'}"
+        yield f"| {escaped(move.metric)} | {numbers} | {verdict} |"
+    if moves[SHOWN:]:
+        yield f"\n… and {len(moves) - SHOWN} more"
+    for title, fails in (("Failures", True), ("Remarks", False)):
+        lines = sorted(f"- {escaped(note.text)}" for note in notes if note.fails is fails)
+        yield from (f"\n{title}:\n", *lines) if lines else ()
+
+
+def options(arguments: tuple[str, ...]):
+    parser = ArgumentParser(
+        description="Have the metrics moved against a git revision?", allow_abbrev=False
+    )
+    parser.add_argument("--base", default="HEAD", metavar="REV")
+    parser.add_argument("--tolerances", default=RULES)
+    parser.error = refuse
+    return parser.parse_args(arguments)
+
+
+def main(*arguments: str) -> int:
+    chosen = options(arguments)
+    rules, now = tolerances(Path(chosen.tolerances)), reports(workspace())
+    sha = git("rev-parse", "--verify", f"{chosen.base}^{{commit}}").decode().strip()
+    base = reports(committed(sha))
+    if corrupt := [report.text for report in base.values() if isinstance(report, Note)]:
+        refuse(f"{chosen.base} ({sha[:7]}): {corrupt[0]}")
+    found = list(compare(base, now, rules))
+    moves = sorted((f for f in found if isinstance(f, Move)), key=lambda move: move.rank)
+    notes = [f for f in found if isinstance(f, Note)]
+    count = sum(len(report.metrics) for report in now.values() if isinstance(report, Report))
+    failures = sum(f.fails for f in found)
+    say(
+        f"gate: {count} metrics in {len(now)} experiments against {chosen.base} ({sha[:7]}): "
+        f"{len(moves)} moved, {failures} failures",
+        *markdown(moves, notes),
+    )
+    return 1 if failures else 0

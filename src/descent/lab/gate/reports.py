@@ -1,0 +1,125 @@
+"""The two sides of the gate: reports in the workspace and in a git revision, and the tolerances between them."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, TypeAdapter, ValidationError
+
+from descent.lab.environment import without_git
+from descent.lab.messages import refuse
+from descent.lab.params import load
+
+VERDICTS = ("holds", "does not hold", "no claim")
+
+
+class Tolerance(BaseModel):
+    """|now − base| ≤ absolute + relative·|base| for the metrics that no earlier pattern matches."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        str_min_length=1,
+        str_strip_whitespace=True,
+    )
+    pattern: str  # of fnmatch, on family/experiment:dotted.path
+    relative: NonNegativeFloat
+    absolute: NonNegativeFloat
+    reason: str
+
+
+class Report(NamedTuple):
+    metrics: dict[str, object]  # by dotted path
+    verdicts: dict[str, bool]  # by "check NAME" or "erratum NAME"
+    claim: str | None = None  # the verdict of the whole; none of what is not there
+    reasons: tuple[str, ...] = ()  # to claim nothing
+
+
+class Note(NamedTuple):
+    text: str
+    fails: bool = True
+
+
+def git(*arguments: str) -> bytes:
+    """What git prints, or one line and exit code 2."""
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, env=without_git())
+    except OSError as error:
+        refuse(f"git cannot be called ({error.strerror}): the gate compares with a git revision")
+    if done.returncode:
+        refuse(f"git {' '.join(arguments)}: {done.stderr.decode(errors='replace')}")
+    return done.stdout
+
+
+def tolerances(path: Path) -> list[Tolerance]:
+    """The rules in order, the last one for every metric; or one line and exit code 2."""
+    try:
+        rules = TypeAdapter(list[Tolerance]).validate_python(load(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        refuse(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}")
+    if not rules or rules[-1].pattern != "*":
+        refuse(f"{path}: the last pattern must be *")
+    return rules
+
+
+def leaves(tree: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """(dotted path, value) of a nested mapping."""
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def parse(text: bytes) -> Report:
+    """A metrics file of this schema or of the one before, which had no verdict; every number as a float.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        tree = json.loads(text, parse_int=float)
+        verdicts = {f"check {name}": check["holds"] for name, check in tree["checks"].items()}
+        held = all(verdicts.values()) if verdicts else None
+        verdicts |= {f"erratum {name}": e["stands"] for name, e in tree["errata"].items()}
+        if not all(isinstance(verdict, bool) for verdict in verdicts.values()):
+            raise TypeError("a verdict is neither true nor false")
+        derived = {True: "holds", False: "does not hold", None: "no claim"}[held]
+        claim = tree["verdict"] if "schema" in tree else derived
+        if claim not in VERDICTS:
+            raise TypeError(f"the verdict {claim!r} is none of {', '.join(VERDICTS)}")
+        reasons = tuple(map(str, tree.get("no_claim", ())))
+        return Report(dict(leaves(tree["metrics"])), verdicts, claim, reasons)
+    except (LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"wrong layout ({type(error).__name__}: {error})") from error
+
+
+def reports(texts: dict[str, bytes]) -> dict[str, Report | Note]:
+    """The experiments by family/name; in place of a corrupt one, what is wrong."""
+    found = {}
+    for path, text in texts.items():
+        name = path.removeprefix("metrics/").removesuffix(".json")
+        try:
+            found[name] = parse(text)
+        except ValueError as error:
+            found[name] = Note(f"{name}: corrupt: {error}")
+    return found
+
+
+def committed(sha: str) -> dict[str, bytes]:
+    """metrics/FAMILY/EXPERIMENT.json of a commit."""
+    listed = git("ls-tree", "-r", "--name-only", "-z", sha, "metrics/").decode().split("\0")
+    wanted = [path for path in listed if path.count("/") == 2 and path.endswith(".json")]
+    return {path: git("show", f"{sha}:./{path}") for path in wanted}
+
+
+def workspace() -> dict[str, bytes]:
+    """metrics/FAMILY/EXPERIMENT.json as they are now."""
+    if not Path("metrics").is_dir():
+        refuse("metrics: no such folder; run this from the root of the repository")
+    files = filter(Path.is_file, Path("metrics").glob("*/*.json"))
+    return {path.as_posix(): path.read_bytes() for path in files}

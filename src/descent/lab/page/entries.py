@@ -1,0 +1,93 @@
+"""What the page says of one experiment."""
+
+import json
+import re
+from io import StringIO
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from descent.lab.files import read_text
+from descent.lab.page.pictures import picture
+from descent.lab.page.spread import rows
+from descent.lab.project import Block
+from descent.lab.results import load_report
+from descent.lab.vega import embedded
+from descent.lab.words import Words, cited, finding, outcome, sentence, words
+
+KINDS = {
+    "holds": "holds",
+    "does not hold": "fails",
+    "no claim": "none",
+}  # of verdicts, in the page's classes
+
+
+def described(panels: list[dict]) -> str:
+    """What the panels of a figure show, in words."""
+    parts = [f"{p['title']} ({p['y']['label']} against {p['x']['label']})" for p in panels]
+    return "; ".join(parts)
+
+
+def cost(block: Block) -> str:
+    """What the last run here took; empty where the result came from the cache."""
+    try:
+        spent = json.loads(read_text(Path(f"artifacts/cost/{block.path}.json")))
+        return f"{spent['seconds']:.1f} s, {spent['peak_mib']} MiB."
+    except (OSError, ValueError, LookupError):
+        return ""
+
+
+def parameters(params: dict, block: Block) -> str:
+    """The block of params.yaml as it is written, comments and all."""
+    text = StringIO()
+    YAML().dump(params[block.family][block.name], text)
+    return text.getvalue().strip()
+
+
+def shown(block: Block, said: Words, result: dict) -> dict:
+    """The figure: its drawing, its data where these are all of it, and what it shows in words."""
+    panels = json.loads(read_text(Path(f"plots/{block.path}.json")))["panels"]
+    figure, size = picture(read_text(Path(f"plots/{block.path}.svg")))
+    first = next(iter(result["checks"].values()), None)
+    verdict = outcome(result) if first is None else f"{result['verdict']}: {finding(first)}"
+    whole = all(panel["whole"] for panel in panels)
+    return {
+        "figure": figure,
+        "size": size,
+        "alt": f"{said.claim} Verdict: {verdict}. Shown: {described(panels)}.",
+        "panels": embedded(panels) if whole else "",
+    }
+
+
+def entry(block: Block, params: dict) -> dict:
+    """Everything of one experiment that the template names."""
+    said = words(block.docstring())
+    result = load_report(Path(f"metrics/{block.path}.json"))
+    checks, anchor = list(result["checks"].values()), block.path.replace("/", "-")
+    unchecked = [{"name": sentence(n), "reason": why} for n, why in result["unchecked"].items()]
+    return shown(block, said, result) | {
+        "family": block.family,
+        "name": block.name,
+        "path": block.path,
+        "stage": block.stage,
+        "anchor": anchor,
+        "claim": said.claim.rstrip("."),
+        "paragraphs": said.paragraphs,
+        "see": said.see,
+        "source": said.source,
+        "document": re.split(r"[.;](?:\s|$)", said.source)[0],
+        "module": block.source.as_posix(),
+        "parameters": parameters(params, block),
+        "cost": cost(block),
+        "numbers": rows(f"artifacts/{block.path}.nc"),
+        "checks": checks,
+        "held": sum(check["holds"] for check in checks),
+        "verdict": result["verdict"],
+        "kind": KINDS[result["verdict"]],
+        "outcome": outcome(result),
+        "unchecked": unchecked,
+        "errata": [
+            erratum | cited(erratum["where"]) | {"path": block.path, "anchor": anchor}
+            for erratum in result["errata"].values()
+        ],
+    }

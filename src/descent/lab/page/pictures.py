@@ -1,0 +1,71 @@
+"""What the page holds within itself: drawings, fonts, and the scripts that make figures live."""
+
+import re
+from base64 import b64encode
+from importlib.metadata import version
+from io import BytesIO
+from pathlib import Path
+from urllib.parse import quote
+
+from fontTools import subset
+from fontTools.ttLib import TTFont
+from matplotlib import font_manager
+
+from descent.lab.files import read_text, write_text
+
+VEGA = Path("report/vega.js")
+FONTS = ("DejaVu Sans Mono", "DejaVu Sans")  # of formulas; Matplotlib brings them
+
+
+def embeddable(script: str) -> str:
+    """A script that cannot end the element it stands in."""
+    return re.sub("</(script)", r"<\\/\1", script, flags=re.IGNORECASE).replace("<!--", r"<\!--")
+
+
+def picture(svg: str) -> tuple[str, tuple[int, int]]:
+    """The drawing as a data URL without what a reader cannot see, and its size in pixels."""
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    points = map(float, re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups())
+    svg = re.sub(r"(\.\d\d)\d+", r"\1", re.sub(r"\s+", " ", svg))
+    svg = re.sub(r' id="[a-z0-9.]+_\d+"| transform="rotate\(-0 [^"]*"', "", svg)
+    svg = re.sub(r' d=" ?([^"]*?) ?"', lambda d: f' d="{unspaced(d[1])}"', svg)
+    svg = svg.replace("font-family: 'DejaVu Sans'\"", "font-family: 'DejaVu Sans', sans-serif\"")
+    size = tuple(round(p * 4 / 3) for p in points)
+    return "data:image/svg+xml," + quote(svg, safe="/:;=,.()-_'!*@$&+?~"), size
+
+
+def unspaced(path: str) -> str:
+    """The data of an SVG path with commas for spaces, which a URL would need three bytes for."""
+    return re.sub(r" ?([A-Za-z]) ?", r"\1", path).replace(" ", ",")
+
+
+def faces(text: str) -> list[dict[str, str]]:
+    """Fonts cut down to the characters of the text, base64 of WOFF: the monospaced one, then one for the rest."""
+    found, left = [], {ord(character) for character in text}
+    for family in FONTS:
+        face = TTFont(font_manager.findfont(family), recalcTimestamp=False)
+        known = left & face.getBestCmap().keys()
+        if not known:
+            continue
+        features = ["ccmp", "mark", "mkmk"]  # accents over their letters
+        options = subset.Options(layout_features=features, hinting=False, drop_tables=["FFTM"])
+        cutter = subset.Subsetter(options)
+        cutter.populate(unicodes=known)
+        cutter.subset(face)
+        face.flavor, out = "woff", BytesIO()
+        face.save(out)
+        found.append({"name": f"descent {family}", "woff": b64encode(out.getvalue()).decode()})
+        left -= known
+    return found
+
+
+def bundle() -> str:
+    """Vega, Vega-Lite and vega-embed as one script; made once a version, since that takes a second."""
+    made_by = f"// vl-convert {version('vl-convert-python')}\n"
+    if VEGA.exists() and (known := read_text(VEGA)).startswith(made_by):
+        return known
+    import vl_convert
+
+    script = made_by + embeddable(vl_convert.javascript_bundle())
+    write_text(VEGA, script)
+    return script

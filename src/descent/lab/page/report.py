@@ -1,0 +1,83 @@
+"""Write report/index.html: every claim with its verdict, figure and numbers, on one page that needs no network.
+
+report/vega.js, which the page holds too, is for the page of `dvc plots`.
+"""
+
+import re
+from functools import partial
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from ruamel.yaml import YAML
+
+from descent.lab.files import read_text, write_text
+from descent.lab.messages import refuse
+from descent.lab.page.entries import entry
+from descent.lab.page.pictures import bundle, faces
+from descent.lab.params import PARAMS
+from descent.lab.project import Block, blocks
+from descent.lab.results import plain
+from descent.lab.words import bound, decimals, number, place, sentence
+
+PAGE, HERE = Path("report/index.html"), Path(__file__).parent
+
+
+def template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(HERE, encoding="utf-8"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        **{"number": number, "sentence": sentence, "plain": plain},
+        **{"bound": bound, "place": place, "decimals": decimals},
+    }
+    return environment.get_template("report.html.j2")
+
+
+def by_family(found: list[Block], experiments: list[dict]) -> list[dict]:
+    """The families in their order, each with its question and its experiments."""
+    questions = {block.family: block.question for block in found}
+    return [
+        {
+            "name": family,
+            "question": question,
+            "experiments": [e for e in experiments if e["family"] == family],
+        }
+        for family, question in questions.items()
+    ]
+
+
+def render() -> str:
+    """The page of what is in the folders now."""
+    found, params = list(blocks()), YAML().load(read_text(PARAMS))
+    experiments = [entry(block, params) for block in found]
+    checks = [check for e in experiments for check in e["checks"]]
+    errata = [erratum for e in experiments for erratum in e["errata"]]
+    page = partial(
+        template().render,
+        experiments=experiments,
+        families=by_family(found, experiments),
+        errata=errata,
+        style=read_text(HERE / "report.css"),
+        script=read_text(HERE / "chart.js") + read_text(HERE / "report.js"),
+        total=len(checks),
+        held=sum(check["holds"] for check in checks),
+        examined=len(errata),
+        standing=sum(erratum["stands"] for erratum in errata),
+    )
+    vega = bundle()
+    monospaced = "".join(
+        re.findall(r"<(?:pre|code)[^>]*>(.*?)</", page(faces=[], vega=""), re.DOTALL)
+    )
+    return page(faces=faces(monospaced), vega=vega)
+
+
+def main() -> None:
+    try:
+        write_text(PAGE, render())
+    except (OSError, ValueError, LookupError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        refuse(f"{PAGE}: not written ({reason}); `dvc repro` makes what is missing", 1)

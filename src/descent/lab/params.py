@@ -1,0 +1,79 @@
+"""params.yaml: every number of the project, read as DVC reads it, and the validated Config of a block.
+
+Whatever is wrong in it is one line on standard error and exit code 2.
+"""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML, YAMLError
+
+from descent.lab.messages import one_line, refuse, refuse_all
+
+PARAMS = Path("params.yaml")
+SHOWN = 200  # characters of a value or a reason
+
+
+def load(path: Path) -> object:
+    """A YAML 1.2 file (`1e-3` is a number), or one line and exit code 2."""
+    try:
+        return YAML(typ="safe").load(path.read_bytes().decode("utf-8"))
+    except FileNotFoundError:
+        refuse(f"{path}: not found; run this from the root of the repository")
+    except OSError as error:
+        refuse(f"{path}: cannot be read: {error.strerror}")
+    except RecursionError:
+        refuse(f"{path}: not valid YAML: nested too deeply")
+    except (YAMLError, ValueError) as error:
+        refuse(f"{path}: not valid YAML: {one_line(error)[:SHOWN]}")
+
+
+def mapping(path: Path) -> dict:
+    """A YAML file that is a mapping."""
+    tree = load(path)
+    if not isinstance(tree, dict):
+        refuse(f"{path}: must be a mapping of blocks (got {shown(tree)})")
+    return tree
+
+
+def shown(value) -> str:
+    """A value in one line of bounded length."""
+    text = one_line(repr(value)) if isinstance(value, str | int | float | None) else ""
+    text = text or f"a {type(value).__name__}"
+    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
+
+
+def parameters(family: str, name: str):
+    """The block `family.name` of params.yaml, or one line and exit code 2."""
+    params = mapping(PARAMS)
+    for key, tree in ((family, params), (f"{family}.{name}", params.get(family))):
+        if not isinstance(tree, dict) or key.rpartition(".")[2] not in tree:
+            refuse(f"{PARAMS}: {key}: there is no such block")
+    return params[family][name]
+
+
+def configure(Config: type, block: str):
+    """The validated Config of `block`, or one line per broken rule and exit code 2."""
+    return configured(Config, block, parameters(*block.split("/")))
+
+
+def configured(Config: type, block: str, given):
+    """The Config of these parameters, or one line per broken rule and exit code 2."""
+    prefix = block.replace("/", ".")
+    if not isinstance(given, dict):
+        refuse(f"{PARAMS}: {prefix}: must be a block of named parameters (got {shown(given)})")
+    try:
+        return Config(**{str(key): value for key, value in given.items()})
+    except ValidationError as error:
+        refuse_all([broken_rule(prefix, issue) for issue in error.errors()])
+    except (RecursionError, OverflowError, ZeroDivisionError, FloatingPointError) as error:
+        refuse(f"{PARAMS}: {prefix}: numbers that cannot be used ({one_line(error)[:SHOWN]})")
+
+
+def broken_rule(prefix: str, issue: dict) -> str:
+    """One line: file, key, rule and value."""
+    key = ".".join(one_line(str(part))[:SHOWN] for part in (prefix, *issue["loc"]))
+    rule = issue["msg"].removeprefix("Value error, ")
+    scalar = isinstance(issue["input"], str | int | float | None)
+    got = f" (got {shown(issue['input'])})" if issue["loc"] and scalar else ""
+    return f"{PARAMS}: {key}: {rule}{got}"

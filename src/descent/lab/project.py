@@ -1,0 +1,70 @@
+"""The registry of experiments: what params.yaml and dvc.yaml say of each.
+
+A group of dvc.yaml whose command is `python stages/run.py MODULE BLOCK [INPUT …]` is a family. The module is
+descent.FAMILY.${key}, so blocks and modules are one to one; in a family that is keyed by its source it is one
+module for all blocks (descent.spectra.singular_values).
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from descent.lab.messages import refuse
+from descent.lab.params import PARAMS, mapping
+from descent.lab.takes import parsed, taken
+
+PIPELINE = Path("dvc.yaml")
+DOOR = "stages/run.py"
+
+
+class Block(NamedTuple):
+    """One experiment: `family.name` in params.yaml, `family@name` in dvc.yaml."""
+
+    family: str
+    name: str
+    parameters: dict
+    module: str  # descent.family.name, say
+    upstream: list[str]  # what its family reads: artifacts and data folders
+    question: str  # what its family asks, `desc` in dvc.yaml
+
+    @property
+    def path(self) -> str:
+        return f"{self.family}/{self.name}"
+
+    @property
+    def stage(self) -> str:
+        return f"{self.family}@{self.name}"
+
+    @property
+    def source(self) -> Path:
+        return Path("src", *self.module.split(".")).with_suffix(".py")
+
+    def docstring(self) -> str:
+        """The module's docstring, without importing it."""
+        return ast.get_docstring(parsed(self.source)) or ""
+
+    def inputs(self) -> list[str]:
+        """What of `upstream` the experiment takes."""
+        return self.upstream[: taken(self.source)]
+
+
+def families(pipeline: Path = PIPELINE) -> dict[str, dict]:
+    """The stages of dvc.yaml that run experiments, by family."""
+    stages = mapping(pipeline).get("stages") or {}
+    bodies = {name: stage.get("do", {}) for name, stage in stages.items() if stage}
+    return {name: body for name, body in bodies.items() if DOOR in body.get("cmd", "")}
+
+
+def blocks(params: Path = PARAMS, pipeline: Path = PIPELINE) -> Iterator[Block]:
+    """Every experiment, in the order of params.yaml."""
+    stages = families(pipeline)
+    for family, experiments in mapping(params).items():
+        if family not in stages:
+            continue
+        if not isinstance(experiments, dict):
+            refuse(f"{params}: {family}: must be a mapping of experiments")
+        for name, block in experiments.items():
+            command = stages[family]["cmd"].replace("${key}", str(name)).split()
+            _, _, module, _, *upstream = command
+            yield Block(family, str(name), block, module, upstream, stages[family].get("desc", ""))

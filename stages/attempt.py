@@ -1,0 +1,18 @@
+"""Try one experiment at toy size: `python stages/attempt.py FAMILY@NAME`."""
+
+import sys
+from pathlib import Path
+
+SRC = Path(__file__).resolve().parents[1] / "src"
+sys.path.insert(0, str(SRC))
+
+import descent
+
+if Path(descent.__file__).resolve().parent != SRC / "descent":
+    sys.exit(f"{descent.__file__}: not the code beside {__file__}, so nothing was run")
+
+from descent.lab.attempt import main
+
+if __name__ == "__main__":
+    sys.path.append(str(SRC.parent / "tests"))
+    sys.exit(main(*sys.argv[1:]))
