@@ -9,11 +9,14 @@ from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
 from descent.maths.images import Images
-from descent.maths.mlp import initialise
-from descent.train.sgd import Settings, train
+from descent.maths.initialise import initialise
+from descent.maths.network import Shape
+from descent.train._sgd import Settings, train
 from machine import timed
 
-WIDTHS, BATCH, RATE = [784, 128, 128, 128, 10], 128, 0.01
+BATCH, RATE = 128, 0.01
+SHAPE = Shape((784, 128, 128, 128, 10), "relu", biases=False)
+WIDTHS = SHAPE.widths
 
 
 def network() -> torch.nn.Sequential:
@@ -47,10 +50,19 @@ def preloaded(x: torch.Tensor, labels: torch.Tensor):
     epoch(((x[chunk], labels[chunk]) for chunk in chunks), network())
 
 
+def start(rng: np.random.Generator) -> np.ndarray:
+    return initialise(rng, "uniform", SHAPE).astype(np.float32)
+
+
+def ours(images: Images, few: Images):
+    rng = np.random.default_rng(0)
+    train(rng, start(rng), SHAPE, images, few, Settings(BATCH, RATE, 1, []))
+
+
 def bare_products(batches: int):
     """The matrix products of an epoch and nothing else: forward, weight gradients, deltas."""
     rng = np.random.default_rng(0)
-    W = initialise(rng, WIDTHS, "uniform", False).weights
+    W = [W[0] for W, _ in SHAPE.layers(start(rng))]
     h = [rng.standard_normal((BATCH, width), np.float32) for width in WIDTHS]
     for _ in range(batches):
         for layer, weights in enumerate(W):
@@ -69,16 +81,15 @@ def ways(root: str = "data/mnist") -> list[dict]:
     ) / np.float32(0.3081)
     images = Images(x, mnist.targets.numpy())
     few = Images(x[:128], images.labels[:128])
-    settings = Settings("relu", "uniform", False, BATCH, RATE, 1, [])
     xt, labels = torch.from_numpy(x), mnist.targets
     batches = -(-len(x) // BATCH)
     with threadpool_limits(1):
         rows = [
             ("the notebook's DataLoader", 20 * timed(lambda: through_loader(root, 0.05), 3)),
             ("autograd, preloaded", timed(lambda: preloaded(xt, labels), 3)),
-            ("ours", timed(lambda: train(np.random.default_rng(0), images, few, WIDTHS, settings), 5)),
+            ("ours", timed(lambda: ours(images, few), 5)),
             ("floor: the bare matrix products", timed(lambda: bare_products(batches), 5)),
-        ]  # fmt: skip
+        ]
     return [
         {"way": way, "seconds_per_epoch": seconds, "ratio_to_loader": rows[0][1] / seconds}
         for way, seconds in rows

@@ -261,7 +261,7 @@ def test_the_prediction_is_the_recursion_image_by_image():
     [
         {},
         {"depth": 2},
-        {"depth": 3, "width": 8},
+        {"depth": 3, "width": 8, "replicates": 30},
         {"depth": 40, "replicates": 1},
         {"width": 150, "batch": 2, "seed": 3},
         {"variances": [0.01, 100]},

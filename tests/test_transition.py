@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from descent.train.sgd import Settings
-from descent.train.sgd import train as sgd
 
 from descent.dynamics import curvature as edge
 from descent.features import problem as features_problem
@@ -11,7 +9,6 @@ from descent.features import training as features_training
 from descent.initialisation import classifiers, starts
 from descent.initialisation import rules as old_rules
 from descent.maths import curvature, homogeneity, initialise, mlp, network, networks, rules, tangent
-from descent.maths.images import Images
 from descent.maths.network import Shape
 from descent.maths.training import train
 from descent.mlp1d import training as mlp1d_training
@@ -186,52 +183,6 @@ def test_training_of_features(rate):
     same(old.losses, new.losses)
     same(old.theta, new.theta)
     same(old.diverged, new.ended(40))
-
-
-def test_training_of_mnist():
-    rng, widths, n, batch = np.random.default_rng(0), [30, 16, 16, 4], 200, 32
-    images = Images(rng.standard_normal((n, 30)).astype(np.float32), rng.integers(0, 4, n))
-    old = sgd(
-        np.random.default_rng(5),
-        images,
-        images,
-        widths,
-        Settings("relu", "uniform", False, batch, 0.1, 2, [0, 1, 2]),
-    )
-
-    rng, shape = np.random.default_rng(5), Shape(tuple(widths), "relu", False)
-    start = initialise.initialise(rng, "uniform", shape).astype(np.float32)
-    chunks = []
-    for _ in range(2):
-        order = rng.permutation(n)
-        chunks += [order[k : k + batch] for k in range(0, n, batch)]
-    norms, loss, per_epoch = np.zeros((2, 3)), np.zeros(2), len(chunks) // 2
-
-    def slope(theta, active, t):
-        passed = network.forward(theta, images.x[chunks[t]], shape)
-        back = network.differentiate(passed, images.labels[chunks[t]], "softmax", each=True)
-        samples = network.sample_losses(back)
-        loss[t // per_epoch] += float(samples.sum()) / n
-        return samples.mean(-1), network.gradient(back)
-
-    def observe(step):
-        squares = homogeneity.squared_norms(step.gradient, shape).weights[0]
-        norms[step.t // per_epoch] += np.sqrt(squares) * (len(chunks[step.t]) / n)
-
-    keep = [0, per_epoch, 2 * per_epoch]
-    new = train(
-        start,
-        slope,
-        rules.descent(),
-        0.1,
-        len(chunks),
-        evaluate_end=False,
-        keep=keep,
-        observe=observe,
-    )
-    same(old.parameters, new.kept[:, 0])
-    same(old.gradient_norm, norms)
-    same(old.train_loss, loss)
 
 
 def test_rules_of_initialisation():

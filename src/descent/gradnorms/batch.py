@@ -57,7 +57,7 @@ def predict_shape(config: Config, found: xr.Dataset, theory: xr.Dataset, n: int)
     return xr.Dataset(
         {
             "slope_predicted": predicted("layer", slopes, "slope of the law"),
-            "crossover": predicted("layer", n * scale / (n - 1 + scale), "B*"),
+            "crossover": predicted("layer", n / ((n - 1) / scale + 1), "B*"),
         }
     )
 
@@ -123,7 +123,7 @@ def crossing(
     Between two sizes the square is taken as linear in 1/B, which by the law it is.
     """
     (below,) = np.nonzero(square <= height)
-    if not len(below) or below[0] == 0:
+    if not len(below) or below[0] == 0 or not height > 0:
         return np.nan, np.nan
     ends = slice(below[0] - 1, below[0] + 1)
     (x0, x1), (y0, y1), (e0, e1) = 1 / B[ends], square[ends], error[ends]
