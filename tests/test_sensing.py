@@ -11,9 +11,9 @@ from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 
 import oracles
-from descent.sensing import exact, overparam, problem, scarce, trajectories
-from descent.sensing.kernels import TILE, apply, tiled
-from descent.sensing.problem import Problem, pack, unpack
+from descent.sensing import _problem, _trajectories, exact, overparam, scarce
+from descent.sensing._kernels import TILE, apply, tiled
+from descent.sensing._problem import Problem, pack, unpack
 
 TINY = {
     "seed": 2,
@@ -175,12 +175,12 @@ def test_float32_storage_of_the_operator_keeps_the_float64_floor():
     """X* stays an exact fixed point: only G, not U or the residual, is rounded."""
     config = exact.Config(**EXACT)
     rng = np.random.default_rng(0)
-    given = problem.draw(rng, config)
+    given = _problem.draw(rng, config)
     U = 0.01 * rng.standard_normal((1, config.size, config.rank))
     eta = config.step / given.eigenvalues[0]
     narrow = given._replace(gram=given.gram.astype(np.float32))
     ends = [
-        trajectories.descend(one, U, eta, 3000, np.array([3000])).distance[0, -1]
+        _trajectories.descend(one, U, eta, 3000, np.array([3000])).distance[0, -1]
         for one in (given, narrow)
     ]
     assert max(ends) < 1e-14
@@ -228,8 +228,8 @@ def test_population_hessian_has_the_closed_spectrum(d, r):
 
 
 def test_hessian_spectrum_approaches_the_population_with_many_measurements():
-    config = problem.Config(**TINY | {"size": 4, "oversampling": 10_000})
-    drawn = problem.draw(np.random.default_rng(0), config)
+    config = _problem.Config(**TINY | {"size": 4, "oversampling": 10_000})
+    drawn = _problem.draw(np.random.default_rng(0), config)
     p, m, lam = 10, config.measurements, drawn.eigenvalues
     spectrum = exact.hessian_spectrum(drawn)
     # Singular values of S/√m lie within √(p/m) + 5/√m of 1 but once in 10⁵ (Davidson, Szarek).
@@ -244,7 +244,7 @@ def test_the_refused_steps_are_those_that_leave_the_minimum(step, returns):
     given = population(np.array([[2.0], [0.0]]))
     eta = step / given.eigenvalues[0]
     start = given.factor[None] * (1 + 1e-6)
-    path = trajectories.descend(given, start, eta, 200, np.array([0]))
+    path = _trajectories.descend(given, start, eta, 200, np.array([0]))
     # The slowest factor is |1 − η 4λ₁| = 0.96 or 1.04: 200 steps change the distance 3000-fold.
     assert (path.distance[0, -1] < path.distance[0, 0] / 1000) == returns
     assert (path.distance[0, -1] > path.distance[0, 0] * 1000) != returns
@@ -259,7 +259,7 @@ def test_descent_follows_the_naive_loop():
     eta = 0.1 / given.fast.eigenvalues[0]
     starts = np.multiply.outer([0.01, 0.5], rng.standard_normal((5, 3)))
     kept = np.array([0, 3, 30])
-    fast = trajectories.descend(given.fast, starts, eta, 30, kept)
+    fast = _trajectories.descend(given.fast, starts, eta, 30, kept)
     for k, start in enumerate(starts):
         path = oracles.sensing_descent(start, given.A, given.X, eta, 30)
         errors = [U @ U.T - given.X for U in path]
@@ -282,7 +282,7 @@ def test_scaling_the_target_scales_every_distance():
     U = 0.1 * rng.standard_normal((2, 6, 6))
     eta = 0.1 / given.eigenvalues[0]
     one, other = (
-        trajectories.descend(*run, 100, np.array([0, 100]))
+        _trajectories.descend(*run, 100, np.array([0, 100]))
         for run in ((given, U, eta), (scaled, s * U, eta / s**2))
     )
     np.testing.assert_allclose(other.distance, s**2 * one.distance, rtol=1e-12)
@@ -295,15 +295,15 @@ def test_an_escaping_start_leaves_the_others_alone():
     given = dense(rng, 4, 1, 30).fast
     U = np.multiply.outer([0.1, 100.0], rng.standard_normal((4, 4)))
     eta = 0.1 / given.eigenvalues[0]
-    both = trajectories.descend(given, U, eta, 30, np.array([30]))
-    alone = trajectories.descend(given, U[:1], eta, 30, np.array([30]))
+    both = _trajectories.descend(given, U, eta, 30, np.array([30]))
+    alone = _trajectories.descend(given, U[:1], eta, 30, np.array([30]))
     assert not np.isfinite(both.distance[1, -1])
     np.testing.assert_allclose(both.distance[0], alone.distance[0], rtol=1e-13)
 
 
 def test_the_target_does_not_depend_on_the_number_of_measurements():
     few, many = (
-        problem.draw(np.random.default_rng(0), problem.Config(**TINY | {"oversampling": m}))
+        _problem.draw(np.random.default_rng(0), _problem.Config(**TINY | {"oversampling": m}))
         for m in (1, 10)
     )
     np.testing.assert_array_equal(few.factor, many.factor)
@@ -316,9 +316,9 @@ def test_the_target_does_not_depend_on_the_number_of_measurements():
 @pytest.mark.parametrize(
     ("config", "change", "rule"),
     [
-        (problem.Config, {"rank": 11}, "rank 11 > size 10"),
-        (problem.Config, {"step": 0.5}, "step 0.5 ≥ 0.5"),
-        (problem.Config, {"step": 2}, "step 2 ≥ 0.5"),
+        (_problem.Config, {"rank": 11}, "rank 11 > size 10"),
+        (_problem.Config, {"step": 0.5}, "step 0.5 ≥ 0.5"),
+        (_problem.Config, {"step": 2}, "step 2 ≥ 0.5"),
         (exact.Config, {"fit": [1e-5, 1e-12]}, "fit .* lower end first"),
         (exact.Config, {"fit": [1e-5, 1e-5]}, "fit .* lower end first"),
         (exact.Config, {"fit": [1e-5]}, "fit"),
@@ -330,7 +330,7 @@ def test_the_target_does_not_depend_on_the_number_of_measurements():
     ],
 )
 def test_bad_numbers_are_refused_by_rule(config, change, rule):
-    base = {problem: TINY, exact: EXACT, overparam: SWEEP, scarce: SCARCE}
+    base = {_problem: TINY, exact: EXACT, overparam: SWEEP, scarce: SCARCE}
     good = next(block for module, block in base.items() if module.Config is config)
     config(**good)
     with pytest.raises(ValidationError, match=rule):
@@ -338,7 +338,7 @@ def test_bad_numbers_are_refused_by_rule(config, change, rule):
 
 
 def test_the_reported_steps_are_the_milestones_reached_and_the_end():
-    config = problem.Config(**TINY | {"milestones": [0, 50, 999, 1000, 1001, 10], "snapshots": 4})
+    config = _problem.Config(**TINY | {"milestones": [0, 50, 999, 1000, 1001, 10], "snapshots": 4})
     assert config.reported == [0, 10, 50, 999, 1000]
     kept = config.snapshot_steps
     assert set(config.reported) <= set(kept)
@@ -348,7 +348,7 @@ def test_the_reported_steps_are_the_milestones_reached_and_the_end():
 @pytest.mark.parametrize(("d", "r", "threshold"), [(100, 5, 2770), (40, 2, 449.5), (30, 3, 276)])
 def test_uniqueness_threshold_is_the_statistical_dimension(d, r, threshold):
     """dim of the tangent space plus half of that of the (d − r) × (d − r) symmetric matrices."""
-    assert problem.uniqueness_threshold(d, r) == threshold
+    assert _problem.uniqueness_threshold(d, r) == threshold
     tangent = d * (d + 1) / 2 - (d - r) * (d - r + 1) / 2
     assert threshold == tangent + (d - r) * (d - r + 1) / 4
 
@@ -434,18 +434,18 @@ def test_a_wrong_hessian_is_caught(monkeypatch, factor):
 
 def test_a_gradient_of_the_wrong_size_is_caught(monkeypatch):
     """A longer step, still stable: it recovers X*, at another rate."""
-    monkeypatch.setattr(trajectories, "unpack", lambda x: 2 * unpack(x))
+    monkeypatch.setattr(_trajectories, "unpack", lambda x: 2 * unpack(x))
     assert broken(exact, EXACT) == {"rate_at_least_slow_bundle"}
 
 
 def test_held_out_measurements_of_another_size_are_caught(monkeypatch):
-    drawn = problem.draw
+    drawn = _problem.draw
 
     def louder(rng, config):
         given = drawn(rng, config)
         return given._replace(held_out=np.sqrt(2) * given.held_out)
 
-    monkeypatch.setattr(trajectories, "draw", louder)
+    monkeypatch.setattr(_trajectories, "draw", louder)
     assert broken(overparam, SWEEP) == {HELD_OUT}
 
 

@@ -6,9 +6,9 @@ import xarray as xr
 from pydantic import ValidationError
 
 import oracles
-from descent.sensing import emergence, noise, plateau, psd, recovery, uniqueness, width
-from descent.sensing.problem import pack, sense, unpack
-from descent.sensing.trajectories import descend, narrowed
+from descent.sensing import _psd, emergence, noise, plateau, recovery, uniqueness, width
+from descent.sensing._problem import pack, sense, unpack
+from descent.sensing._trajectories import descend, narrowed
 from toy import toy_params
 
 MODULES = {m.__name__.rpartition(".")[2]: m for m in (uniqueness, recovery, plateau, width, noise)}
@@ -81,7 +81,7 @@ def test_least_squares_inside_the_cone_is_the_normal_equation():
     rng = np.random.default_rng(3)
     factor, S = 3 * np.eye(4), rng.standard_normal((40, 10))
     given = sense(factor, S, 0.1 * rng.standard_normal(40))
-    end = psd.least_squares(given, np.zeros((4, 4)), 10_000, 1e-13)
+    end = _psd.least_squares(given, np.zeros((4, 4)), 10_000, 1e-13)
     x = given.target + np.linalg.solve(S.T @ S / 40, given.offset)
     assert np.linalg.eigvalsh(unpack(x))[0] > 0
     # The error is the residual over the smallest eigenvalue of G, about (1 − √(10/40))².
@@ -92,9 +92,9 @@ def test_least_squares_on_the_boundary_meets_the_kkt_conditions():
     """X ⪰ 0, ∇f ⪰ 0, ⟨X, ∇f⟩ = 0."""
     rng = np.random.default_rng(4)
     given, *_ = noisy(rng, 6, 1, 40, sigma=1.0)
-    end = psd.least_squares(given, np.eye(6), 10_000, 1e-12)
+    end = _psd.least_squares(given, np.eye(6), 10_000, 1e-12)
     slope = oracles.step_of(given, np.eye(6)[None])[0]  # that of U = 1 is 2∇f(1), so shift it to X
-    slope = slope / 2 + unpack(psd.apply(given.gram, pack(end.X - np.eye(6))[None])[0])
+    slope = slope / 2 + unpack(_psd.apply(given.gram, pack(end.X - np.eye(6))[None])[0])
     values = np.linalg.eigvalsh(end.X)
     assert values[0] >= -1e-12 * values[-1]
     assert (values < 1e-10 * values[-1]).sum() >= 1
@@ -107,13 +107,13 @@ def test_the_largest_eigenvalue_is_bounded_closely(p):
     d = int((np.sqrt(8 * p + 1) - 1) / 2)
     S = np.random.default_rng(p).standard_normal((2 * p + 1, p))
     top = np.linalg.eigvalsh(S.T @ S / len(S))[-1]
-    bound = psd.largest_eigenvalue(sense(np.ones((d, 1)), S))
+    bound = _psd.largest_eigenvalue(sense(np.ones((d, 1)), S))
     assert top * (1 - 1e-12) <= bound <= 1.03 * top
 
 
 def test_projection_is_the_nearest_positive_semidefinite_matrix():
     M = np.diag([2.0, -3.0, 0.5])
-    np.testing.assert_allclose(psd.projected(M), np.diag([2.0, 0, 0.5]), atol=1e-15)
+    np.testing.assert_allclose(_psd.projected(M), np.diag([2.0, 0, 0.5]), atol=1e-15)
 
 
 # --- every experiment: a wrong formula, a setting where the claim does not hold, a refusal ---

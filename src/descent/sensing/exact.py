@@ -16,10 +16,10 @@ from pydantic import Field
 from descent.config import Positive, experiment_config
 from descent.maths.replicates import replicate
 from descent.result import Check, Result
-from descent.sensing import problem
-from descent.sensing.memory import require_memory
-from descent.sensing.problem import hessian_spectrum
-from descent.sensing.trajectories import (
+from descent.sensing import _problem
+from descent.sensing._memory import require_memory
+from descent.sensing._problem import hessian_spectrum
+from descent.sensing._trajectories import (
     Trajectory,
     curves,
     from_random_starts,
@@ -29,7 +29,7 @@ from descent.sensing.trajectories import (
 
 
 @experiment_config
-class Config(problem.Config):
+class Config(_problem.Config):
     start: Positive  # U₀ = start · N(0, 1)
     recovered: Positive  # relative distance that counts as recovered
     fit: Annotated[tuple[Positive, ...], Field(min_length=2, max_length=2)]

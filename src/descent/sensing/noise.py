@@ -18,7 +18,7 @@ import xarray as xr
 from descent.config import Count, Positive, experiment_config, require_increasing
 from descent.maths.replicates import replicate
 from descent.result import Check, Result, replicates, steps, sweep
-from descent.sensing.problem import (
+from descent.sensing._problem import (
     DescentConfig,
     degrees_of_freedom,
     draw_factor,
@@ -26,8 +26,8 @@ from descent.sensing.problem import (
     sense,
     uniqueness_threshold,
 )
-from descent.sensing.psd import least_squares
-from descent.sensing.trajectories import descend, narrowed
+from descent.sensing._psd import least_squares
+from descent.sensing._trajectories import descend, narrowed
 
 
 @experiment_config

@@ -15,8 +15,8 @@ import numpy as np
 
 from descent.config import experiment_config
 from descent.result import Check, Result
-from descent.sensing.problem import uniqueness_threshold
-from descent.sensing.trajectories import SweepConfig, curves, held_out_check, overparameterised
+from descent.sensing._problem import uniqueness_threshold
+from descent.sensing._trajectories import SweepConfig, curves, held_out_check, overparameterised
 
 
 @experiment_config

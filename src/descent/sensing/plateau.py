@@ -19,9 +19,9 @@ from jaxtyping import Float
 from descent.config import Positive, experiment_config, require_increasing
 from descent.maths.replicates import replicate
 from descent.result import Check, Result, replicates, sweep
-from descent.sensing.kernels import tiled
-from descent.sensing.problem import DescentConfig, Problem, draw_factor, pack, sense
-from descent.sensing.trajectories import descend
+from descent.sensing._kernels import tiled
+from descent.sensing._problem import DescentConfig, Problem, draw_factor, pack, sense
+from descent.sensing._trajectories import descend
 
 
 @experiment_config

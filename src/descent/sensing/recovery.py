@@ -16,14 +16,14 @@ from jaxtyping import Float
 from descent.config import Positive, experiment_config, require_increasing
 from descent.maths.replicates import replicate
 from descent.result import Check, Result, replicates, sweep
-from descent.sensing.problem import (
+from descent.sensing._problem import (
     DescentConfig,
     degrees_of_freedom,
     draw_factor,
     sense,
     uniqueness_threshold,
 )
-from descent.sensing.trajectories import descend, narrowed
+from descent.sensing._trajectories import descend, narrowed
 
 METHODS = ("exact", "small", "large")
 

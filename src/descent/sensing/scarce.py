@@ -9,8 +9,8 @@ there the cone alone makes X* unique (arXiv 1806.02046), so the evidence has to 
 
 from descent.config import Positive, experiment_config
 from descent.result import Check, Result
-from descent.sensing.problem import uniqueness_threshold
-from descent.sensing.trajectories import SweepConfig, curves, held_out_check, overparameterised
+from descent.sensing._problem import uniqueness_threshold
+from descent.sensing._trajectories import SweepConfig, curves, held_out_check, overparameterised
 
 
 @experiment_config

@@ -21,14 +21,14 @@ from jaxtyping import Bool, Float
 from descent.config import Count, Positive, experiment_config, require_increasing
 from descent.maths.replicates import replicate
 from descent.result import Check, Result, replicates, sweep
-from descent.sensing.problem import (
+from descent.sensing._problem import (
     TargetConfig,
     draw_factor,
     pack,
     sense,
     uniqueness_threshold,
 )
-from descent.sensing.psd import least_squares
+from descent.sensing._psd import least_squares
 
 
 @experiment_config

@@ -17,9 +17,9 @@ from jaxtyping import Float
 from descent.config import Count, Positive, experiment_config, require_increasing
 from descent.maths.replicates import replicate
 from descent.result import Check, Result, replicates, steps, sweep
-from descent.sensing.kernels import apply
-from descent.sensing.problem import DescentConfig, draw_factor, sense, unpack
-from descent.sensing.trajectories import descend, narrowed
+from descent.sensing._kernels import apply
+from descent.sensing._problem import DescentConfig, draw_factor, sense, unpack
+from descent.sensing._trajectories import descend, narrowed
 
 
 @experiment_config

@@ -4,13 +4,13 @@ from joblib import cpu_count
 
 from descent.config import Refusal
 from descent.maths import device
-from descent.sensing.kernels import TILE
+from descent.sensing._kernels import TILE
 
 GIB = 2**30
 
 
 def peak(size: int, measurements: int, held_out: int = 0) -> int:
-    """Bytes at the height of `problem.draw`: S beside SᵀS and its tiles, or beside the tiles and the held-out rows."""
+    """Bytes at the height of `_problem.draw`: S beside SᵀS and its tiles, or beside the tiles and the held-out rows."""
     p = size * (size + 1) // 2
     blocks = -(-p // TILE)
     tiles = blocks * (blocks + 1) // 2 * TILE**2
@@ -24,7 +24,7 @@ def require_memory(size: int, measurements: int, held_out: int = 0, replicates: 
         Refusal: naming the sizes in GiB and the form of the operator that would fit.
     """
     if device.name() == "cuda":
-        return  # `operators.placed` chooses the form, or refuses
+        return  # `_operators.placed` chooses the form, or refuses
     processes = min(replicates, cpu_count())
     needed = processes * peak(size, measurements, held_out)
     available = device.free_memory()
@@ -33,9 +33,9 @@ def require_memory(size: int, measurements: int, held_out: int = 0, replicates: 
     p = size * (size + 1) // 2
     on_S = processes * 8 * (measurements + held_out) * p
     fits = (
-        f"the two-pass form on S (operators.Stored) needs {on_S / GIB:.1f} GiB"
+        f"the two-pass form on S (_operators.Stored) needs {on_S / GIB:.1f} GiB"
         if on_S <= available
-        else f"on S alone it needs {on_S / GIB:.1f} GiB; the matrix-free form (operators.Regenerated) fits"
+        else f"on S alone it needs {on_S / GIB:.1f} GiB; the matrix-free form (_operators.Regenerated) fits"
     )
     beside = f" in {processes} processes" if processes > 1 else ""
     raise Refusal(

@@ -13,10 +13,10 @@ from descent.config import Positive, experiment_config, require_increasing
 from descent.maths import device
 from descent.maths.replicates import replicate
 from descent.result import Check, replicates, steps, sweep
-from descent.sensing.kernels import apply
-from descent.sensing.memory import require_memory
-from descent.sensing.operators import Operator
-from descent.sensing.problem import Config, Problem, draw, pack, unpack
+from descent.sensing._kernels import apply
+from descent.sensing._memory import require_memory
+from descent.sensing._operators import Operator
+from descent.sensing._problem import Config, Problem, draw, pack, unpack
 
 
 @experiment_config
