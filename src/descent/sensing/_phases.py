@@ -72,3 +72,13 @@ def leftover(lam: Float[np.ndarray, " r"], alpha: float, d: int, m: int, sigma: 
     rest = np.cumsum(lam[::-1] ** 2)[::-1] + sigma**2
     growth = np.sum(np.sqrt(2 * d / m * rest) * np.diff(times, prepend=0.0))
     return float(alpha**2 * np.sqrt(2 * d**3) * np.exp(2 * growth))
+
+
+def head_start(
+    M: Float[np.ndarray, "d d"], rank: int, W: Float[np.ndarray, "d k"], widths: tuple[int, ...]
+) -> tuple[Float[np.ndarray, " R"], float]:
+    """ln(ω_R/ω_r) for every R, and λ̂_r."""
+    values, vectors = np.linalg.eigh(M)
+    V = vectors[:, ::-1][:, :rank]
+    omega = [np.abs(np.linalg.qr((V.T @ W[:, :R]).T)[1][-1, -1]) for R in widths]
+    return np.log(omega / omega[0]), float(values[-rank])

@@ -23,7 +23,6 @@ from jaxtyping import Float
 from descent.config import Count, Index, Positive, Seed, experiment_config
 from descent.maths import device
 from descent.maths.device import Array
-from descent.sensing._curvature import edges
 from descent.sensing._kernels import apply, tiled
 from descent.sensing._memory import require_memory
 from descent.sensing._operators import Operator, placed
@@ -45,6 +44,16 @@ class TargetConfig:
     def count(self, oversampling: float) -> int:
         """m for this m / (d r)."""
         return max(1, round(oversampling * self.size * self.rank))
+
+    @property
+    def freedom(self) -> int:
+        """p, of the matrices of the rank."""
+        return degrees_of_freedom(self.size, self.rank)
+
+    @property
+    def threshold(self) -> float:
+        """δ."""
+        return uniqueness_threshold(self.size, self.rank)
 
 
 @experiment_config
@@ -209,39 +218,3 @@ def uniqueness_threshold(d: int, r: int) -> float:
     δ = dr − r(r−1)/2 + (d−r)(d−r+1)/4, see arXiv 1806.02046.
     """
     return d * r - r * (r - 1) / 2 + (d - r) * (d - r + 1) / 4
-
-
-def transition_spread(d: int, r: int) -> float:
-    """Standard deviation of the m at which X* becomes the only fit, rows added one by one.
-
-    That of the intrinsic volumes of the cone: none in the tangent space, and √(4/π² − ¼) n of the n × n positive
-    semidefinite matrices beyond it, n = d − r, up to O(1): half of the variance of Σ λ|λ| over a Gaussian
-    matrix's eigenvalues, see arXiv 1308.5265 for how the two are related.
-    """
-    return (d - r) * float(np.sqrt(4 / np.pi**2 - 0.25))
-
-
-def require_recoverable(config: TargetConfig, m: int) -> None:
-    """Refuse measurements that two matrices of the rank may share.
-
-    Raises:
-        ValueError: naming m and the least.
-    """
-    pairs = degrees_of_freedom(config.size, min(2 * config.rank, config.size))
-    if m < pairs:
-        raise ValueError(
-            f"oversampling: m = {m} < {pairs}, from where on no two matrices of rank {config.rank} fit alike"
-        )
-
-
-def require_stable_in_a_sample(config: DescentConfig, m: int) -> None:
-    """Refuse a step that the largest curvature of m measurements may repel.
-
-    Raises:
-        ValueError: naming the step.
-    """
-    critical = 0.5 / edges(degrees_of_freedom(config.size, config.rank), m)[1]
-    if not config.step < critical:
-        raise ValueError(
-            f"step {config.step:g} ≥ {critical:.3g} (in 1/λ₁): the largest curvature of a sample may repel"
-        )

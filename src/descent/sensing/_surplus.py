@@ -8,7 +8,10 @@ Source: arXiv 2508.20344 (closed form of the flow).
 """
 
 import numpy as np
+import xarray as xr
 from jaxtyping import Float
+
+from descent.maths.sampling import level
 
 
 def unabsorbed(factor: Float[np.ndarray, "d r"], W: Float[np.ndarray, "d k"]) -> np.ndarray:
@@ -22,3 +25,16 @@ def unabsorbed(factor: Float[np.ndarray, "d r"], W: Float[np.ndarray, "d k"]) ->
 def norm_after(mu: np.ndarray, eta: float, t: int) -> float:
     """√Σ_k (1/μ_k + 4ηt)⁻²; an eigenvalue of 0 stays."""
     return float(np.linalg.norm(mu / (1 + 4 * eta * t * mu)))
+
+
+def damped(
+    eigenvalue: xr.DataArray, eta: xr.DataArray, until: xr.DataArray, m: int
+) -> xr.DataArray:
+    """The share of what surplus factors leave at m = ∞ that they leave in a sample at the least.
+
+    A surplus factor v grows by e^(2ηt vᵀMv) or more (Jensen), vᵀMv ~ N(0, ‖X*‖²/m), until X* is there; then it
+    decays by the curvature of a sample, 1 ± √(2/m).
+    """
+    z = np.sqrt(-2 * np.log(level(until.size) / 2))
+    spread = np.sqrt((eigenvalue**2).sum("i") / m)
+    return np.exp(-4 * eta * until * z * spread) / (1 + z * np.sqrt(2 / m))

@@ -3,6 +3,7 @@
 The starts are U₀ = αW with one W a replicate, so that a sweep over α differs in nothing else.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -109,6 +110,17 @@ def from_random_starts(
     return problem, descend(problem, starts, eta, config.steps, config.snapshot_steps)
 
 
+def stacked(function: Callable, config) -> dict[str, np.ndarray]:
+    """What every replicate returned under each name, function(rng, config) → names → arrays, as arrays of them."""
+    runs = replicate(function, config.seed, [(config,)] * config.replicates)
+    return {name: np.array([run[name] for run in runs]) for name in runs[0]}
+
+
+def indices(rank: int) -> tuple:
+    """The coordinate of the eigenvalues of X*."""
+    return ("i", np.arange(rank) + 1, {"long_name": "index i"})
+
+
 def labelled(
     trajectories: list[Trajectory], config: Config, alphas: tuple[float, ...]
 ) -> xr.Dataset:
@@ -133,7 +145,7 @@ def labelled(
             "t": steps(np.arange(config.steps + 1), "t", "step t"),
             "snapshot": steps(config.snapshot_steps, "snapshot", "step t"),
             "replicate": replicates(config.replicates),
-            "i": ("i", np.arange(config.rank) + 1, {"long_name": "index i"}),
+            "i": indices(config.rank),
         },
         attrs={"measurements": config.measurements},
     )

@@ -30,12 +30,9 @@ from descent.maths.replicates import replicate
 from descent.result import Check, Result, bound, measured, predicted
 from descent.sensing import _problem
 from descent.sensing._curvature import edges
+from descent.sensing._linearised import linearised, rate_over, within_fit
 from descent.sensing._phases import SHORT, remaining
-from descent.sensing._problem import (
-    degrees_of_freedom,
-    require_recoverable,
-    require_stable_in_a_sample,
-)
+from descent.sensing._sample import require_recoverable, require_stable_in_a_sample
 from descent.sensing._trajectories import (
     Trajectory,
     curves,
@@ -70,7 +67,7 @@ class Config(_problem.Config):
     @property
     def edges(self) -> tuple[float, float]:
         """(1 ∓ √(p/m))²."""
-        return edges(degrees_of_freedom(self.size, self.rank), self.measurements)
+        return edges(self.freedom, self.measurements)
 
 
 class One(NamedTuple):
@@ -111,25 +108,13 @@ def measure(config: Config) -> xr.Dataset:
     ).assign_coords(mode=("mode", np.arange(len(spectrum[0])) + 1, {"long_name": "mode"}))
 
 
-def within_fit(relative_distance: np.ndarray, fit: tuple[float, ...]) -> np.ndarray:
-    """The steps at which the distance is within `fit`."""
-    return np.flatnonzero((relative_distance > fit[0]) & (relative_distance < fit[1]))
-
-
-def rate_over(distance: np.ndarray, t: np.ndarray) -> float:
-    """ρ of the fit ρᵗ to the distances at the steps t; nan of fewer than three."""
-    if len(t) < 3:
-        return np.nan
-    return float(np.exp(np.polyfit(t, np.log(distance[t]), 1)[0]))
-
-
 def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
     """The rate from the state at one step and the Hessian, the slowest mode's, and by how much it may be off."""
     zeros = config.rank * (config.rank - 1) // 2
     eta, mu = given["eta"].values, given["spectrum"].values
     slowest = np.maximum(np.abs(1 - eta * mu[:, zeros]), np.abs(1 - eta * mu[:, -1]))
     rates, nonlinear = zip(
-        *(_linearised(given.isel(replicate=k), config) for k in range(config.replicates)),
+        *(linearised(given.isel(replicate=k), config.fit) for k in range(config.replicates)),
         strict=True,
     )
     return xr.Dataset(
@@ -139,25 +124,6 @@ def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
         },
         attrs={"nonlinear": list(nonlinear)},
     )
-
-
-def _linearised(given: xr.Dataset, config: Config) -> tuple[float, float]:
-    """ρ over the fitted steps of Δ ← (1 − ηH)Δ from the last snapshot before them, and how nonlinear that is."""
-    relative, kept = given["relative_distance"].values, given["snapshot"].values
-    t = within_fit(relative, config.fit)
-    if len(t) < 3:
-        return np.nan, np.nan
-    s = int(np.searchsorted(kept, t[0], side="right")) - 1
-    star, U, H = (given[name].values for name in ("factor_star", "U", "hessian"))
-    left, _, right = np.linalg.svd(star.T @ U[s])
-    delta = (U[s] @ (left @ right).T - star).T.ravel()  # entry (a, k) at kd + a, as H has it
-    path = np.full(t[-1] + 1, np.nan)
-    for step in range(kept[s], t[-1] + 1):
-        tangent = star @ delta.reshape(star.T.shape)
-        path[step] = np.linalg.norm(tangent + tangent.T)
-        delta = delta - float(given["eta"]) * H @ delta
-    lam = given["eigenvalue"].values
-    return rate_over(path, t), float(relative[kept[s]] * np.linalg.norm(lam) / lam[-1])
 
 
 def presupposed(config: Config, found: xr.Dataset) -> tuple[str, ...]:

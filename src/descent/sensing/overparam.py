@@ -24,7 +24,6 @@ import xarray as xr
 from descent.config import experiment_config
 from descent.result import Check, Result, bound, measured
 from descent.sensing._phases import guarantee, last_emergence, settled
-from descent.sensing._problem import uniqueness_threshold
 from descent.sensing._trajectories import (
     SweepConfig,
     curves,
@@ -48,11 +47,6 @@ class Config(SweepConfig):
                 f"alphas: from the smallest, {self.alphas[0]:g}, the guarantee is an error of {promised:.2g} > "
                 f"{NEAR:g}: not a small start"
             )
-
-    @property
-    def threshold(self) -> float:
-        """δ."""
-        return uniqueness_threshold(self.size, self.rank)
 
 
 def predict(config: Config) -> xr.Dataset:

@@ -16,14 +16,11 @@ on the right its slope rises from ½ towards 2.
 Source: CS7180 problem set 2, question 2d; arXiv 1712.09203, Theorem 1.1 (s ≥ ½); arXiv 2106.15013 (21/16).
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
 from descent.config import Positive, experiment_config, require_increasing
-from descent.maths.replicates import replicate
 from descent.maths.sampling import FEWEST, mean
 from descent.result import Check, Result, bound, measured, predicted, replicates, sweep
 from descent.sensing._kernels import tiled
@@ -31,7 +28,7 @@ from descent.sensing._memory import require_run
 from descent.sensing._phases import last_emergence, settled
 from descent.sensing._problem import DescentConfig, Problem, draw_factor, pack, sense
 from descent.sensing._surplus import norm_after, unabsorbed
-from descent.sensing._trajectories import descend
+from descent.sensing._trajectories import descend, indices, stacked
 
 LEAST = 3  # m/(dr) of the guarantee
 UNCLEAR = 0.1  # relative error of the prediction from which it is not compared
@@ -72,16 +69,8 @@ def population(factor: Float[np.ndarray, "d r"]) -> Problem:
     return Problem(factor, target, tiled(np.eye(p)), np.empty((0, p)))
 
 
-class One(NamedTuple):
-    """Of one replicate: relative errors for every m and then ∞, and what was drawn."""
-
-    halfway: Float[np.ndarray, "m a"]
-    end: Float[np.ndarray, "m a"]
-    factor: Float[np.ndarray, "d r"]
-    start: Float[np.ndarray, "d d"]
-
-
-def _measure_one(rng: np.random.Generator, config: Config) -> One:
+def _measure_one(rng: np.random.Generator, config: Config) -> dict[str, np.ndarray]:
+    """Relative errors at T/2 and T for every m and then ∞ (m, a), and what was drawn."""
     d = config.size
     factor, W = draw_factor(rng, config), rng.standard_normal((d, d))
     S = rng.standard_normal((config.count(config.oversampling[-1]), d * (d + 1) // 2))
@@ -93,7 +82,7 @@ def _measure_one(rng: np.random.Generator, config: Config) -> One:
         path = descend(given, starts, eta, config.steps, np.array([config.steps]))
         errors.append(path.distance[:, [config.steps // 2, config.steps]].T / norm)
     halfway, end = np.swapaxes(errors, 0, 1)
-    return One(halfway, end, factor, W)
+    return {"halfway": halfway, "end": end, "factor_star": factor, "start": W}
 
 
 def measure(config: Config) -> xr.Dataset:
@@ -102,8 +91,8 @@ def measure(config: Config) -> xr.Dataset:
     kept = 2 * many * len(config.alphas) + 2 * config.size**2
     most = config.count(config.oversampling[-1])
     require_run(config, most, len(config.alphas), config.steps * many, kept)
-    runs = replicate(_measure_one, config.seed, [(config,)] * config.replicates)
-    halfway, end, factor, W = map(np.array, zip(*runs, strict=True))
+    runs = stacked(_measure_one, config)
+    halfway, end, factor = (runs[name] for name in ("halfway", "end", "factor_star"))
     lam = np.linalg.svd(factor, compute_uv=False) ** 2
     with np.errstate(divide="ignore", invalid="ignore"):  # runs that left float64
         slope = np.log(end[..., 1] / end[..., 0]) / config.fold
@@ -119,13 +108,13 @@ def measure(config: Config) -> xr.Dataset:
             "eigenvalue": measured((each, "i"), lam, "λ_i(X*)"),
             "eta": measured(each, config.step / lam[:, 0], "η"),
             "factor_star": measured((each, "row", "i"), factor, "U*"),
-            "start": measured((each, "row", "factor"), W, "W"),
+            "start": measured((each, "row", "factor"), runs["start"], "W"),
         },
         coords={
             "oversampling": sweep(config.oversampling, "oversampling", "m/(dr)"),
             "alpha": sweep(config.alphas, "alpha", "scale α of the start U₀ = αW"),
             "replicate": replicates(config.replicates),
-            "i": ("i", np.arange(config.rank) + 1, {"long_name": "index i"}),
+            "i": indices(config.rank),
         },
     )
 

@@ -18,28 +18,20 @@ the large one beyond.
 Source: CS7180 problem set 2, questions 2b and 2d, which fix m = 10dr; arXiv 1712.09203, Theorem 1.1 (small α).
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
 
 from descent.config import Positive, experiment_config, require_increasing
-from descent.maths.replicates import replicate
-from descent.maths.sampling import level
 from descent.result import Check, Result, bound, measured, replicates, sweep
 from descent.sensing._memory import require_run
 from descent.sensing._phases import SHORT, guarantee, last_emergence, remaining, settled
-from descent.sensing._problem import (
-    DescentConfig,
-    degrees_of_freedom,
-    draw_factor,
+from descent.sensing._problem import DescentConfig, draw_factor, sense
+from descent.sensing._sample import (
+    farthest_transition,
+    freedom_of_pairs,
     require_stable_in_a_sample,
-    sense,
-    transition_spread,
-    uniqueness_threshold,
 )
-from descent.sensing._trajectories import descend, narrowed
+from descent.sensing._trajectories import descend, indices, narrowed, stacked
 
 METHODS = ("exact", "small", "large")
 ENOUGH = 4  # m/(dr) from which a small start was within its guarantee in all of 200 problems
@@ -67,11 +59,13 @@ class Config(DescentConfig):
             raise ValueError(
                 f"small {self.small:g} may leave √(α√d) = {promised:.2g} > claim_found {self.claim_found:g}"
             )
-        m, (dof, pairs), threshold = self.measurements, self.freedom, self.threshold
-        if not m[0] < dof or not m[-1] > threshold + self.spread:
+        m, dof, pairs = self.measurements, self.freedom, freedom_of_pairs(self)
+        threshold = self.threshold
+        beyond = threshold + farthest_transition(self)
+        if not m[0] < dof or not m[-1] > beyond:
             raise ValueError(
                 f"oversampling: m = {m[0]} … {m[-1]} must reach from below {dof} degrees of freedom to above "
-                f"δ and its spread = {threshold + self.spread:.4g}"
+                f"δ and its spread = {beyond:.4g}"
             )
         least = self.count(ENOUGH)
         if not any(least <= one < threshold for one in m):
@@ -86,34 +80,9 @@ class Config(DescentConfig):
     def measurements(self) -> tuple[int, ...]:
         return tuple(map(self.count, self.oversampling))
 
-    @property
-    def freedom(self) -> tuple[int, int]:
-        """dof of the rank and of twice the rank."""
-        d, r = self.size, self.rank
-        return degrees_of_freedom(d, r), degrees_of_freedom(d, min(2 * r, d))
 
-    @property
-    def threshold(self) -> float:
-        """δ."""
-        return uniqueness_threshold(self.size, self.rank)
-
-    @property
-    def spread(self) -> float:
-        """How far from δ the transition of some replicate may be."""
-        z = np.sqrt(-2 * np.log(level(self.replicates) / 2))
-        return z * transition_spread(self.size, self.rank)
-
-
-class One(NamedTuple):
-    """Of one replicate, for every m, each a part of the same rows."""
-
-    errors: Float[np.ndarray, "m 3"]  # relative, at T
-    halfway: Float[np.ndarray, " m"]  # that of the small start at T/2
-    remaining: Float[np.ndarray, " m"]  # share of X* that R = r may have left
-    eigenvalues: Float[np.ndarray, " r"]
-
-
-def _measure_one(rng: np.random.Generator, config: Config) -> One:
+def _measure_one(rng: np.random.Generator, config: Config) -> dict[str, np.ndarray]:
+    """For every m, each a part of the same rows: errors at T, the small start's at T/2, what R = r may have left."""
     d = config.size
     factor, W = draw_factor(rng, config), rng.standard_normal((d, d))
     S = rng.standard_normal((config.measurements[-1], d * (d + 1) // 2))
@@ -126,15 +95,16 @@ def _measure_one(rng: np.random.Generator, config: Config) -> One:
         errors.append(end.distance[:, -1] / np.linalg.norm(given.target))
         half.append(end.distance[1, config.steps // 2] / np.linalg.norm(given.target))
         left.append(remaining(factor, starts[0, :, : config.rank], eta, config.steps, m))
-    return One(np.array(errors), np.array(half), np.array(left), given.eigenvalues)
+    arrays = {"errors": errors, "halfway": half, "remaining": left}
+    return {k: np.array(v) for k, v in arrays.items()} | {"eigenvalue": given.eigenvalues}
 
 
 def measure(config: Config) -> xr.Dataset:
     """The error of every method for every m, and the m from which on it is within claim_found."""
     m = np.array(config.measurements)
     require_run(config, config.measurements[-1], 3, config.steps * len(m), 4 * len(m))
-    runs = replicate(_measure_one, config.seed, [(config,)] * config.replicates)
-    errors, half, left, lam = map(np.array, zip(*runs, strict=True))
+    runs = stacked(_measure_one, config)
+    errors = runs["errors"]
     labels = ("R = r", f"R = d, α = {config.small:g}", f"R = d, α = {config.large:g}")
     cell, found = ("replicate", "oversampling"), {}
     for k, (name, label) in enumerate(zip(METHODS, labels, strict=True)):
@@ -144,15 +114,15 @@ def measure(config: Config) -> xr.Dataset:
     return xr.Dataset(
         found
         | {
-            "remaining": measured(cell, left, "share of X* that R = r may have left"),
-            "small_halfway": measured(cell, half, f"{labels[1]} at T/2"),
+            "remaining": measured(cell, runs["remaining"], "share of X* that R = r may have left"),
+            "small_halfway": measured(cell, runs["halfway"], f"{labels[1]} at T/2"),
             "measurements": measured("oversampling", m, "m"),
-            "eigenvalue": measured(("replicate", "i"), lam, "λ_i(X*)"),
+            "eigenvalue": measured(("replicate", "i"), runs["eigenvalue"], "λ_i(X*)"),
         },
         coords={
             "oversampling": sweep(config.oversampling, "oversampling", "m/(dr)"),
             "replicate": replicates(config.replicates),
-            "i": ("i", np.arange(config.rank) + 1, {"long_name": "index i"}),
+            "i": indices(config.rank),
         },
         attrs={"unknowns": (config.size + 1) / (2 * config.rank), "dr": config.size * config.rank},
     )
@@ -166,11 +136,10 @@ def needed(m: np.ndarray, errors: np.ndarray, near: float) -> float:
 
 def predict(config: Config) -> xr.Dataset:
     """The limits of what is needed."""
-    dof, pairs = config.freedom
     return xr.Dataset(
         {
-            "degrees_of_freedom": bound((), float(dof), "dof"),
-            "twice_the_rank": bound((), float(pairs), "dof₂"),
+            "degrees_of_freedom": bound((), float(config.freedom), "dof"),
+            "twice_the_rank": bound((), float(freedom_of_pairs(config)), "dof₂"),
             "small_start": bound((), float(config.count(ENOUGH)), f"{ENOUGH}dr"),
             "uniqueness_threshold": bound((), config.threshold, "δ"),
         }
@@ -213,7 +182,7 @@ def run(config: Config) -> Result:
         metrics=dict(medians.data_vars)
         | {
             "uniqueness_threshold": config.threshold,
-            "degrees_of_freedom": config.freedom[0],
+            "degrees_of_freedom": config.freedom,
         }
         | {f"needed_{k}": value for k, value in enough.items() if value <= m[-1]},
         checks=() if reasons else compare(config, found, theory),
@@ -229,18 +198,19 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     )
     ends = found["remaining"].max("replicate") <= SHORT
     there = np.flatnonzero(ends)
-    late = next_of(m.values[there], config.freedom[1])
+    late = next_of(m.values[there], freedom_of_pairs(config))
     soon = next_of(m.values, config.count(ENOUGH))
     step, none = "a step of the sweep", "a limit"
     exact, left = found["exact"][:, there], found["remaining"][:, there]
-    spread = f"{config.spread:.0f}: how far its transition may be from the mean"
+    off = farthest_transition(config)
+    spread = "how far some transition may be from δ"
     return (
         Check("exact_end", exact, "==", 0.0, left + 1e-14, "of the slowest mode, and rounding"),
         Check("exact_needs", found["needed_exact"], ">=", dof, 0, none),
         Check("exact_suffices", found["needed_exact"], "<=", pairs, late, step),
         Check("small_start_needs", found["needed_small"], ">=", dof, 0, none),
         Check("small_start_suffices", found["needed_small"], "<=", small, soon, step),
-        Check("large_start_needs", found["needed_large"], ">=", threshold, config.spread, spread),
+        Check("large_start_needs", found["needed_large"], ">=", threshold, off, spread),
     )
 
 

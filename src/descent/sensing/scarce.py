@@ -23,7 +23,7 @@ import xarray as xr
 from descent.config import Positive, experiment_config
 from descent.result import Check, Result, measured, predicted
 from descent.sensing._phases import guarantee, last_emergence, settled
-from descent.sensing._problem import degrees_of_freedom, transition_spread, uniqueness_threshold
+from descent.sensing._sample import transition_spread
 from descent.sensing._trajectories import (
     SweepConfig,
     curves,
@@ -56,7 +56,7 @@ class Config(SweepConfig):
                 f"{self.claim_found:g}: not a small start"
             )
         d, r, m = self.size, self.rank, self.measurements
-        threshold, spread = uniqueness_threshold(d, r), transition_spread(d, r)
+        threshold, spread = self.threshold, transition_spread(d, r)
         if not m <= threshold - 2 * spread:
             raise ValueError(
                 f"oversampling {self.oversampling:g}: m = {m} > δ − 2 of its spread = {threshold - 2 * spread:.4g}: X* "
@@ -65,7 +65,7 @@ class Config(SweepConfig):
         if m < FEWEST * d * r:
             raise ValueError(
                 f"oversampling {self.oversampling:g} < {FEWEST}: a small start does not find X* from so few "
-                f"(it has {degrees_of_freedom(d, r)} degrees of freedom)"
+                f"(it has {self.freedom} degrees of freedom)"
             )
 
 
@@ -110,7 +110,7 @@ def run(config: Config) -> Result:
         metrics=curves(found, config)
         | {
             "measurements": config.measurements,
-            "uniqueness_threshold": uniqueness_threshold(config.size, config.rank),
+            "uniqueness_threshold": config.threshold,
         },
         checks=checks,
         no_claim=reasons,

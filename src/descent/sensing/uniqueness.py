@@ -27,18 +27,12 @@ from jaxtyping import Bool, Float
 
 from descent.config import Count, Positive, experiment_config, require_increasing
 from descent.maths.replicates import replicate
-from descent.maths.sampling import level, mean_of_known_spread
+from descent.maths.sampling import mean_of_known_spread
 from descent.result import Check, Result, measured, predicted, replicates, sweep
 from descent.sensing._memory import require_run
-from descent.sensing._problem import (
-    TargetConfig,
-    draw_factor,
-    pack,
-    sense,
-    transition_spread,
-    uniqueness_threshold,
-)
+from descent.sensing._problem import TargetConfig, draw_factor, pack, sense
 from descent.sensing._psd import least_squares
+from descent.sensing._sample import farthest_transition, transition_spread
 
 PARITY = 1.0  # of the Crofton formula
 COARSE = 0.25  # of δ: a step of the sweep around it that tells nothing any more
@@ -73,15 +67,9 @@ class Config(TargetConfig):
             )
 
     @property
-    def threshold(self) -> float:
-        """δ."""
-        return uniqueness_threshold(self.size, self.rank)
-
-    @property
     def reach(self) -> float:
         """How far from δ the place of some replicate may be."""
-        z = np.sqrt(-2 * np.log(level(self.replicates) / 2))
-        return z * transition_spread(self.size, self.rank) + PARITY
+        return farthest_transition(self) + PARITY
 
     @property
     def measurements(self) -> tuple[int, ...]:
@@ -154,14 +142,7 @@ def transition(
 
 
 def predict(config: Config) -> xr.Dataset:
-    """δ, and how the places scatter around it."""
-    spread = transition_spread(config.size, config.rank)
-    return xr.Dataset(
-        {
-            "uniqueness_threshold": predicted((), config.threshold, "δ"),
-        },
-        attrs={"spread": spread},
-    )
+    return xr.Dataset({"uniqueness_threshold": predicted((), config.threshold, "δ")})
 
 
 def run(config: Config) -> Result:

@@ -18,30 +18,18 @@ to 10 % falls with the width as predicted.
 Source: CS7180 problem set 2, questions 2b (R = r) and 2d (R = d); arXiv 2310.01769 (loss Ω(1/T²) for R > r).
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
 
 from descent.config import Count, Positive, experiment_config, require_increasing
-from descent.maths.replicates import replicate
-from descent.maths.sampling import level
 from descent.result import Check, Result, bound, measured, predicted, replicates, steps, sweep
 from descent.sensing._kernels import apply
 from descent.sensing._memory import require_run
-from descent.sensing._phases import SHORT, last_emergence, remaining
-from descent.sensing._problem import (
-    DescentConfig,
-    Measured,
-    draw_factor,
-    require_recoverable,
-    require_stable_in_a_sample,
-    sense,
-    unpack,
-)
-from descent.sensing._surplus import norm_after, unabsorbed
-from descent.sensing._trajectories import descend, narrowed
+from descent.sensing._phases import SHORT, head_start, last_emergence, remaining
+from descent.sensing._problem import DescentConfig, Measured, draw_factor, sense, unpack
+from descent.sensing._sample import require_recoverable, require_stable_in_a_sample
+from descent.sensing._surplus import damped, norm_after, unabsorbed
+from descent.sensing._trajectories import descend, indices, narrowed, stacked
 
 WAITING = 0.15  # of its time that the last direction waits for the earlier ones, as in spectra
 BLURRED = 0.5  # of the gain that may be off; beyond, it is not compared
@@ -74,18 +62,8 @@ class Config(DescentConfig, Measured):
         return np.unique([0, *spaced.round().astype(int), self.steps])
 
 
-class One(NamedTuple):
-    """What a replicate brings back."""
-
-    error: Float[np.ndarray, "a R t"]  # relative distances at the kept steps
-    first: Float[np.ndarray, "a R"]  # first step within `reached`
-    factor: Float[np.ndarray, "d r"]  # U*
-    start: Float[np.ndarray, "d k"]  # W
-    spectral: Float[np.ndarray, "d d"]  # M
-    remaining: Float[np.ndarray, " a"]  # share of X* that R = r may have left
-
-
-def _measure_one(rng: np.random.Generator, config: Config) -> One:
+def _measure_one(rng: np.random.Generator, config: Config) -> dict[str, np.ndarray]:
+    """Relative distances (a, R, t), first steps within `reached` (a, R), what was drawn, what R = r may have left."""
     d, m = config.size, config.measurements
     factor, W = draw_factor(rng, config), rng.standard_normal((d, config.widths[-1]))
     given = sense(factor, rng.standard_normal((m, d * (d + 1) // 2)))
@@ -99,34 +77,36 @@ def _measure_one(rng: np.random.Generator, config: Config) -> One:
     M = unpack(apply(given.gram, given.target[None])[0])
     at_rank = [alpha * W[:, : config.rank] for alpha in config.alphas]
     left = np.array([remaining(factor, start, eta, config.steps, m) for start in at_rank])
-    return One(error[..., config.kept], first, factor, W, M, left)
+    drawn = {"factor_star": factor, "start": W, "spectral": M}
+    return {"error": error[..., config.kept], "first": first, "remaining": left} | drawn
 
 
 def measure(config: Config) -> xr.Dataset:
-    """The errors of every width from every scale, when each comes within `reached`, and what was drawn."""
-    d, starts = config.size, len(config.alphas) * len(config.widths)
+    """The errors of every width and scale, when each comes within `reached`, and what was drawn."""
+    starts = len(config.alphas) * len(config.widths)
     require_run(config, config.measurements, starts, config.steps, starts * len(config.kept))
-    runs = replicate(_measure_one, config.seed, [(config,)] * config.replicates)
-    error, first, factor, W, M, left = map(np.array, zip(*runs, strict=True))
-    lam = np.linalg.svd(factor, compute_uv=False) ** 2
+    runs = stacked(_measure_one, config)
+    lam = np.linalg.svd(runs["factor_star"], compute_uv=False) ** 2
     cell, each = ("replicate", "alpha", "width"), "replicate"
     return xr.Dataset(
         {
-            "relative_distance": measured((*cell, "t"), error, "‖U_tU_tᵀ − X*‖ / ‖X*‖"),
-            "first": measured(cell, first, f"first t within {config.reached:g}"),
+            "relative_distance": measured((*cell, "t"), runs["error"], "‖U_tU_tᵀ − X*‖ / ‖X*‖"),
+            "first": measured(cell, runs["first"], f"first t within {config.reached:g}"),
             "eigenvalue": measured((each, "i"), lam, "λ_i(X*)"),
             "eta": measured(each, config.step / lam[:, 0], "η"),
-            "remaining": measured((each, "alpha"), left, "share of X* that R = r may have left"),
-            "factor_star": measured((each, "row", "i"), factor, "U*"),
-            "start": measured((each, "row", "factor"), W, "W"),
-            "spectral": measured((each, "row", "column"), M, "(1/m) Σ yᵢ sym(Aᵢ)"),
+            "remaining": measured(
+                (each, "alpha"), runs["remaining"], "share of X* that R = r may have left"
+            ),
+            "factor_star": measured((each, "row", "i"), runs["factor_star"], "U*"),
+            "start": measured((each, "row", "factor"), runs["start"], "W"),
+            "spectral": measured((each, "row", "column"), runs["spectral"], "(1/m) Σ yᵢ sym(Aᵢ)"),
         },
         coords={
             "alpha": sweep(config.alphas, "alpha", "scale α of the start U₀ = αW"),
             "width": sweep(config.widths, "width", "number of factors R"),
             "t": steps(config.kept, "t", "step t"),
             "replicate": replicates(config.replicates),
-            "i": ("i", np.arange(config.rank) + 1, {"long_name": "index i"}),
+            "i": indices(config.rank),
         },
     )
 
@@ -143,7 +123,10 @@ def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
         least.append(np.array(of_alpha) / np.linalg.norm(factor @ factor.T))
         folds, growth = head_start(M, config.rank, W, config.widths)
         gains.append(folds / np.log1p(2 * eta * growth))
-    least = np.array(least) * damped(config, given).values[..., None]
+    lam, eta = given["eigenvalue"], given["eta"]
+    until = last_emergence(lam, eta, given["alpha"], config.size).clip(0)
+    share = damped(lam, eta, until, config.measurements).transpose("replicate", "alpha")
+    least = np.array(least) * share.values[..., None]
     cell = ("replicate", "alpha", "width")
     return xr.Dataset(
         {
@@ -151,32 +134,6 @@ def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
             "gain_predicted": predicted(cell[::2], gains, "ln(ω_R/ω_r)/ln(1 + 2ηλ̂_r)"),
         }
     )
-
-
-def damped(config: Config, given: xr.Dataset) -> xr.DataArray:
-    """The share of what surplus factors leave at m = ∞ that they leave in a sample at the least.
-
-    A surplus factor v grows by e^(2ηt vᵀMv) or more (Jensen), vᵀMv ~ N(0, ‖X*‖²/m), until X* is there; then it
-    decays by the curvature of a sample, 1 ± √(2/m).
-    """
-    lam, eta, m = given["eigenvalue"], given["eta"], config.measurements
-    points = config.replicates * len(config.alphas) * len(config.widths)
-    z = np.sqrt(-2 * np.log(level(points) / 2))
-    until = last_emergence(lam, eta, given["alpha"], config.size).clip(0)
-    spread = np.sqrt((lam**2).sum("i") / m)
-    return (np.exp(-4 * eta * until * z * spread) / (1 + z * np.sqrt(2 / m))).transpose(
-        "replicate", "alpha"
-    )
-
-
-def head_start(
-    M: Float[np.ndarray, "d d"], rank: int, W: Float[np.ndarray, "d k"], widths: tuple[int, ...]
-) -> tuple[Float[np.ndarray, " R"], float]:
-    """ln(ω_R/ω_r) for every R, and λ̂_r."""
-    values, vectors = np.linalg.eigh(M)
-    V = vectors[:, ::-1][:, :rank]
-    omega = [np.abs(np.linalg.qr((V.T @ W[:, :R]).T)[1][-1, -1]) for R in widths]
-    return np.log(omega / omega[0]), float(values[-rank])
 
 
 def run(config: Config) -> Result:
