@@ -74,6 +74,12 @@ def leftover(lam: Float[np.ndarray, " r"], alpha: float, d: int, m: int, sigma: 
     return float(alpha**2 * np.sqrt(2 * d**3) * np.exp(2 * growth))
 
 
+def first_within(error: Float[np.ndarray, "*n t"], near: float) -> Float[np.ndarray, "*n"]:
+    """The first step at which the error is within `near`; nan if it never is."""
+    there = error <= near
+    return np.where(there.any(-1), there.argmax(-1), np.nan)
+
+
 def head_start(
     M: Float[np.ndarray, "d d"], rank: int, W: Float[np.ndarray, "d k"], widths: tuple[int, ...]
 ) -> tuple[Float[np.ndarray, " R"], float]:

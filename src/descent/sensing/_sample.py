@@ -55,3 +55,9 @@ def farthest_transition(config: TargetConfig) -> float:
     """How far from δ the m at which X* becomes the only fit may be in some replicate."""
     z = np.sqrt(-2 * np.log(level(config.replicates) / 2))
     return float(z * transition_spread(config.size, config.rank))
+
+
+def require_decided(config: DescentConfig, m: int) -> None:
+    """Both: what R = r needs of a sample."""
+    require_recoverable(config, m)
+    require_stable_in_a_sample(config, m)

@@ -12,6 +12,15 @@ import xarray as xr
 from jaxtyping import Float
 
 from descent.maths.sampling import level
+from descent.sensing._kernels import tiled
+from descent.sensing._problem import Problem, pack
+
+
+def population(factor: Float[np.ndarray, "d r"]) -> Problem:
+    """Infinitely many measurements: G = 1."""
+    target = pack(factor @ factor.T)
+    p = len(target)
+    return Problem(factor, target, tiled(np.eye(p)), np.empty((0, p)))
 
 
 def unabsorbed(factor: Float[np.ndarray, "d r"], W: Float[np.ndarray, "d k"]) -> np.ndarray:

@@ -176,14 +176,11 @@ def curves(data: xr.Dataset, config: Config) -> dict[str, xr.DataArray]:
     return metrics | {"held_out_loss": held_out.rename(snapshot="t")}
 
 
-def lost(data: xr.Dataset) -> tuple[str, ...]:
+def lost(ends: xr.DataArray) -> tuple[str, ...]:
     """The reason to claim nothing if some runs left float64."""
-    gone = ~np.isfinite(data["distance"].isel(t=-1))
-    if not gone.any():
-        return ()
-    return (
-        f"{int(gone.sum())} of {gone.size} runs left float64: the start or the step is too large",
-    )
+    gone = int((~np.isfinite(ends)).sum())
+    reason = f"{gone} of {ends.size} runs left float64: the start or the step is too large"
+    return (reason,) if gone else ()
 
 
 def held_out_checks(data: xr.Dataset, h: int) -> tuple[Check, ...]:

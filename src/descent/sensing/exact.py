@@ -32,7 +32,7 @@ from descent.sensing import _problem
 from descent.sensing._curvature import edges
 from descent.sensing._linearised import linearised, rate_over, within_fit
 from descent.sensing._phases import SHORT, remaining
-from descent.sensing._sample import require_recoverable, require_stable_in_a_sample
+from descent.sensing._sample import require_decided
 from descent.sensing._trajectories import (
     Trajectory,
     curves,
@@ -61,8 +61,7 @@ class Config(_problem.Config):
                 f"fit {list(self.fit)} must be an interval, lower end first, from 1e-13 (below is rounding) to "
                 "1e-3 (above nothing is linear)"
             )
-        require_recoverable(self, self.measurements)
-        require_stable_in_a_sample(self, self.measurements)
+        require_decided(self, self.measurements)
 
     @property
     def edges(self) -> tuple[float, float]:
@@ -128,7 +127,7 @@ def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
 
 def presupposed(config: Config, found: xr.Dataset) -> tuple[str, ...]:
     """Why the claim says nothing here: the start is not small, a run is lost, too short, or shows no rate."""
-    reasons = lost(found)
+    reasons = lost(found["distance"].isel(t=-1))
     size = config.start**2 * (np.sqrt(config.size) + np.sqrt(config.rank)) ** 2
     smallest = float(found["eigenvalue"].isel(i=-1).min())
     if size > smallest:

@@ -29,12 +29,8 @@ from descent.sensing._memory import require_run
 from descent.sensing._noisy import bend, cone_error, least_squares_error, measure_one, rms
 from descent.sensing._phases import SHORT, leftover
 from descent.sensing._problem import DescentConfig, Measured
-from descent.sensing._sample import (
-    require_recoverable,
-    require_stable_in_a_sample,
-    transition_spread,
-)
-from descent.sensing._trajectories import indices, stacked
+from descent.sensing._sample import require_decided, transition_spread
+from descent.sensing._trajectories import indices, lost, stacked
 
 FLAT = 0.1  # (σ · error/λ_r)² up to which X* is taken for flat
 FAR = 0.1  # of the limit: R = d is compared with it once the loss says that it is nearer
@@ -60,8 +56,7 @@ class Config(DescentConfig, Measured):
                 f"oversampling {self.oversampling:g}: m = {self.measurements} ≤ max(δ + 3 of its spread, p + 1) = "
                 f"{least:.4g}: least squares has no finite error"
             )
-        require_recoverable(self, self.measurements)
-        require_stable_in_a_sample(self, self.measurements)
+        require_decided(self, self.measurements)
 
     @property
     def kept(self) -> np.ndarray:
@@ -76,17 +71,18 @@ def measure(config: Config) -> xr.Dataset:
     require_run(config, config.measurements, starts, iterations, starts * len(config.kept))
     runs = stacked(measure_one, config)
     cell, each = ("replicate", "sigma"), "replicate"
+    names = {
+        "limit": "‖X − X*‖/σ of least squares over X ⪰ 0",
+        "best": "smallest ‖U_tU_tᵀ − X*‖/σ, R = d",
+        "best_step": "t of the smallest error, R = d",
+        "residual": "gradient mapping of least squares / ‖X*‖",
+        "gap": "√2(f(R = d) − f(least squares))/σ at t = T",
+    }
     return xr.Dataset(
-        {
+        {name: measured(cell, runs[name], words) for name, words in names.items()}
+        | {
             "exact": measured((*cell, "t"), runs["path"][:, 0], "‖U_tU_tᵀ − X*‖/σ, R = r"),
             "wide": measured((*cell, "t"), runs["path"][:, 1], "‖U_tU_tᵀ − X*‖/σ, R = d"),
-            "limit": measured(cell, runs["limit"], "‖X − X*‖/σ of least squares over X ⪰ 0"),
-            "best": measured(cell, runs["best"], "smallest ‖U_tU_tᵀ − X*‖/σ, R = d"),
-            "best_step": measured(cell, runs["best_step"], "t of the smallest error, R = d"),
-            "residual": measured(
-                cell, runs["residual"], "gradient mapping of least squares / ‖X*‖"
-            ),
-            "gap": measured(cell, runs["gap"], "√2(f(R = d) − f(least squares))/σ at t = T"),
             "remaining": measured(each, runs["remaining"], "share of X* that R = r may have left"),
             "eigenvalue": measured((each, "i"), runs["eigenvalue"], "λ_i(X*)"),
         },
@@ -134,9 +130,10 @@ def run(config: Config) -> Result:
 
 def presupposed(config: Config, found: xr.Dataset) -> tuple[str, ...]:
     """Why the claim says nothing here: runs are lost or too short, or the noise drowns X*."""
-    if not np.isfinite(found["wide"].isel(t=-1)).all() or not np.isfinite(found["exact"]).all():
-        return ("some runs left float64: a start is too large",)
-    few, reasons = least_squares_error(config.measurements, config.freedom), ()
+    reasons = lost(found[["exact", "wide"]].isel(t=-1).to_dataarray())
+    if reasons:
+        return reasons
+    few = least_squares_error(config.measurements, config.freedom)
     norm = np.sqrt((found["eigenvalue"] ** 2).sum("i"))
     left = float((found["remaining"] * norm).max()) / (config.sigmas[0] * few)
     if left > SHORT:
@@ -178,20 +175,11 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     there, late = near(config, found), found["wide"].isel(t=-1, drop=True)
     tol = far(config, found) + config.tolerance / found["sigma"]
     curved, limit = "where X* is not flat", theory["limit_predicted"]
-    value, why = rms(cone), f"{of_cone.why}, scatter"
+    value, why, bent = rms(cone), f"{of_cone.why}, scatter", f"{of_rank.why}, {curved}"
     checks = (
-        Check(
-            "exact",
-            rms(rank)[flat],
-            "==",
-            theory["exact_predicted"],
-            room[flat],
-            f"{of_rank.why}, {curved}",
-        ),
+        Check("exact", rms(rank)[flat], "==", theory["exact_predicted"], room[flat], bent),
         Check("limit_at_most", value, "<=", limit, least, why),
-        Check(
-            "late", late[:, there], "==", cone[:, there], tol[:, there], "as near as the loss says"
-        ),
+        Check("late", late[:, there], "==", cone[:, there], tol[:, there], "by the loss"),
     )
     if len(sharp):
         room = least + at_cone * many
@@ -201,15 +189,9 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
 
 def compare_best(config: Config, found: xr.Dataset) -> tuple[Check, ...]:
     """Where what the start holds beside X* adds less than half of the excess to the error, in squares."""
-    d, m, few = (
-        config.size,
-        config.measurements,
-        least_squares_error(config.measurements, config.freedom),
-    )
-    beside = [
-        max(leftover(lam, config.alpha, d, m, sigma) for lam in found["eigenvalue"].values) / sigma
-        for sigma in config.sigmas
-    ]
+    d, m, lam = config.size, config.measurements, found["eigenvalue"].values
+    few = least_squares_error(m, config.freedom)
+    beside = [max(leftover(one, config.alpha, d, m, s) for one in lam) / s for s in config.sigmas]
     clear = np.flatnonzero(np.square(beside) <= config.claim_excess * few**2)
     if not len(clear):
         return ()

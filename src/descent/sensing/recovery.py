@@ -31,9 +31,10 @@ from descent.sensing._sample import (
     freedom_of_pairs,
     require_stable_in_a_sample,
 )
-from descent.sensing._trajectories import descend, indices, narrowed, stacked
+from descent.sensing._trajectories import descend, indices, lost, narrowed, stacked
 
 METHODS = ("exact", "small", "large")
+LIMITS = ("degrees_of_freedom", "twice_the_rank", "small_start", "uniqueness_threshold")
 ENOUGH = 4  # m/(dr) from which a small start was within its guarantee in all of 200 problems
 
 
@@ -64,14 +65,12 @@ class Config(DescentConfig):
         beyond = threshold + farthest_transition(self)
         if not m[0] < dof or not m[-1] > beyond:
             raise ValueError(
-                f"oversampling: m = {m[0]} … {m[-1]} must reach from below {dof} degrees of freedom to above "
+                f"oversampling: m = {m[0]} … {m[-1]} must reach from below dof = {dof} to above "
                 f"δ and its spread = {beyond:.4g}"
             )
         least = self.count(ENOUGH)
         if not any(least <= one < threshold for one in m):
-            raise ValueError(
-                f"oversampling: no m from {ENOUGH}dr = {least} to below δ = {threshold:g}"
-            )
+            raise ValueError(f"oversampling: no m from 4dr = {least} to below δ = {threshold:g}")
         if not any(pairs <= one for one in m):
             raise ValueError(f"oversampling: no m ≥ {pairs}, the degrees of freedom of rank 2r")
         require_stable_in_a_sample(self, next(one for one in m if one >= pairs))
@@ -136,23 +135,16 @@ def needed(m: np.ndarray, errors: np.ndarray, near: float) -> float:
 
 def predict(config: Config) -> xr.Dataset:
     """The limits of what is needed."""
-    return xr.Dataset(
-        {
-            "degrees_of_freedom": bound((), float(config.freedom), "dof"),
-            "twice_the_rank": bound((), float(freedom_of_pairs(config)), "dof₂"),
-            "small_start": bound((), float(config.count(ENOUGH)), f"{ENOUGH}dr"),
-            "uniqueness_threshold": bound((), config.threshold, "δ"),
-        }
-    )
+    limits = (config.freedom, freedom_of_pairs(config), config.count(ENOUGH), config.threshold)
+    names = zip(LIMITS, limits, ("dof", "dof₂", f"{ENOUGH}dr", "δ"), strict=True)
+    return xr.Dataset({name: bound((), float(m), words) for name, m, words in names})
 
 
 def presupposed(config: Config, found: xr.Dataset) -> tuple[str, ...]:
     """Why the claim says nothing here: runs are lost or too short, or the large start recovers nowhere."""
-    ends = found[list(METHODS)].to_dataarray()
-    if not np.isfinite(ends).all():
-        gone = int((~np.isfinite(ends)).sum())
-        return (f"{gone} of {ends.size} runs left float64: a start is too large",)
-    reasons, m = (), found["measurements"]
+    reasons, m = lost(found[list(METHODS)].to_dataarray()), found["measurements"]
+    if reasons:
+        return reasons
     left = float(found["remaining"].isel(oversampling=-1).max())
     if left > SHORT:
         reasons += (f"steps {config.steps}: at R = r {left:.2g} of X* may be left at the end",)
@@ -161,14 +153,11 @@ def presupposed(config: Config, found: xr.Dataset) -> tuple[str, ...]:
     there = settled(found["small_halfway"], found["small"], times, config.steps)
     if not there[:, m.values >= config.count(ENOUGH)].all():
         reasons += (
-            f"steps {config.steps}: the last direction emerges from small by {float(times.max()):.0f}, and some error "
-            "still falls faster than 1/t",
+            f"steps {config.steps}: from small X* emerges by {float(times.max()):.0f}, and some error still falls fast",
         )
     slow = int((found["needed_large"] > m[-1]).sum())
     if slow:
-        reasons += (
-            f"{slow} of {config.replicates} large starts recover nowhere up to m = {int(m[-1])}",
-        )
+        reasons += (f"{slow} of {config.replicates} large starts recover up to no m",)
     return reasons
 
 
@@ -180,10 +169,7 @@ def run(config: Config) -> Result:
     return Result(
         data=found.merge(theory),
         metrics=dict(medians.data_vars)
-        | {
-            "uniqueness_threshold": config.threshold,
-            "degrees_of_freedom": config.freedom,
-        }
+        | {"uniqueness_threshold": config.threshold, "degrees_of_freedom": config.freedom}
         | {f"needed_{k}": value for k, value in enough.items() if value <= m[-1]},
         checks=() if reasons else compare(config, found, theory),
         no_claim=reasons,
@@ -192,18 +178,13 @@ def run(config: Config) -> Result:
 
 def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
     m = found["measurements"]
-    dof, pairs, small, threshold = (
-        theory[name]
-        for name in ("degrees_of_freedom", "twice_the_rank", "small_start", "uniqueness_threshold")
-    )
-    ends = found["remaining"].max("replicate") <= SHORT
-    there = np.flatnonzero(ends)
+    dof, pairs, small, threshold = (theory[name] for name in LIMITS)
+    there = np.flatnonzero(found["remaining"].max("replicate") <= SHORT)
     late = next_of(m.values[there], freedom_of_pairs(config))
     soon = next_of(m.values, config.count(ENOUGH))
-    step, none = "a step of the sweep", "a limit"
+    step, none = "a step of the sweep", "fewer never suffice"
     exact, left = found["exact"][:, there], found["remaining"][:, there]
-    off = farthest_transition(config)
-    spread = "how far some transition may be from δ"
+    off, spread = farthest_transition(config), "how far some transition may be from δ"
     return (
         Check("exact_end", exact, "==", 0.0, left + 1e-14, "of the slowest mode, and rounding"),
         Check("exact_needs", found["needed_exact"], ">=", dof, 0, none),

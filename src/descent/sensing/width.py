@@ -25,11 +25,11 @@ from descent.config import Count, Positive, experiment_config, require_increasin
 from descent.result import Check, Result, bound, measured, predicted, replicates, steps, sweep
 from descent.sensing._kernels import apply
 from descent.sensing._memory import require_run
-from descent.sensing._phases import SHORT, head_start, last_emergence, remaining
+from descent.sensing._phases import SHORT, first_within, head_start, last_emergence, remaining
 from descent.sensing._problem import DescentConfig, Measured, draw_factor, sense, unpack
-from descent.sensing._sample import require_recoverable, require_stable_in_a_sample
+from descent.sensing._sample import require_decided
 from descent.sensing._surplus import damped, norm_after, unabsorbed
-from descent.sensing._trajectories import descend, indices, narrowed, stacked
+from descent.sensing._trajectories import descend, indices, lost, narrowed, stacked
 
 WAITING = 0.15  # of its time that the last direction waits for the earlier ones, as in spectra
 BLURRED = 0.5  # of the gain that may be off; beyond, it is not compared
@@ -52,14 +52,12 @@ class Config(DescentConfig, Measured):
             )
         if self.rank == self.size:
             raise ValueError(f"rank {self.rank} = size: no direction is left to a surplus factor")
-        require_recoverable(self, self.measurements)
-        require_stable_in_a_sample(self, self.measurements)
+        require_decided(self, self.measurements)
 
     @property
     def kept(self) -> np.ndarray:
         """The steps that are kept: about 200, log-spaced."""
-        spaced = np.geomspace(1, self.steps + 1, 200) - 1
-        return np.unique([0, *spaced.round().astype(int), self.steps])
+        return np.unique(np.geomspace(1, self.steps + 1, 200).round().astype(int) - 1)
 
 
 def _measure_one(rng: np.random.Generator, config: Config) -> dict[str, np.ndarray]:
@@ -72,8 +70,7 @@ def _measure_one(rng: np.random.Generator, config: Config) -> dict[str, np.ndarr
     path = descend(given, starts, eta, config.steps, np.array([config.steps]))
     shape = (len(config.alphas), len(config.widths))
     error = (path.distance / np.linalg.norm(given.target)).reshape(*shape, -1)
-    there = error <= config.reached
-    first = np.where(there.any(-1), there.argmax(-1), np.nan)
+    first = first_within(error, config.reached)
     M = unpack(apply(given.gram, given.target[None])[0])
     at_rank = [alpha * W[:, : config.rank] for alpha in config.alphas]
     left = np.array([remaining(factor, start, eta, config.steps, m) for start in at_rank])
@@ -113,14 +110,13 @@ def measure(config: Config) -> xr.Dataset:
 
 def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
     """The least error that surplus factors leave, and how much sooner a wider start comes near."""
-    names = ("factor_star", "start", "spectral", "eta")
-    least, gains = [], []
+    names, least, gains = ("factor_star", "start", "spectral", "eta"), [], []
     for factor, W, M, eta in zip(*(given[name].values for name in names), strict=True):
         mu = [unabsorbed(factor, W[:, :R]) for R in config.widths]
-        of_alpha = [
-            [norm_after(a * one, eta, config.steps) for one in mu] for a in np.square(config.alphas)
-        ]
-        least.append(np.array(of_alpha) / np.linalg.norm(factor @ factor.T))
+        squares, norm = np.square(config.alphas), np.linalg.norm(factor @ factor.T)
+        least.append(
+            [[norm_after(a * one, eta, config.steps) / norm for one in mu] for a in squares]
+        )
         folds, growth = head_start(M, config.rank, W, config.widths)
         gains.append(folds / np.log1p(2 * eta * growth))
     lam, eta = given["eigenvalue"], given["eta"]
@@ -141,9 +137,9 @@ def run(config: Config) -> Result:
     theory = predict(config, found)
     reasons, blurred = presupposed(config, found), unclear(config, found)
     first = found["first"]
-    theory["first_predicted"] = (
-        first[:, 0, 0].drop_vars(["alpha", "width"]) - theory["gain_predicted"]
-    ).assign_attrs(long_name="t_r − ln(ω_R/ω_r)/ln(1 + 2ηλ̂_r)", role="prediction")
+    times = first[:, 0, 0].drop_vars(["alpha", "width"]) - theory["gain_predicted"]
+    name = "t_r − ln(ω_R/ω_r)/ln(1 + 2ηλ̂_r)"
+    theory["first_predicted"] = times.assign_attrs(long_name=name, role="prediction")
     checks = () if reasons else compare(config, found, theory)
     if not (reasons or blurred):
         checks += compare_times(config, found, theory)
@@ -163,14 +159,9 @@ def run(config: Config) -> Result:
 
 def presupposed(config: Config, found: xr.Dataset) -> tuple[str, ...]:
     """Why the claim says nothing here: runs are lost, or too short for R = r."""
-    end = found["relative_distance"].isel(t=-1)
-    gone = int((~np.isfinite(end)).sum())
-    if gone:
-        return (f"{gone} of {end.size} runs left float64: the start is too large",)
     left = float(found["remaining"].max())
-    if left > SHORT:
-        return (f"steps {config.steps}: at R = r {left:.2g} of X* may be left at the end",)
-    return ()
+    short = (f"steps {config.steps}: at R = r {left:.2g} of X* may be left at the end",)
+    return lost(found["relative_distance"].isel(t=-1)) or (short if left > SHORT else ())
 
 
 def blur(config: Config, found: xr.Dataset) -> xr.DataArray:
@@ -184,14 +175,11 @@ def unclear(config: Config, found: xr.Dataset) -> str:
     """Why the times to `reached` are not compared; empty if they are."""
     if not np.isfinite(found["first"].isel(alpha=0)).all():
         return f"some runs never come within {config.reached:g}"
-    alpha, lam = config.alphas[0], found["eigenvalue"]
-    folds = float(np.log(np.sqrt(lam[:, -1]) / (alpha * np.sqrt(config.widths[-1]))).min())
+    least, off = float(found["eigenvalue"][:, -1].min()), float(blur(config, found).mean())
+    folds = np.log(np.sqrt(least) / (config.alphas[0] * np.sqrt(config.widths[-1])))
     if folds < FOLDS:
-        return f"the smallest α = {alpha:g} is {folds:.2g} < {FOLDS} e-folds below √λ_r"
-    off = float(blur(config, found).mean())
-    if off > BLURRED:
-        return f"what is left out may be {off:.2g} > {BLURRED:g} of the gain"
-    return ""
+        return f"the smallest α is {folds:.2g} < {FOLDS} e-folds below √λ_r"
+    return f"{off:.2g} > {BLURRED:g} of the gain is left out" if off > BLURRED else ""
 
 
 def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
@@ -205,9 +193,8 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
 
 
 def compare_times(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
-    first = found["first"].isel(alpha=0, drop=True)
+    first, expected = found["first"].isel(alpha=0, drop=True), theory["gain_predicted"][:, 1:]
     gain = (first[:, 0].drop_vars("width") - first[:, 1:]).mean("replicate")
-    expected = theory["gain_predicted"][:, 1:]
     tol = 1 + float(blur(config, found).mean()) * abs(gain)
     why = "whole steps; the last direction waits, and the sample shifts λ_r"
     return (Check("gain", gain, "==", expected.mean("replicate"), tol, why),)
