@@ -41,7 +41,7 @@ class TargetConfig:
         if self.rank > self.size:
             raise ValueError(f"rank {self.rank} > size {self.size}: no such matrix")
 
-    def count(self, oversampling: float) -> int:
+    def count(self, oversampling: float | int) -> int:
         """m for this m / (d r)."""
         return max(1, round(oversampling * self.size * self.rank))
 
