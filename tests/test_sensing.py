@@ -36,7 +36,7 @@ SCARCE = TINY | {
     "rank": 1,
     "oversampling": 3,
     "steps": 800,
-    "alphas": [1e-5, 0.3],
+    "alphas": [1e-5, 0.2],
     "claim_found": 0.05,
 }
 
@@ -337,7 +337,7 @@ def test_the_target_does_not_depend_on_the_number_of_measurements():
         (
             exact.Config,
             {"step": 0.4},
-            "step 0.4 ≥ 0.29.: the largest curvature of a sample may repel",
+            "step 0.4 ≥ 0.29.* the largest curvature of a sample may repel",
         ),
         (overparam.Config, {"alphas": [0.1]}, "alphas: .* 0.1, .* not a small start"),
         (overparam.Config, {"steps": 1}, "steps 1"),
@@ -423,7 +423,7 @@ def test_exact_claims_nothing_where_it_presupposes_more(change, reason):
     ("module", "block", "change", "reason"),
     [
         (overparam, SWEEP, {"steps": 60}, "still falls faster than 1/t"),
-        (overparam, SWEEP, {"oversampling": 2}, "m = 40 ≤ δ = 37: |m = .* ≤ δ|m = 36"),
+        (overparam, SWEEP, {"oversampling": 2}, "m = 40 < max.δ [+] 3 of its spread"),
         (overparam, SWEEP, {"rank": 10}, "the last direction emerges"),
         (scarce, SCARCE, {"steps": 60}, "of the largest α is .* still falls"),
         (scarce, SCARCE, {"alphas": [1e-5, 1e3], "steps": 600}, "2 of 4 runs left float64"),
@@ -523,7 +523,7 @@ def test_a_replicate_does_not_depend_on_how_many_there_are():
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
-        ({"replicates": 2**31}, "replicates 2147483648 of 1000 steps needs .* GiB"),
+        ({"replicates": 2**31}, "replicates 2147483648 of .* steps needs .* GiB"),
         ({"steps": 10**12}, "of 1000000000000 steps needs .* GiB"),
         ({"size": 10**5}, "size 100000: making G needs .* GiB"),
         ({"size": 60, "steps": 10**9, "replicates": 1}, "GiB|more than .* days"),
@@ -534,7 +534,7 @@ def test_what_does_not_fit_is_refused_before_it_is_drawn(monkeypatch, module, bl
     monkeypatch.setattr("descent.sensing._trajectories.replicate", None)
     monkeypatch.setattr(module, "replicate", None, raising=False)
     block = block | change | {"snapshots": 5, "milestones": []}
-    if module is scarce and "size" in change:
+    if module is not exact:
         block |= {"alphas": [1e-9, 1]}
     with pytest.raises(Refusal, match=rule):
         outcome(module, block)

@@ -24,6 +24,7 @@ import xarray as xr
 from descent.config import experiment_config
 from descent.result import Check, Result, bound, measured
 from descent.sensing._phases import guarantee, last_emergence, settled
+from descent.sensing._sample import transition_spread
 from descent.sensing._trajectories import (
     SweepConfig,
     curves,
@@ -32,6 +33,7 @@ from descent.sensing._trajectories import (
     overparameterised,
 )
 
+ENOUGH = 3  # m/(dr) of the guarantee
 NEAR = 0.1  # relative error up to which X* counts as found: the guarantee of the smallest start has to say so
 
 
@@ -108,9 +110,12 @@ def run(config: Config) -> Result:
 def presupposed(config: Config, found: xr.Dataset) -> tuple[str, ...]:
     """Why the claim says nothing here: too few measurements, or the smallest start has not come to its end."""
     reasons = ()
-    if config.measurements <= config.threshold:
+    d, r = config.size, config.rank
+    least = max(config.threshold + 3 * transition_spread(d, r), ENOUGH * d * r)
+    if config.measurements < least:
         reasons += (
-            f"m = {config.measurements} ≤ δ = {config.threshold:g}: X* need not be the only fit",
+            f"m = {config.measurements} < max(δ + 3 of its spread, {ENOUGH}dr) = {least:.4g}: X* need not be the only "
+            "fit, or a small start need not find it",
         )
     if not found["settled"].isel(alpha=0).all():
         waited = float(found["last"].isel(alpha=0).max())

@@ -195,6 +195,6 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     )
 
 
-def next_of(m: np.ndarray, limit: float) -> float:
+def next_of(m: np.ndarray, limit: float | int) -> float:
     """From the limit to the next m of the sweep."""
     return float(m[m >= limit][0] - limit)

@@ -128,7 +128,8 @@ def rounding(config: Config, found: xr.Dataset) -> xr.DataArray:
 def presupposed(config: Config, found: xr.Dataset) -> tuple[str, ...]:
     """Why the claim says nothing here: the starts are not small and large, or have not come to their ends."""
     reasons = lost(found["distance"].isel(t=-1))
-    begin = float(found["relative_distance"].isel(alpha=-1, t=0).min())
+    norm = np.sqrt((found["eigenvalue"] ** 2).sum("i"))
+    begin = float((found["distance"].isel(alpha=-1, t=0) / norm).min())
     if not begin > 1:
         reasons += (f"alphas: the largest starts {begin:.2g} ‖X*‖ away, no further than U = 0",)
     if not found["settled"].all():

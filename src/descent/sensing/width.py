@@ -139,7 +139,7 @@ def run(config: Config) -> Result:
     first = found["first"]
     times = first[:, 0, 0].drop_vars(["alpha", "width"]) - theory["gain_predicted"]
     name = "t_r − ln(ω_R/ω_r)/ln(1 + 2ηλ̂_r)"
-    theory["first_predicted"] = times.assign_attrs(long_name=name, role="prediction")
+    theory = theory.assign(first_predicted=times.assign_attrs(long_name=name, role="prediction"))
     checks = () if reasons else compare(config, found, theory)
     if not (reasons or blurred):
         checks += compare_times(config, found, theory)
