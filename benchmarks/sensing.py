@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from descent.sensing.kernels import apply, tiled
-from descent.sensing.problem import pack, unpack
+from descent.sensing._kernels import apply, tiled
+from descent.sensing._problem import pack, unpack
 from machine import gemm_peak, read_bandwidth, timed
 
 STARTS = 5

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from descent.maths.network import Shape
-from descent.sensing import trajectories
+from descent.sensing import _trajectories
 
 # --- matrix sensing, with dense measurements A: (m, d, d) ---
 
@@ -133,4 +133,4 @@ def sgd(
 
 def step_of(problem, U):
     """What one step of gradient descent with η = 1 subtracts from every U: ∇f(U), as the code has it."""
-    return U - trajectories.descend(problem, U, 1.0, 1, np.array([1])).factors[:, 0]
+    return U - _trajectories.descend(problem, U, 1.0, 1, np.array([1])).factors[:, 0]

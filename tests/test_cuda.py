@@ -10,10 +10,10 @@ from scipy import stats
 
 import oracles
 from descent.maths import device
-from descent.sensing import cuda, exact, operators, problem, trajectories
-from descent.sensing.cuda import BLOCKS, ROWS, SOURCE, VECTORS
-from descent.sensing.operators import Dense, Regenerated, Stored, by_blocks, operator
-from descent.sensing.philox import normals, philox
+from descent.sensing import _cuda, _operators, _problem, _trajectories, exact
+from descent.sensing._cuda import BLOCKS, ROWS, SOURCE, VECTORS
+from descent.sensing._operators import Dense, Regenerated, Stored, by_blocks, operator
+from descent.sensing._philox import normals, philox
 from fake_cupy import Array, fake_cupy
 
 WORD = 0xFFFFFFFF
@@ -78,7 +78,7 @@ def assert_equal_up_to_rounding(y, expected):
     np.testing.assert_allclose(y, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("m", [1, operators.BLOCK, operators.BLOCK + 1, 200])
+@pytest.mark.parametrize("m", [1, _operators.BLOCK, _operators.BLOCK + 1, 200])
 def test_every_form_is_the_same_operator(m):
     S, x = normals(1, 2, m, 15), np.random.default_rng(0).standard_normal((3, 15))
     for form in (Dense(S.T @ S / m), Stored(S), Regenerated(seed=1, first=2, m=m)):
@@ -87,7 +87,7 @@ def test_every_form_is_the_same_operator(m):
 
 def test_the_form_is_chosen_by_the_memory_that_is_free(monkeypatch):
     S = normals(0, 0, 20, 10)
-    needed = 8 * 10 * 10 * operators.SHARE
+    needed = 8 * 10 * 10 * _operators.SHARE
     for free, form in ((needed, Dense), (needed - 1, Stored)):
         monkeypatch.setattr(device, "free_memory", lambda xp, free=free: free)
         assert type(operator(S)) is form
@@ -122,7 +122,7 @@ SHAPES = [  # rows, columns, vectors: fewer than a block takes, exactly, more; o
     (1, 1, 1),
     (ROWS, 2, VECTORS),
     (ROWS + 1, 45, VECTORS + 1),
-    (3 * ROWS, 2 * cuda.THREADS + 3, 2),
+    (3 * ROWS, 2 * _cuda.THREADS + 3, 2),
     (2, 1500, 1),  # more columns than shared memory holds
 ]
 
@@ -135,7 +135,7 @@ def test_the_kernels_are_their_twins(emulated, m, p, a):
     made = {}
     for backwards in (False, True):
         xp = emulated(backwards=backwards)
-        drawn = cuda.normals(seed, first, m, p)
+        drawn = _cuda.normals(seed, first, m, p)
         np.testing.assert_allclose(xp.asnumpy(drawn), S, rtol=0, atol=1e-13)
         for form in (Stored(xp.asarray(S)), Regenerated(seed, first, m)):
             y = form.apply(xp.asarray(x))
@@ -149,7 +149,7 @@ def test_the_kernels_are_their_twins(emulated, m, p, a):
 
 @needs_compiler
 def test_blocks_of_threads_take_several_groups_of_rows(emulated, monkeypatch):
-    monkeypatch.setattr(cuda, "BLOCKS", 3)
+    monkeypatch.setattr(_cuda, "BLOCKS", 3)
     xp = emulated()
     S, x = normals(0, 0, 8 * ROWS + 3, 21), np.random.default_rng(0).standard_normal((2, 21))
     for form in (Stored(xp.asarray(S)), Regenerated(0, 0, len(S))):
@@ -172,7 +172,7 @@ def test_blocks_of_threads_take_several_groups_of_rows(emulated, monkeypatch):
 )
 def test_a_planted_fault_is_seen(emulated, monkeypatch, planted):
     assert SOURCE.count(planted[0]) == 1
-    monkeypatch.setattr(cuda, "SOURCE", SOURCE.replace(*planted))
+    monkeypatch.setattr(_cuda, "SOURCE", SOURCE.replace(*planted))
     S, x = normals(0, 0, 20, 45), np.random.default_rng(0).standard_normal((2, 45))
     wrong = []
     for backwards in (False, True):
@@ -191,10 +191,10 @@ TINY |= {"step": 0.1, "steps": 12, "milestones": [0, 10], "snapshots": 5}
 
 def descents(*devices):
     """The same problem and starts on each of these, and on the CPU."""
-    config = problem.Config(**TINY)
+    config = _problem.Config(**TINY)
     for use in (lambda: None, *devices):
         use()
-        yield trajectories.from_random_starts(
+        yield _trajectories.from_random_starts(
             np.random.default_rng(0), config, width=10, alphas=(0.01, 0.5)
         )
 
@@ -221,7 +221,7 @@ def test_descent_on_the_device_is_descent_on_the_cpu(emulated, monkeypatch, free
 def test_an_experiment_on_the_device_reports_what_it_does_on_the_cpu(emulated, monkeypatch):
     monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
     block = TINY | {"oversampling": 10, "steps": 300}
-    config = exact.Config(**block, start=0.01, recovered=1e-6, fit=[1e-12, 1e-5])
+    config = exact.Config(**block, start=0.01, fit=[1e-12, 1e-5])
     monkeypatch.setenv("DESCENT_DEVICE", "cpu")
     on_cpu = exact.run(config)
     emulated()
@@ -277,7 +277,7 @@ def on_cuda(monkeypatch):
 def test_the_forms_on_a_device_are_their_twins(on_cuda, m, p, a):
     x = np.random.default_rng(p).standard_normal((a, p))
     S = normals(7, 3, m, p)
-    np.testing.assert_allclose(on_cuda.asnumpy(cuda.normals(7, 3, m, p)), S, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(on_cuda.asnumpy(_cuda.normals(7, 3, m, p)), S, rtol=0, atol=1e-13)
     for form in (
         Dense(on_cuda.asarray(S.T @ S / m)),
         Stored(on_cuda.asarray(S)),

@@ -11,8 +11,8 @@ from ruamel.yaml import YAML
 from descent.config import Refusal
 from descent.lab.tracking.store import provenance
 from descent.maths import device
-from descent.sensing import exact, memory, operators, overparam, problem
-from descent.sensing.memory import GIB, peak, require_memory
+from descent.sensing import _memory, _operators, _problem, exact, overparam
+from descent.sensing._memory import GIB, peak, require_memory
 from fake_cupy import fake_cupy
 from toy import ROOT, clean_environment, toy_params
 
@@ -82,10 +82,10 @@ def test_the_peak_of_a_draw_is_what_is_predicted(monkeypatch, size, m, held_out)
     block = {"seed": 0, "replicates": 1, "size": size, "rank": 1, "oversampling": m / size}
     block |= {"held_out": held_out, "step": 0.1, "steps": 1, "milestones": [], "snapshots": 1}
     monkeypatch.setenv("DESCENT_DEVICE", "cpu")
-    config = problem.Config(**block)
-    problem.draw(np.random.default_rng(0), config)  # what is cached once
+    config = _problem.Config(**block)
+    _problem.draw(np.random.default_rng(0), config)  # what is cached once
     tracemalloc.start()
-    problem.draw(np.random.default_rng(0), config)
+    _problem.draw(np.random.default_rng(0), config)
     measured = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert measured == pytest.approx(peak(size, config.measurements, held_out), rel=0.02)
@@ -93,7 +93,7 @@ def test_the_peak_of_a_draw_is_what_is_predicted(monkeypatch, size, m, held_out)
 
 def test_processes_that_run_side_by_side_share_the_memory(monkeypatch):
     monkeypatch.setenv("DESCENT_DEVICE", "cpu")
-    monkeypatch.setattr(memory, "cpu_count", lambda: 4)
+    monkeypatch.setattr(_memory, "cpu_count", lambda: 4)
     one = peak(50, 100, 7)
     for replicates, processes in ((1, 1), (3, 3), (9, 4)):
         monkeypatch.setattr(device, "free_memory", lambda n=processes: n * one)
@@ -123,7 +123,7 @@ def test_nothing_is_drawn_of_what_does_not_fit(monkeypatch, module):
 
     monkeypatch.setenv("DESCENT_DEVICE", "cpu")
     monkeypatch.setattr(module, "replicate", draws, raising=False)
-    monkeypatch.setattr("descent.sensing.trajectories.replicate", draws)
+    monkeypatch.setattr("descent.sensing._trajectories.replicate", draws)
     block = toy_params()["sensing"][module.__name__.split(".")[-1]] | {"size": 3000}
     with pytest.raises(Refusal, match="size 3000: making G needs"):
         module.run(module.Config(**block))
@@ -131,16 +131,16 @@ def test_nothing_is_drawn_of_what_does_not_fit(monkeypatch, module):
     with pytest.raises(
         Refusal, match="size 3000: making G needs"
     ):  # in the process that draws, too
-        problem.draw(rng, module.Config(**block))
+        _problem.draw(rng, module.Config(**block))
     assert rng.random() == unused.random()
 
 
 def test_a_device_too_small_for_the_measurements_is_refused(monkeypatch, tmp_path):
-    free = 8 * 20 * 10 * operators.SHARE
+    free = 8 * 20 * 10 * _operators.SHARE
     monkeypatch.setattr(device, "cupy", lambda: fake_cupy(tmp_path, free=free))
-    operators.placed(np.ones((20, 10)))
+    _operators.placed(np.ones((20, 10)))
     with pytest.raises(Refusal, match=r"S of 21 measurements needs .* DESCENT_DEVICE=cpu"):
-        operators.placed(np.ones((21, 10)))
+        _operators.placed(np.ones((21, 10)))
 
 
 def test_a_refusal_is_one_line_and_exit_code_2(tmp_path):

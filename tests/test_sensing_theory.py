@@ -8,9 +8,9 @@ from scipy.integrate import solve_ivp
 
 import oracles
 from descent.sensing import hessian, landscape, population, published, symmetry
-from descent.sensing.kernels import tiled
-from descent.sensing.problem import Problem, pack
-from descent.sensing.trajectories import distances
+from descent.sensing._kernels import tiled
+from descent.sensing._problem import Problem, pack
+from descent.sensing._trajectories import distances
 from toy import toy_params
 
 BLOCKS = toy_params()["sensing"]

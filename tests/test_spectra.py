@@ -5,9 +5,9 @@ import pytest
 import xarray as xr
 
 from descent.sensing import overparam
-from descent.sensing.kernels import tiled
-from descent.sensing.problem import Problem, pack
-from descent.sensing.trajectories import SweepConfig, descend, labelled
+from descent.sensing._kernels import tiled
+from descent.sensing._problem import Problem, pack
+from descent.sensing._trajectories import SweepConfig, descend, labelled
 from descent.spectra import singular_values
 from descent.spectra.singular_values import Config, emergence_times, predicted_times, spectrum
 

@@ -20,9 +20,9 @@ from descent.config import Positive, experiment_config, require_increasing
 from descent.maths.emergence import emergence_times, predicted_times
 from descent.maths.replicates import replicate
 from descent.result import Check, Result, replicates, sweep
-from descent.sensing.kernels import apply
-from descent.sensing.problem import DescentConfig, draw_factor, sense, unpack
-from descent.sensing.trajectories import descend
+from descent.sensing._kernels import apply
+from descent.sensing._problem import DescentConfig, draw_factor, sense, unpack
+from descent.sensing._trajectories import descend
 
 
 @experiment_config

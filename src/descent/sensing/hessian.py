@@ -27,10 +27,10 @@ from descent.config import Count, Positive, experiment_config
 from descent.maths.replicates import replicate
 from descent.maths.sampling import level
 from descent.result import Check, Result, bound, measured, over_replicates, predicted, steps
-from descent.sensing import problem
+from descent.sensing import _problem
 from descent.sensing._curvature import edges, population_spectrum
-from descent.sensing.problem import degrees_of_freedom, require_stable, tangents
-from descent.sensing.trajectories import distances
+from descent.sensing._problem import degrees_of_freedom, require_stable, tangents
+from descent.sensing._trajectories import distances
 
 ZERO = 1e-9  # of the largest eigenvalue; one is known to p·2⁻⁵² of it
 RUNS = [
@@ -41,7 +41,7 @@ RUNS = [
 
 
 @experiment_config
-class Config(problem.Measured):
+class Config(_problem.Measured):
     step: Positive  # η λ₁(X*) of the run along the slowest direction
     steps: Count
     perturbation: Positive  # ε/‖U*‖
@@ -108,9 +108,9 @@ def measure(config: Config) -> xr.Dataset:
 
 
 def _measure_one(rng: np.random.Generator, config: Config) -> xr.Dataset:
-    given = problem.measured(rng, config)
+    given = _problem.measured(rng, config)
     K = tangents(given.factor)
-    values, vectors = np.linalg.eigh(problem.hessian(given))
+    values, vectors = np.linalg.eigh(_problem.hessian(given))
     lam, critical = given.eigenvalues, 2 / values[-1]
     eta = [config.step / lam[0], (1 - config.margin) * critical, (1 + config.margin) * critical]
     modes = vectors[:, [config.zeros, -1, -1]]

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
 from descent.maths.replicates import replicate
 from descent.result import Check, Erratum, Result, replicates, sweep
-from descent.sensing.problem import pack, unpack
+from descent.sensing._problem import pack, unpack
 
 POINTS = (0, 1, -1)  # the critical points, in u*
 ROWS = 500  # measurements drawn at once

@@ -23,7 +23,7 @@ from jaxtyping import Float
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
 from descent.maths.replicates import replicate
 from descent.result import Check, Result, replicates, steps, sweep
-from descent.sensing.problem import require_stable
+from descent.sensing._problem import require_stable
 
 
 @experiment_config

@@ -16,8 +16,8 @@ import xarray as xr
 from descent.config import Count, Positive, experiment_config, require_increasing
 from descent.maths.replicates import replicate
 from descent.result import Check, Result, replicates, steps, sweep
-from descent.sensing.problem import Measured, measured, require_stable
-from descent.sensing.trajectories import distances
+from descent.sensing._problem import Measured, measured, require_stable
+from descent.sensing._trajectories import distances
 
 
 @experiment_config

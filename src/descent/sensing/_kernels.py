@@ -15,7 +15,7 @@ from numba import get_num_threads, njit, prange, set_num_threads, types
 from numba.extending import intrinsic
 
 from descent.maths.device import Array
-from descent.sensing.operators import Operator
+from descent.sensing._operators import Operator
 
 TILE = 128  # 128 KiB of float64: a tile and its slices of x and y stay in the L2 cache
 ROWS = 4  # rows of a tile that share one pass over x and y

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from descent.config import Refusal
 from descent.maths import device
 from descent.maths.device import Array
-from descent.sensing import cuda, philox
+from descent.sensing import _cuda, _philox
 
 BLOCK = 64  # rows of S at a time on the CPU
 SHARE = 8  # one problem takes at most this part of a device, because replicates run side by side
@@ -43,7 +43,7 @@ class Stored(NamedTuple):
     def apply(self, x: Float[Array, "a p"]) -> Float[Array, "a p"]:
         if self.module is np:
             return by_blocks(lambda first, count: self.S[first : first + count], len(self.S), x)
-        return device.to(device.namespace(x), cuda.stored(self.S, device.to(self.module, x)))
+        return device.to(device.namespace(x), _cuda.stored(self.S, device.to(self.module, x)))
 
 
 class Regenerated(NamedTuple):
@@ -61,11 +61,11 @@ class Regenerated(NamedTuple):
         if self.module is np:
             p = x.shape[1]
             return by_blocks(
-                lambda first, count: philox.normals(self.seed, self.first + first, count, p),
+                lambda first, count: _philox.normals(self.seed, self.first + first, count, p),
                 self.m,
                 x,
             )
-        y = cuda.gaussian(self.seed, self.first, self.m, device.to(self.module, x))
+        y = _cuda.gaussian(self.seed, self.first, self.m, device.to(self.module, x))
         return device.to(device.namespace(x), y)
 
 

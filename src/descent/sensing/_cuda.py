@@ -6,7 +6,7 @@ holds are read again, then mostly from the L2 cache, or made again. The sums of 
 in their order and nothing is atomic, so that two runs agree to the bit, also on different devices
 but for the last bits of log, sin and cos.
 
-`operators.py` has the NumPy twins; `philox.py` that of the generator, with its definition.
+`_operators.py` has the NumPy twins; `_philox.py` that of the generator, with its definition.
 """
 
 from string import Template
@@ -200,7 +200,7 @@ def gaussian(seed: int, first: int, m: int, x: Float[Array, "a p"]) -> Float[Arr
 
 
 def normals(seed: int, first: int, count: int, p: int) -> Float[Array, "count p"]:
-    """`philox.normals` on the device."""
+    """`_philox.normals` on the device."""
     S = device.module().empty((count, p))
     launch = device.launcher(SOURCE)
     launch(

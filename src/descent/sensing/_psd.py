@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from descent.sensing.kernels import apply
-from descent.sensing.problem import Problem, pack, unpack
+from descent.sensing._kernels import apply
+from descent.sensing._problem import Problem, pack, unpack
 
 
 class Solution(NamedTuple):

@@ -6,7 +6,7 @@
 
 Source: Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3, SC 2011 (Philox); Box–Muller.
 k + ½ has 53 bits, so u is exact and never 0 or 1. The normals end at √(−2 log 2⁻⁵³) = 8.57.
-`cuda.py` holds the same in CUDA.
+`_cuda.py` holds the same in CUDA.
 """
 
 import numpy as np

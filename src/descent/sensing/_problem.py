@@ -23,9 +23,9 @@ from jaxtyping import Float
 from descent.config import Count, Index, Positive, Seed, experiment_config
 from descent.maths import device
 from descent.maths.device import Array
-from descent.sensing.kernels import apply, tiled
-from descent.sensing.memory import require_memory
-from descent.sensing.operators import Operator, placed
+from descent.sensing._kernels import apply, tiled
+from descent.sensing._memory import require_memory
+from descent.sensing._operators import Operator, placed
 
 
 @experiment_config
@@ -41,9 +41,19 @@ class TargetConfig:
         if self.rank > self.size:
             raise ValueError(f"rank {self.rank} > size {self.size}: no such matrix")
 
-    def count(self, oversampling: float) -> int:
+    def count(self, oversampling: float | int) -> int:
         """m for this m / (d r)."""
         return max(1, round(oversampling * self.size * self.rank))
+
+    @property
+    def freedom(self) -> int:
+        """p, of the matrices of the rank."""
+        return degrees_of_freedom(self.size, self.rank)
+
+    @property
+    def threshold(self) -> float:
+        """δ."""
+        return uniqueness_threshold(self.size, self.rank)
 
 
 @experiment_config
@@ -105,7 +115,7 @@ class Problem(NamedTuple):
     target: Float[np.ndarray, " p"]  # pack(X*)
     gram: (
         Float[np.ndarray, "tiles b b"] | Operator
-    )  # SᵀS/m as `kernels.tiled` stores it, or on a device
+    )  # SᵀS/m as `_kernels.tiled` stores it, or on a device
     held_out: Float[np.ndarray, "h p"]  # fresh rows of S
     offset: Float[np.ndarray, "*a p"] | None = (
         None  # Sᵀξ/m of noise ξ on y: ∇f = 2 unpack(Ge − offset) U
