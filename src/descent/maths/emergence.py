@@ -40,14 +40,16 @@ class Arrived(NamedTuple):
 
 
 def arrived(
-    measured: xr.DataArray, predicted: xr.DataArray, tol: xr.DataArray, end: float
+    measured: xr.DataArray, predicted: xr.DataArray, tol: xr.DataArray, end: float | int
 ) -> Arrived:
     """The times of what has emerged, and of what should have before `end` (it has the time NaN, which no check holds)."""
     measured, predicted, tol = xr.broadcast(measured, predicted, tol)
     compared = measured.notnull() | (predicted + tol < end) | predicted.isnull()
     places = np.argwhere(compared.values)
     names = [
-        ", ".join(f"{d} = {measured[d].values[k]:g}" for d, k in zip(measured.dims, one, strict=True))
+        ", ".join(
+            f"{d} = {measured[d].values[k]:g}" for d, k in zip(measured.dims, one, strict=True)
+        )
         for one in places
     ]
     parts = (part.values[compared.values] for part in (measured, predicted, tol))

@@ -1,6 +1,6 @@
 """Matrix sensing with infinitely many measurements, in the eigenbasis of X*, where a Gaussian start is one.
 
-    f(U) = ½‖UUᵀ − X*‖²,   U: (d, k),   U ← U − 2η(UUᵀ − X*)U
+f(U) = ½‖UUᵀ − X*‖²,   U: (d, k),   U ← U − 2η(UUᵀ − X*)U
 """
 
 import numpy as np

@@ -146,7 +146,13 @@ def _measure_one(rng: np.random.Generator, config: Config) -> tuple[np.ndarray, 
     spectra = np.linalg.eigvalsh(hessian(points, target)) / norm**2
     ends = newton(rng.standard_normal((config.starts, d)) / np.sqrt(d), target, config)
     gaps = np.linalg.norm(ends[:, None] - points, axis=-1) / norm
-    return profiles, slopes, spectra, gaps, np.linalg.norm(gradient(ends, target), axis=-1) / norm**3
+    return (
+        profiles,
+        slopes,
+        spectra,
+        gaps,
+        np.linalg.norm(gradient(ends, target), axis=-1) / norm**3,
+    )
 
 
 def run(config: Config) -> Result:
@@ -176,7 +182,9 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
         Check("gradient_at_critical_points", found["gradient"], "==", 0.0, rounding, why),
         Check("spectra_at_critical_points", found["spectrum"], "==", spectrum, 4 * rounding, why),
         Check("loss_across_the_target", found["across"], "==", rise, 3 * rounding, why),
-        Check("loss_along_the_target", found["along"], "==", theory["along_predicted"], rounding, why),
+        Check(
+            "loss_along_the_target", found["along"], "==", theory["along_predicted"], rounding, why
+        ),
     )
     if not gap.size:
         return checks

@@ -92,7 +92,9 @@ def measure(config: Config) -> xr.Dataset:
             "shift": measured(each, -np.array(slopes), "steps per decade of α"),
             "eigenvalue": measured(each, lam, "λ_i(X*)"),
             "eta": measured("replicate", config.step / lam[:, 0], "η"),
-            "rate": measured(("replicate", "saddle", "i"), rate, "μ_{i−j} of M at saddle j; 0 for i ≤ j"),
+            "rate": measured(
+                ("replicate", "saddle", "i"), rate, "μ_{i−j} of M at saddle j; 0 for i ≤ j"
+            ),
             "own_length": measured(each, own, "ρ_i"),
         },
         coords={
@@ -173,7 +175,10 @@ def presuppose(config: Config, found: xr.Dataset) -> tuple[str, ...]:
     start = 2 * config.alphas[-1] * np.sqrt(config.size) / float(np.sqrt(lam.min()))
     hidden = float(noise(config, found).max())
     reasons = (
-        (late, f"{late} of {times.size} singular values had not emerged after {config.steps} steps"),
+        (
+            late,
+            f"{late} of {times.size} singular values had not emerged after {config.steps} steps",
+        ),
         (start > 0.5, f"the largest start has {start:.2g} of √λ_r already, more than half"),
         (hidden > 1, f"noise of {np.sqrt(hidden):.2g} λ_r hides the smallest direction"),
     )
@@ -187,7 +192,9 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     tol = 1 + (np.log(2) / 2 + 2 * share) / growth
     times = arrived(found["emergence"], theory["emergence_predicted"], tol, config.steps)
     whole = found["emergence"].notnull().all(("alpha", "i"))
-    shift, expected = (x.where(whole, drop=True) for x in (found["shift"], theory["shift_predicted"]))
+    shift, expected = (
+        x.where(whole, drop=True) for x in (found["shift"], theory["shift_predicted"])
+    )
     # A saddle that a larger start passes in haste has its rates not in full: a share of one e-fold.
     span = np.log(config.alphas[-1] / config.alphas[0])
     near = 0.2 * np.log(10) / span + np.log(10) * share.where(whole, drop=True) / span / growth

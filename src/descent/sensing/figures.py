@@ -223,7 +223,9 @@ def symmetry(data: xr.Dataset) -> Figure:
         Axis("‖U_tU_tᵀ − X*‖", "log", limits=(low / 1e3, None)),
         runs,
     )
-    one = panel("are one experiment, to rounding", axis(data["t"]), axis(data["apart"], "log"), rest)
+    one = panel(
+        "are one experiment, to rounding", axis(data["t"]), axis(data["apart"], "log"), rest
+    )
     return Figure((two, one))
 
 

@@ -45,7 +45,9 @@ class Config:
         if self.halvings < 2:
             raise ValueError(f"halvings {self.halvings} < 2: no error of an extrapolation is known")
         if self.halvings > 20:
-            raise ValueError(f"halvings {self.halvings} > 20: rounding is larger than the steps' error")
+            raise ValueError(
+                f"halvings {self.halvings} > 20: rounding is larger than the steps' error"
+            )
 
 
 def flow(
@@ -72,7 +74,9 @@ def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
         flow(x.values, config.alpha * W.values, config.time / float(x[0]))
         for x, W in zip(given["spectrum"], given["W"], strict=True)
     ]
-    return xr.Dataset({"flow": predicted(("replicate", "row", "column"), flows, "P(t) of the flow")})
+    return xr.Dataset(
+        {"flow": predicted(("replicate", "row", "column"), flows, "P(t) of the flow")}
+    )
 
 
 def measure(config: Config) -> xr.Dataset:

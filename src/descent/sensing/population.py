@@ -64,7 +64,9 @@ def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
     """What the start W leaves, along the whole run."""
     alpha, t = np.array(config.alphas), np.arange(config.steps + 1)
     mu = [np.multiply.outer(alpha**2, unabsorbed(W, config.rank)) for W in given["W"].values]
-    curves = [[law(x, eta, t) for x in one] for one, eta in zip(mu, given["eta"].values, strict=True)]
+    curves = [
+        [law(x, eta, t) for x in one] for one, eta in zip(mu, given["eta"].values, strict=True)
+    ]
     tail = np.sqrt(config.size - config.rank) / (4 * given["eta"] * config.steps)
     each = ("replicate", "alpha")
     plateau = np.linalg.norm(mu, axis=-1)
@@ -130,7 +132,9 @@ def run(config: Config) -> Result:
             "tail_ratio": (final[:, -1] / theory["tail_limit"]).mean(skipna=False),
         },
         checks=compare(final, theory, runs, fit, flat),
-        no_claim=tuple(f"{n.sum()} of {n.size} runs: {name}" for name, n in reasons.items() if n.any()),
+        no_claim=tuple(
+            f"{n.sum()} of {n.size} runs: {name}" for name, n in reasons.items() if n.any()
+        ),
         unchecked={} if flat.any() else {"plateau": f"each falls by more than {FLAT:.0%}"},
     )
 
@@ -140,7 +144,7 @@ def presupposed(config: Config, found: xr.Dataset) -> dict[str, np.ndarray]:
 
     `missing` of X* itself after T steps, from the growth of its slowest direction; `fall`, by which share
     the largest part outside falls at the most; `overshoot` 2ημ of the first step; `finite`, what steps of
-    this size add to the law of the largest μ, relative to it.
+    this size add to the law of the largest μ, and a whole step more, relative to it.
     """
     alpha, r, T = np.array(config.alphas), config.rank, config.steps
     lam, eta = found["spectrum"].values[:, :r], found["eta"].values[:, None]
@@ -156,7 +160,7 @@ def presupposed(config: Config, found: xr.Dataset) -> dict[str, np.ndarray]:
         for _ in range(T):
             added += np.where(2 * mu < 1, 1 / (1 - 2 * mu) ** 2 - 1 - 4 * mu, 0) / mu
             mu = mu * (1 - 2 * mu) ** 2
-    finite = added / (1 / top + 4 * T)
+    finite = (2 * added + 4) / (1 / top + 4 * T)
     return {"missing": missing, "fall": 8 * T * top, "overshoot": 2 * top, "finite": finite}
 
 
@@ -172,23 +176,28 @@ def compare(
     )
     checks = []
     rounding = 1e-13 + runs["missing"]
-    why = "the finite step, and what X* itself still lacks"
+    why = "finite steps, one more or less, and what X* itself still lacks"
     for name, relation, expected, tol, where, reason in (
-        ("distance", "==", law_, 2 * runs["finite"] * final.values + rounding, fit, why),
-        ("plateau", "==", plateau, runs["fall"] * final.values + rounding, flat, "its fall in T steps"),
+        ("distance", "==", law_, runs["finite"] * final.values + rounding, fit, why),
+        (
+            "plateau",
+            "==",
+            plateau,
+            runs["fall"] * final.values + rounding,
+            flat,
+            "its fall in T steps",
+        ),
         ("distance_below_tail", "<=", limit, rounding, fit, "what X* itself still lacks"),
     ):
-        one, other, slack = (pick(x, where) for x in (final, expected, final.copy(data=tol)))
+        one, other, slack = (pick(x, where, final) for x in (final, expected, final.copy(data=tol)))
         if one.size:
             checks.append(Check(name, one, relation, other, slack, reason))
     return tuple(checks)
 
 
-def pick(array: xr.DataArray, where: np.ndarray) -> xr.DataArray:
+def pick(array: xr.DataArray, where: np.ndarray, names: xr.DataArray) -> xr.DataArray:
     """The runs of (replicate, alpha) that are compared, named by both."""
-    array = array.transpose("replicate", "alpha")
-    place = [
-        f"replicate {array['replicate'].values[k]}, alpha {array['alpha'].values[a]:g}"
-        for k, a in np.argwhere(where)
-    ]
-    return xr.DataArray(array.values[where], dims="run", coords={"run": place})
+    replicate_, alpha = (names[dim].values for dim in ("replicate", "alpha"))
+    place = [f"replicate {replicate_[k]}, alpha {alpha[a]:g}" for k, a in np.argwhere(where)]
+    values = array.transpose("replicate", "alpha").values[where]
+    return xr.DataArray(values, dims="run", coords={"run": place})

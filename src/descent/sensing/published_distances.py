@@ -77,7 +77,9 @@ def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
         P, E = beside(factor, U), U @ U.T - factor @ factor.T
         pull = np.sum((P @ printed_mean(E) @ U) * (P @ U)) / np.sum((P @ U) ** 2)
         factors.append(1 - 2 * config.step * pull)
-    return xr.Dataset({"first_factor_predicted": predicted("replicate", factors, "1 − 2η(tr(E) + …)")})
+    return xr.Dataset(
+        {"first_factor_predicted": predicted("replicate", factors, "1 − 2η(tr(E) + …)")}
+    )
 
 
 def measure(config: Config) -> xr.Dataset:

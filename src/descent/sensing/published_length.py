@@ -146,7 +146,10 @@ def presuppose(config: Config, found: xr.Dataset) -> tuple[str, ...]:
     reasons = (
         (lost, f"{lost} of {runs} runs diverge"),
         (late, f"{late} of {runs * count} directions were not found in horizon {config.horizon}"),
-        (other, f"{other} of {runs} runs had not found exactly one direction in {config.steps} steps"),
+        (
+            other,
+            f"{other} of {runs} runs had not found exactly one direction in {config.steps} steps",
+        ),
     )
     return tuple(reason for number, reason in reasons if number > 0)
 
@@ -180,7 +183,9 @@ def refute(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Errat
     """The document's length and outcome, at its own numbers."""
     if any(getattr(config, name) != value for name, value in DOCUMENT.items()):
         return ()
-    needed, expected = (x.isel(i=-1).mean() for x in (found["emergence"], theory["emergence_predicted"]))
+    needed, expected = (
+        x.isel(i=-1).mean() for x in (found["emergence"], theory["emergence_predicted"])
+    )
     by_T = (found["emergence"] <= config.steps).sum("i").mean()
     tol = float(slack(config, found).isel(i=-1).max())
     needed, expected, by_T = float(needed), float(expected), float(by_T)

@@ -42,7 +42,9 @@ class Config:
         if self.rank > self.size:
             raise ValueError(f"rank {self.rank} > size {self.size}: no such matrix")
         if self.draws < 100:
-            raise ValueError(f"draws {self.draws} < 100: a mean of fourth powers needs many to be normal")
+            raise ValueError(
+                f"draws {self.draws} < 100: a mean of fourth powers needs many to be normal"
+            )
 
 
 def printed_mean(E: Float[np.ndarray, "k k"]) -> Float[np.ndarray, "k k"]:
@@ -82,7 +84,9 @@ def measure(config: Config) -> xr.Dataset:
             "target": measured(SQUARE, X, "X*"),
             "from_one": measured(SQUARE, one, "A₁⁻¹Y₁"),
             "condition": measured((), np.linalg.cond(A[0]), "condition number of A₁"),
-            "slope_over_update": measured((), slope_over_update(rng, A), "f'(U)[V] over ⟨update, V⟩"),
+            "slope_over_update": measured(
+                (), slope_over_update(rng, A), "f'(U)[V] over ⟨update, V⟩"
+            ),
         },
         coords={"replicate": replicates(n)},
     )
@@ -130,7 +134,12 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
         Check("correct_update", correct.value, "==", right, correct.tol, correct.why),
         Check("target_from_one_measurement", one, "==", target, solved, why),
         Check(
-            "slope_over_update", found["slope_over_update"], "==", 1.0, SLOPE_ERROR, "third derivative"
+            "slope_over_update",
+            found["slope_over_update"],
+            "==",
+            1.0,
+            SLOPE_ERROR,
+            "third derivative",
         ),
     )
 
@@ -144,6 +153,8 @@ def refute(found: xr.Dataset) -> tuple[Erratum, ...]:
     trace, factor = mean(fit), 1 / float(found["slope_over_update"])
     printed, tol = 2.0, 2 * float(trace.tol)
     return (
-        Erratum("trace_in_the_update", f"{WHERE}: np.inner", printed, 0, 2 * float(trace.value), tol),
+        Erratum(
+            "trace_in_the_update", f"{WHERE}: np.inner", printed, 0, 2 * float(trace.value), tol
+        ),
         Erratum("factor_of_the_gradient", f"{WHERE}; answer to 2a", 2, 1, factor, SLOPE_ERROR),
     )

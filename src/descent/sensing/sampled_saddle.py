@@ -128,6 +128,7 @@ def run(config: Config) -> Result:
 def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
     """Means over replicates; the fluctuations are those of the two laws, and of ‖y‖²/m, which is χ²_m/m."""
     d, m = config.size, found["m"].astype(float)
+    theory = theory.assign_coords(m=found["m"])
     shift, spread = (x * d ** (-2 / 3) / 2 for x in TRACY_WIDOM)
     width, points = edge(d, m), len(config.measurements)
     bulk = mean_of_known_spread(found["edge"], width * np.sqrt(spread**2 + 1 / (2 * m)), points)

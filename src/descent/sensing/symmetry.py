@@ -44,13 +44,17 @@ class Config(_problem.Measured):
         if self.scale == 1:
             raise ValueError("scale 1: the run would be compared with itself")
         if not 1e-30 <= self.scale <= 1e30:
-            raise ValueError(f"scale {self.scale:g}: the fourth power of more than 1e30 leaves float64")
+            raise ValueError(
+                f"scale {self.scale:g}: the fourth power of more than 1e30 leaves float64"
+            )
 
 
 def predict(config: Config, reference: xr.DataArray) -> xr.Dataset:
     """Where the law carries the run on the smaller target."""
     far = (config.scale**2 * reference).values
-    return xr.Dataset({"scaled_predicted": predicted(reference.dims, far, "s² times the reference")})
+    return xr.Dataset(
+        {"scaled_predicted": predicted(reference.dims, far, "s² times the reference")}
+    )
 
 
 def measure(config: Config) -> xr.Dataset:

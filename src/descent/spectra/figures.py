@@ -23,7 +23,9 @@ def of_start(data: xr.Dataset, one: xr.Dataset, timed: bool):
         times = np.atleast_1d(one["emergence_predicted"])
         marks += [moment(float(t), "predicted tᵢ", k) for k, t in enumerate(times) if t > 0]
     title = f"start α = {power(float(one['alpha']))}"
-    return panel(title, axis(data["snapshot"], "log"), Axis("singular value s_i(U_t)", "log"), *marks)
+    return panel(
+        title, axis(data["snapshot"], "log"), Axis("singular value s_i(U_t)", "log"), *marks
+    )
 
 
 overparam = scarce = singular_values
