@@ -7,7 +7,7 @@ GIB = 2**30
 DAY = 1e14  # operations, at 10⁹ a second
 
 
-def require_room(rule: str, numbers: float, operations: float = 0.0) -> None:
+def require_room(rule: str, numbers: float | int, operations: float | int = 0) -> None:
     """Refuse so many float64 numbers at once, or so many operations; `rule` names the fields and their values.
 
     Raises:

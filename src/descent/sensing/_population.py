@@ -30,3 +30,15 @@ def descend(
             if t < count:
                 U = U - 2 * eta * error @ U
     return distance, U
+
+
+def unabsorbed(W: Float[np.ndarray, "d k"], rank: int) -> Float[np.ndarray, " rest"]:
+    """Eigenvalues of W_p(1 − QQᵀ)W_pᵀ, the part of a start that gradient descent leaves."""
+    Q = np.linalg.qr(W[:rank].T)[0]
+    rest = W[rank:] - W[rank:] @ Q @ Q.T
+    return np.linalg.svd(rest, compute_uv=False) ** 2
+
+
+def law(mu: np.ndarray, eta: float, t: np.ndarray) -> np.ndarray:
+    """√Σ_k (1/μ_k + 4ηt)⁻² at every t; an eigenvalue of 0 stays."""
+    return np.linalg.norm(mu / (1 + 4 * eta * np.multiply.outer(t, mu)), axis=-1)

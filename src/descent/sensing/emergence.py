@@ -24,15 +24,11 @@ from descent.config import Positive, experiment_config, require_increasing
 from descent.maths.emergence import arrived, emergence_times
 from descent.maths.replicates import replicate
 from descent.result import Check, Result, measured, predicted, replicates, sweep
-from descent.sensing._kernels import apply
 from descent.sensing._limits import require_room
 from descent.sensing._memory import require_memory
-from descent.sensing._problem import DescentConfig, Problem, draw_factor, pack, sense, unpack
+from descent.sensing._problem import DescentConfig, draw_factor, sense
+from descent.sensing._saddles import chain, pull, saddle
 from descent.sensing._trajectories import descend
-
-SADDLE_STEPS = 400  # at the most, of gradient descent on rank-j matrices
-SADDLE_STEP = 0.2  # η λ₁(X*)
-SADDLE_GRADIENT = 1e-4  # relative; the eigenvalues of M_j are off by its square
 
 
 @experiment_config
@@ -49,14 +45,6 @@ class Config(DescentConfig):
     @property
     def measurements(self) -> int:
         return self.count(self.oversampling)
-
-
-def chain(growth: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """Times t_i of directions whose growth in phase j is growth[j, i], when direction i has folds[i] to grow."""
-    phases = np.zeros(len(folds))
-    for i, need in enumerate(folds):
-        phases[i] = (need - phases[:i] @ growth[:i, i]) / growth[i, i]
-    return np.cumsum(phases)
 
 
 def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
@@ -125,23 +113,6 @@ def _measure_one(rng: np.random.Generator, config: Config) -> tuple[np.ndarray, 
         if j == 0:
             own = np.abs(np.diag(np.linalg.qr(W.T @ vectors[:, ::-1][:, :r])[1]))
     return np.array(times), lam, rate, own
-
-
-def pull(problem: Problem, U: np.ndarray) -> np.ndarray:
-    """M at UUᵀ."""
-    return unpack(apply(problem.gram, (problem.target - pack(U @ U.T))[None])[0])
-
-
-def saddle(problem: Problem, rank: int) -> np.ndarray:
-    """A factor of the best matrix of this rank: gradient descent from the truncated target."""
-    left, s, _ = np.linalg.svd(problem.factor, full_matrices=False)
-    U = left[:, :rank] * s[:rank]
-    for _ in range(SADDLE_STEPS if rank else 0):
-        step = 2 * SADDLE_STEP / s[0] ** 2 * pull(problem, U) @ U
-        U = U + step
-        if np.linalg.norm(step) < SADDLE_GRADIENT * SADDLE_STEP * np.linalg.norm(U):
-            break
-    return U
 
 
 def run(config: Config) -> Result:

@@ -170,11 +170,11 @@ def population(data: xr.Dataset) -> Figure:
         "m = ∞: a plateau or a tail",
         axis(data["t"], "log"),
         axis(data["distance"], "log", limits=(low / 1e3, 10 * high)),
-        [
+        *[
             curve(data["distance"].isel(alpha=k, t=late), f"α = {power(alpha)}", k)
             for k, alpha in enumerate(data["alpha"].values)
         ],
-        [
+        *[
             curve(first["distance_predicted"].isel(alpha=k, t=late), "√Σ(1/μ_k + 4ηt)⁻²", width=1)
             for k in range(data.sizes["alpha"])
         ],
@@ -286,7 +286,7 @@ def published_length(data: xr.Dataset) -> Figure:
         "one direction after another, after T",
         axis(data["t"]),
         axis(data["caught"], "log"),
-        [curve(first["caught"].sel(i=i), f"i = {i}", k) for k, i in enumerate(first["i"].values)],
+        *[curve(first["caught"].sel(i=i), f"i = {i}", k) for k, i in enumerate(first["i"].values)],
         [moment(float(t), "predicted t_i", k) for k, t in enumerate(first["emergence_predicted"])],
         moment(T, "T", "grey", "printed"),
     )

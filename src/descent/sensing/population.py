@@ -19,13 +19,12 @@ Source: CS7180 problem set 2, question 2d, at m = ∞; arXiv 2508.20344 (closed 
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
 
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
 from descent.maths.replicates import replicate
 from descent.result import Check, Result, bound, measured, predicted, replicates, steps, sweep
 from descent.sensing._limits import require_room
-from descent.sensing._population import descend, draw
+from descent.sensing._population import descend, draw, law, unabsorbed
 from descent.sensing._problem import require_stable
 
 FLAT = 0.05  # a plateau that falls by more in the whole run is none
@@ -46,18 +45,6 @@ class Config:
         require_stable(self.step)
         if not self.rank < self.size:
             raise ValueError(f"rank {self.rank} ≥ size {self.size}: nothing lies outside X*")
-
-
-def unabsorbed(W: Float[np.ndarray, "d k"], rank: int) -> Float[np.ndarray, " rest"]:
-    """Eigenvalues of W_p(1 − QQᵀ)W_pᵀ, the part of a start that gradient descent leaves."""
-    Q = np.linalg.qr(W[:rank].T)[0]
-    rest = W[rank:] - W[rank:] @ Q @ Q.T
-    return np.linalg.svd(rest, compute_uv=False) ** 2
-
-
-def law(mu: np.ndarray, eta: float, t: np.ndarray) -> np.ndarray:
-    """√Σ_k (1/μ_k + 4ηt)⁻² at every t; an eigenvalue of 0 stays."""
-    return np.linalg.norm(mu / (1 + 4 * eta * np.multiply.outer(t, mu)), axis=-1)
 
 
 def predict(config: Config, given: xr.Dataset) -> xr.Dataset:

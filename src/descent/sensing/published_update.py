@@ -37,7 +37,7 @@ class Config:
     draws: Count  # of A
 
     def __post_init__(self):
-        if not 2 <= self.size:
+        if self.size < 2:
             raise ValueError(f"size {self.size} < 2: a number is its own trace")
         if self.rank > self.size:
             raise ValueError(f"rank {self.rank} > size {self.size}: no such matrix")

@@ -29,6 +29,7 @@ ROWS = 500  # measurements drawn at once
 # Mean and standard deviation of the Tracy–Widom law of real symmetric matrices: the largest
 # eigenvalue of d × d noise with its edge at 1 is 1 + d^(−2/3)/2 times it, up to O(1/d).
 TRACY_WIDOM = (-1.2065, 1.268)
+Counts = np.ndarray | xr.DataArray
 LEAST = 10  # d from which on that law is known to be close
 
 
@@ -50,12 +51,12 @@ class Config:
         return [m for m in self.measurements if m > 2 * self.size]
 
 
-def edge(d: int, m: np.ndarray) -> np.ndarray:
+def edge(d: int, m: Counts) -> Counts:
     """Of the bulk of ∇²f_m(0), in ‖u*‖²."""
     return 2 * np.sqrt(2 * d / m)
 
 
-def outlier(d: int, m: np.ndarray) -> np.ndarray:
+def outlier(d: int, m: Counts) -> np.ndarray:
     """The negative eigenvalue of ∇²f_m(0), in ‖u*‖²; the edge of the bulk where it is inside."""
     return np.where(m > d / 2, -2 * (1 + d / (2 * m)), -edge(d, m))
 
