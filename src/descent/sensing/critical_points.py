@@ -121,7 +121,7 @@ def _measure_one(rng: np.random.Generator, config: Config) -> tuple[np.ndarray, 
     )
     gaps = np.linalg.norm(ends[:, None] - points, axis=-1) / norm
     return (
-        profiles,
+        profiles / norm**4,
         slopes,
         spectra,
         gaps,
