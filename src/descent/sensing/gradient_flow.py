@@ -58,7 +58,7 @@ def flow(
     With B = e^{2Xt}D^{−½}, which is bounded, and N = D^½UUᵀD^½ it is B(1 − (1 + N)⁻¹)B. The rows of N
     differ by e^{4λt}; scaled to a unit diagonal, 1 + N has a harmless condition.
     """
-    safe = np.where(spectrum > 0, spectrum, 1.0)
+    safe = np.where(spectrum > 0, spectrum, spectrum.max())
     D = np.where(spectrum > 0, np.expm1(4 * safe * t) / safe, 4 * t)
     grown = np.sqrt(D)[:, None] * U
     H = np.eye(len(U)) + grown @ grown.T

@@ -131,7 +131,8 @@ def presupposed(config: Config, found: xr.Dataset) -> dict[str, np.ndarray]:
 
     `missing` of X* itself after T steps, from the growth of its slowest direction; `fall`, by which share
     the largest part outside falls at the most; `overshoot` 2ημ of the first step; `finite`, what steps of
-    this size add to the law of the largest μ, and a whole step more, relative to it.
+    this size add to the law of the largest μ, relative to it, and what a whole step takes of all that
+    is outside before the signal has absorbed its share.
     """
     alpha, r, T = np.array(config.alphas), config.rank, config.steps
     lam, eta = found["spectrum"].values[:, :r], found["eta"].values[:, None]
@@ -147,7 +148,9 @@ def presupposed(config: Config, found: xr.Dataset) -> dict[str, np.ndarray]:
         for _ in range(T):
             added += np.where(2 * mu < 1, 1 / (1 - 2 * mu) ** 2 - 1 - 4 * mu, 0) / mu
             mu = mu * (1 - 2 * mu) ** 2
-    finite = (2 * added + 4) / (1 / top + 4 * T)
+    rest = [unabsorbed(W, r).max() for W in found["W"].values]
+    own = np.maximum(eta * np.reshape(rest, (-1, 1)) * alpha**2, 1e-300)
+    finite = 2 * added / (1 / top + 4 * T) + 4 * top**2 / own / (1 + 4 * own * T)
     return {"missing": missing, "fall": 8 * T * top, "overshoot": 2 * top, "finite": finite}
 
 

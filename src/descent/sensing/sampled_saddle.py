@@ -31,6 +31,7 @@ ROWS = 500  # measurements drawn at once
 TRACY_WIDOM = (-1.2065, 1.268)
 Counts = np.ndarray | xr.DataArray
 LEAST = 10  # d from which on that law is known to be close
+FEWEST = 20  # m with which ‖y‖²/m is known to a third
 
 
 @experiment_config
@@ -44,6 +45,8 @@ class Config:
         require_increasing("measurements", self.measurements)
         if self.size < LEAST:
             raise ValueError(f"size {self.size} < {LEAST}: the noise has a law in many dimensions")
+        if self.measurements[0] < FEWEST:
+            raise ValueError(f"measurements {self.measurements[0]} < {FEWEST}: too few for a law")
 
     @property
     def above(self) -> list[int]:

@@ -160,7 +160,7 @@ def compare(
     lam, m, d = sensing["eigenvalue"], sensing.attrs["measurements"], sensing.sizes["row"]
     grown, each = folds(sensing), level(lam.size) / 2
     chance = float(-stats.norm.ppf(each)) * np.sqrt(2 / m)
-    # ‖v_iᵀW‖² is χ²_d; the growth saturates half a doubling before λ_i/2 would be reached.
+    # ‖v_iᵀW‖² is χ²_d; growth that saturates reaches λ_i/2 half a doubling late.
     ends = stats.chi2.ppf([each, 1 - each], d) / d
     overlap = np.log(2) / 2 + float(np.abs(np.log(ends)).max()) / 2
     spread = overlap + grown.clip(0) * (noise(sensing) + chance)
