@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from descent.maths.emergence import emergence_times, predicted_times
 from descent.sensing._kernels import tiled
 from descent.sensing._problem import Problem, pack
 from descent.sensing._trajectories import SweepConfig, descend, labelled, overparameterised
 from descent.spectra import singular_values
-from descent.maths.emergence import emergence_times, predicted_times
 from descent.spectra.singular_values import Config, spectrum
 
 SENSING = {

@@ -22,6 +22,12 @@ def emergence_times(
     return times
 
 
+def first_passage(caught: np.ndarray, lam: np.ndarray) -> np.ndarray:
+    """First t at which ‖v_iᵀU_t‖² ≥ λ_i/2; nan where it does not come to that."""
+    above = caught >= lam / 2
+    return np.where(above.any(0), above.argmax(0), np.nan)
+
+
 def predicted_times(
     eigenvalue: xr.DataArray, eta: xr.DataArray, alpha: xr.DataArray, d: int
 ) -> xr.DataArray:

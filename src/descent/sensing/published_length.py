@@ -20,7 +20,7 @@ import numpy as np
 import xarray as xr
 
 from descent.config import Count, Positive, Seed, experiment_config
-from descent.maths.emergence import arrived
+from descent.maths.emergence import arrived, first_passage
 from descent.maths.replicates import replicate
 from descent.result import Check, Erratum, Result, measured, predicted, replicates, steps
 from descent.sensing._limits import require_room
@@ -109,12 +109,6 @@ def _measure_one(rng: np.random.Generator, config: Config) -> tuple[np.ndarray, 
     return lam, np.array(lengths), distance, caught
 
 
-def first_passage(caught: np.ndarray, lam: np.ndarray) -> np.ndarray:
-    """First t at which ‖v_iᵀU_t‖² ≥ λ_i/2; nan where it does not come to that."""
-    above = caught >= lam / 2
-    return np.where(above.any(0), above.argmax(0), np.nan)
-
-
 def run(config: Config) -> Result:
     found = measure(config)
     theory = predict(config, found)
@@ -137,14 +131,21 @@ def first_saddle(found: xr.Dataset) -> xr.DataArray:
     return saddle.assign_attrs(long_name="√Σ_{i≥2} λ_i²", role="prediction")
 
 
+def small(found: xr.Dataset) -> xr.DataArray:
+    """Whether every direction of the start is less than half as long as at the end."""
+    return (found["length"] < np.sqrt(found["eigenvalue"]) / 2).all("i")
+
+
 def presuppose(config: Config, found: xr.Dataset) -> tuple[str, ...]:
     """What was not so of the runs: the whole of the claim, and what it takes to see it."""
     count, times, runs = config.rank, found["emergence"], config.replicates
     lost = int((~np.isfinite(found["distance"]).all("t")).sum())
     late = int(times.isnull().sum()) - lost * count
     other = int(((times <= config.steps).sum("i") != 1).sum()) - lost
+    large = int((~small(found)).sum())
     reasons = (
         (lost, f"{lost} of {runs} runs diverge"),
+        (large, f"{large} of {runs} starts have half of a direction's final length already"),
         (late, f"{late} of {runs * count} directions were not found in horizon {config.horizon}"),
         (
             other,
@@ -162,6 +163,10 @@ def slack(config: Config, found: xr.Dataset) -> xr.DataArray:
 
 
 def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
+    kept = small(found) & np.isfinite(found["distance"]).all("t")
+    found, theory = found.isel(replicate=kept.values), theory.isel(replicate=kept.values)
+    if not found.sizes["replicate"]:
+        return ()
     lam, tol = found["eigenvalue"], slack(config, found)
     times = arrived(found["emergence"], theory["emergence_predicted"], tol, config.horizon)
     relative = 4 * config.step * lam
