@@ -24,7 +24,7 @@ SETTINGS = {
     "sensing/exact": {"size": 100, "rank": 5, "oversampling": 10, "step": 0.1, "start": 0.01, "replicates": 5},
     "sensing/overparam": {"size": 100, "rank": 5, "oversampling": 10, "step": 0.1, "replicates": 5},
     "sensing/scarce": {"size": 100, "rank": 5, "oversampling": 3, "step": 0.1, "replicates": 5},
-    "spectra/overparam": {"top": 10, "threshold": 0.1},
+    "spectra/overparam": {"top": 10, "claim_share": 0.1},
 }  # fmt: skip
 
 

@@ -4,7 +4,6 @@ import re
 
 import numpy as np
 import pytest
-import xarray as xr
 from pydantic import ValidationError
 
 import oracles
@@ -14,7 +13,6 @@ from descent.sensing import (
     _psd,
     _sample,
     _surplus,
-    emergence,
     noise,
     plateau,
     recovery,
@@ -26,7 +24,6 @@ from descent.sensing._trajectories import descend, narrowed
 from toy import toy_params
 
 MODULES = {m.__name__.rpartition(".")[2]: m for m in (uniqueness, recovery, plateau, width, noise)}
-MODULES["emergence"] = emergence
 TOY = {name: toy_params()["sensing"][name] for name in MODULES}
 
 
@@ -145,34 +142,11 @@ def test_projection_is_the_nearest_positive_semidefinite_matrix():
         ),
         ("noise", "least_squares_error", lambda m, p: np.sqrt(3 * p / m), {"exact"}),
         ("noise", "cone_error", lambda m, delta: np.sqrt(delta / m / 4), {"limit_at_most"}),
-        (
-            "emergence",
-            "first_time",
-            lambda top, overlap, eta, alpha: np.log(np.sqrt(top) / (alpha * overlap)) / np.log1p(eta * top),
-            {"first_time"},
-        ),
-        (
-            "emergence",
-            "predicted_times",
-            lambda eigenvalue, eta, alpha, d: emergence.first_time(eigenvalue, xr.DataArray(np.sqrt(d)), eta, alpha**2),
-            {"delay_of_s1_in_e_folds", "delay_of_s2_in_e_folds"},
-        ),
     ],
 )  # fmt: skip
 def test_a_wrong_formula_is_caught(monkeypatch, name, function, wrong, caught):
     monkeypatch.setattr(MODULES[name], function, wrong)
     assert broken(name) >= caught
-
-
-@pytest.mark.parametrize(
-    ("name", "change", "failed"),
-    [
-        ("emergence", {"steps": 20}, {"shift_over_exact", "first_time"}),
-        ("emergence", {"alphas": [0.03, 0.3]}, {"shift_over_exact"}),
-    ],
-)
-def test_a_claim_that_does_not_hold_says_so(name, change, failed):
-    assert broken(name, **change) >= failed
 
 
 @pytest.mark.parametrize(
@@ -243,7 +217,6 @@ def test_no_false_alarm_where_little_can_be_checked(name, change, unchecked):
         ("width", {"widths": [2]}, r"widths \[2\]"),
         ("noise", {"oversampling": 2}, "least squares has no finite error"),
         ("noise", {"size": 2, "rank": 2, "oversampling": 1}, "least squares has no finite error"),
-        ("emergence", {"alphas": [1e-3]}, "a shift needs at least 2"),
     ],
 )
 def test_bad_numbers_are_refused_by_rule(name, change, rule):
@@ -345,15 +318,6 @@ def test_least_squares_error_is_that_of_monte_carlo():
     measured = np.sqrt(np.mean(np.sum(x**2, 1)))
     # Relative standard error √(2/6)/(2√4000), times 4.
     assert measured == pytest.approx(_noisy.least_squares_error(40, 6), rel=0.02)
-
-
-def test_the_first_time_is_where_the_saturating_growth_is_halfway():
-    """Along the flow s² = λ/(1 + (λ/s₀² − 1)e^{−4ηλt})."""
-    lam, eta, alpha, overlap = 2.0, 1e-6, 1e-5, 3.0
-    values = (xr.DataArray(x) for x in (lam, overlap, eta, alpha))
-    t = float(emergence.first_time(*values))
-    square = lam / (1 + (lam / (alpha * overlap) ** 2 - 1) * np.exp(-4 * eta * lam * t))
-    assert square == pytest.approx(lam / 2, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", MODULES)

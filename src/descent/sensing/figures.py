@@ -2,12 +2,21 @@
 
 import numpy as np
 import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Drawing
 
-from descent.figure import Axis, Figure, Mark, axis, curve, level, moment, panel, points, power
-from descent.style import COLOURS, against, figure
-from descent.style import level as flat
+from descent.figure import (
+    Axis,
+    Figure,
+    Mark,
+    axis,
+    curve,
+    level,
+    line,
+    moment,
+    panel,
+    points,
+    power,
+    text,
+)
 
 
 def exact(data: xr.Dataset) -> Figure:
@@ -34,15 +43,6 @@ def slowest_mode(first: xr.Dataset) -> xr.DataArray:
     with np.errstate(over="ignore", invalid="ignore"):
         line = distance[last] * first["rate_bound"] ** (t - last)
     return line.where(line <= 10 * distance[0]).assign_attrs(distance.attrs, role="prediction")
-
-
-def by_alpha(axes: Axes, curve: xr.DataArray) -> None:
-    """One curve an α over log-spaced t ≥ 1, both axes logarithmic."""
-    last = curve.sizes["t"] - 1
-    curve = curve.isel(t=np.unique(np.geomspace(1, last, 200).round().astype(int)))
-    for alpha, colour in zip(curve["alpha"].values, COLOURS * len(curve["alpha"]), strict=False):
-        against(axes, curve.sel(alpha=alpha), f"α = {power(alpha)}", colour)
-    axes.set(xscale="log", yscale="log")
 
 
 def per_alpha(array: xr.DataArray) -> list[Mark]:
@@ -96,35 +96,46 @@ def scarce(data: xr.Dataset) -> Figure:
     return Figure((near, fit))
 
 
-def landscape(data: xr.Dataset) -> Drawing:
-    drawing, (left, middle, right) = figure(3)
-    against(left, data["along"].isel(replicate=0), "along u*")
-    against(left, data["across"].isel(replicate=0), "across u*")
-    against(left, data["across_predicted"], "(1 + t⁴)/2", "black")
+def critical_points(data: xr.Dataset) -> Figure:
+    first = data.isel(replicate=0)
     ends, starts = np.unique(data["newton_end"], return_counts=True)
-    height = np.interp(ends, data["position"], data["along"].isel(replicate=0))
-    for end, count, y in zip(ends, starts, height, strict=True):
-        left.annotate(f"{count}", (end, y), (0, 6), textcoords="offset points", ha="center")
-    left.plot(ends, height, "o", color="black", label="ends of Newton's method, how often")
-    left.set(ylabel="f/‖u*‖⁴", ylim=(-0.1, 2.2))
-    left.set_title("0 is a saddle, ±u* are minima")
-    left.legend()
-    spectrum = data["spectrum"].isel(replicate=0)
-    for point, marker in zip((0, 1), "o.", strict=True):
-        name = "∇²f(u*)" if point else "∇²f(0)"
-        against(middle, spectrum.sel(point=point), name, linestyle="none", marker=marker)
-    for value in (-2.0, 0.0, 2.0, 4.0):
-        flat(middle, value, "predicted" if value == 4 else "")
-    middle.set_title("curvature at the critical points")
-    middle.legend()
-    against(right, data["edge"], "edge of the noise", marker="o")
-    against(right, data["edge_predicted"], "2√(2d/m)", "black")
-    against(right, -data["lowest"], "saddle, −λ₁", marker="o")
-    against(right, -data["lowest_predicted"], "2(1 + d/2m)", "black", linestyle="--")
-    right.set(xscale="log", yscale="log", ylabel="eigenvalues of ∇²f_m(0)/‖u*‖²")
-    right.set_title("m measurements blur the saddle at 0")
-    right.legend()
-    return drawing
+    height = np.interp(ends, data["position"], first["along"])
+    profile = panel(
+        "0 is a saddle, ±u* are minima",
+        axis(data["position"]),
+        Axis("f/‖u*‖⁴", limits=(-0.1, 2.2)),
+        curve(first["along"], "along u*"),
+        curve(first["across"], "across u*", 1),
+        curve(data["along_predicted"], "(1 − t²)²/2, (1 + t⁴)/2"),
+        curve(data["across_predicted"], "(1 − t²)²/2, (1 + t⁴)/2"),
+        points(ends, height, "ends of Newton's method, how often", "ink", size=7),
+        [text(x, y, str(n), raised=True) for x, y, n in zip(ends, height, starts, strict=True)],
+    )
+    spectrum = panel(
+        "curvature at the critical points",
+        axis(data["mode"]),
+        axis(data["spectrum"]),
+        points(data["mode"], first["spectrum"].sel(point=0), "∇²f(0)", hollow=True),
+        points(data["mode"], first["spectrum"].sel(point=1), "∇²f(u*)", 1, size=3),
+        [level(value, "predicted") for value in (-2.0, 0.0, 2.0, 4.0)],
+    )
+    return Figure((profile, spectrum))
+
+
+def sampled_saddle(data: xr.Dataset) -> Figure:
+    return Figure(
+        (
+            panel(
+                "m measurements blur the saddle at 0",
+                axis(data["m"], "log"),
+                Axis("eigenvalues of ∇²f_m(0)/‖u*‖²", "log"),
+                curve(data["edge"], "edge of the noise", marker=True),
+                curve(data["edge_predicted"], "2√(2d/m)"),
+                curve(-data["lowest"], "saddle, −λ₁", 1, marker=True),
+                curve(-data["lowest_predicted"], "2(1 + d/2m)", 1, "predicted"),
+            ),
+        )
+    )
 
 
 def hessian(data: xr.Dataset) -> Figure:
@@ -167,86 +178,135 @@ def predicted_line(data: xr.Dataset, run: str, end: int) -> xr.DataArray:
     return (one["distance"][0] * one["rate_predicted"] ** one["t"]).assign_attrs(role="prediction")
 
 
-def population(data: xr.Dataset) -> Drawing:
-    drawing, (left, middle, right) = figure(3)
-    by_alpha(left, data["distance"])
-    by_alpha(left, data["distance_predicted"].isel(replicate=0).assign_attrs(role="prediction"))
-    for line in left.lines[data.sizes["alpha"] :]:
-        line.set(color="black", linewidth=1, label="")
-    left.plot([], [], "--", color="black", label="√Σ(1/μ_k + 4ηt)⁻²")
-    low = float(data["distance"].min())
-    left.set(ylim=(low / 1e3, 10 * float(data["distance"].isel(t=0).max())))
-    left.set_title("m = ∞: a plateau or a tail")
-    left.legend(ncols=2)
-    final = data["distance"].isel(t=-1)
-    against(middle, final, f"error at t = {int(data['t'][-1])}", marker="o")
-    against(middle, data["plateau"].isel(replicate=0), "α²‖W_p(1 − QQᵀ)W_pᵀ‖", "black")
-    flat(middle, float(data["tail_limit"][0]), "√(d − r)/4ηT")
-    middle.lines[-1].set_linestyle(":")
-    middle.set(xscale="log", yscale="log", ylabel="‖UUᵀ − X*‖")
-    middle.set_title("its height against the start")
-    middle.legend()
-    error = data["flow_error"]
-    against(right, error, "gradient descent", marker="o")
-    first = error.isel(flow_step=0).median("replicate")
-    line = (first * data["flow_step"] / data["flow_step"][0]).assign_attrs(
-        error.attrs, role="prediction"
+def population(data: xr.Dataset) -> Figure:
+    low, high = float(data["distance"].min()), float(data["distance"].isel(t=0).max())
+    first = data.isel(replicate=0)
+    late = np.unique(np.geomspace(1, data.sizes["t"] - 1, 200).round().astype(int))
+    runs = panel(
+        "m = ∞: a plateau or a tail",
+        axis(data["t"], "log"),
+        axis(data["distance"], "log", limits=(low / 1e3, 10 * high)),
+        *[
+            curve(data["distance"].isel(alpha=k, t=late), f"α = {power(alpha)}", k)
+            for k, alpha in enumerate(data["alpha"].values)
+        ],
+        *[
+            curve(first["distance_predicted"].isel(alpha=k, t=late), "√Σ(1/μ_k + 4ηt)⁻²", width=1)
+            for k in range(data.sizes["alpha"])
+        ],
     )
-    against(right, line, "slope 1", "black")
-    right.set(xscale="log", yscale="log", ylabel="distance from the gradient flow")
-    right.set_title("the flow's closed form")
-    right.legend()
-    return drawing
+    height = panel(
+        "its height against the start",
+        axis(data["alpha"], "log"),
+        Axis("‖UUᵀ − X*‖", "log"),
+        curve(data["distance"].isel(t=-1), f"error at t = {int(data['t'][-1])}", marker=True),
+        curve(first["plateau"], "α²‖W_p(1 − QQᵀ)W_pᵀ‖"),
+        level(float(first["tail_limit"]), "√(d − r)/4ηT", role="bound"),
+    )
+    return Figure((runs, height))
 
 
-def symmetry(data: xr.Dataset) -> Drawing:
-    drawing, (left, right) = figure(2)
-    first = data.isel(replicate=0)
-    for alpha, colour in zip(data["alpha"].values, COLOURS * data.sizes["alpha"], strict=False):
-        at = first.sel(alpha=alpha)
-        label = f"{power(float(at['literal']))} W on N(0, 1)"
-        against(left, at["large"], label, colour)
-        against(left, at["large_predicted"], "", "black", linewidth=1)
-        against(left, at["small"], "", colour, linestyle=":")
-        floor = at["apart"].clip(1e-17, keep_attrs=True)
-        against(right, floor, f"α = {power(alpha)}", colour, linestyle="none", marker=".")
-    left.plot([], [], ":", color="0.3", label="U* ~ N(0, 1/d), α = 10⁻⁵ …")
-    left.plot([], [], "--", color="black", linewidth=1, label="d times that")
-    low = float(min(first["small"].min(), first["large"].min()))
-    left.set(yscale="log", ylabel="‖U_tU_tᵀ − X*‖", ylim=(low / 1e3, None))
-    left.set_title("two readings of the starts")
-    left.legend(fontsize="x-small", loc="lower left")
-    right.set(yscale="log")
-    right.set_title("are one experiment, to rounding")
-    right.legend(ncols=2)
-    return drawing
+def gradient_flow(data: xr.Dataset) -> Figure:
+    error = data["flow_error"]
+    first = error.isel(flow_step=0).median("replicate")
+    slope = (first * data["flow_step"] / data["flow_step"][0]).assign_attrs(role="prediction")
+    return Figure(
+        (
+            panel(
+                "the flow's closed form",
+                axis(data["flow_step"], "log"),
+                Axis("distance from the gradient flow", "log"),
+                curve(error, "gradient descent", marker=True),
+                curve(slope, "slope 1"),
+            ),
+        )
+    )
 
 
-def published(data: xr.Dataset) -> Drawing:
-    drawing, (left, middle, right) = figure(3)
-    against(left, data["emulated"], f"emulated, {data.sizes['replicate']} draws", marker="o")
+def symmetry(data: xr.Dataset) -> Figure:
+    first, s = data.isel(replicate=0), float(data.attrs["scale"])
+    low = float(min(first["reference"].min(), first["scaled"].min()))
+    runs, rest = [], []
+    for k, alpha in enumerate(data["alpha"].values):
+        at = first.isel(alpha=k)
+        runs += curve(at["scaled"], f"start {power(float(s * alpha))} W", k)
+        runs += curve(at["scaled_predicted"], "s² times the reference", width=1)
+        runs += curve(at["reference"], "reference, starts αW", k, "bound")
+        rest.append(points(data["t"], at["apart"].clip(1e-17), f"α = {power(alpha)}", k, size=2))
+    two = panel(
+        f"target and start s = {s:g} times as large",
+        axis(data["t"]),
+        Axis("‖U_tU_tᵀ − X*‖", "log", limits=(low / 1e3, None)),
+        runs,
+    )
+    one = panel(
+        "are one experiment, to rounding", axis(data["t"]), axis(data["apart"], "log"), rest
+    )
+    return Figure((two, one))
+
+
+def published_update(data: xr.Dataset) -> Figure:
+    panels = []
+    for name, title, words in (
+        ("printed", "AE(A + Aᵀ), as published", "tr(E)1 + E"),
+        ("correct", "⟨A, E⟩(A + Aᵀ), matrix sensing", "2E"),
+    ):
+        expected = data[f"{name}_predicted"].values.ravel()
+        found = data[name].values.ravel()
+        ends = [expected.min(), expected.max()]
+        panels.append(
+            panel(
+                title,
+                Axis(f"entry of {words}"),
+                Axis("mean over the draws"),
+                points(expected, found, "entries", size=3),
+                line(ends, ends, words, role="predicted"),
+            )
+        )
+    return Figure(tuple(panels))
+
+
+def published_distances(data: xr.Dataset) -> Figure:
     printed = np.atleast_1d(data.attrs.get("printed", []))
-    left.plot(data["epoch"][: len(printed)], printed, "s", color="black", label="printed")
-    left.set(ylabel="‖U_tU_tᵀ − X*‖", xticks=data["epoch"].values, ylim=(0, None))
-    left.set_title("the notebook's algorithm")
-    left.legend()
-    first = data.isel(replicate=0)
-    against(middle, data["distance"])
-    flat(middle, float(first["saddle"]), "√Σ_{i≥2} λ_i², first draw")
-    middle.axvline(data.attrs["steps"], color="0.3", linestyle=":", label="published length T")
-    middle.set(yscale="log")
-    middle.set_title("the correct update parks on a saddle")
-    middle.legend()
-    for i in first["i"].values:
-        colour = COLOURS[(i - 1) % len(COLOURS)]
-        against(right, first["caught"].sel(i=i), f"i = {i}", colour)
-        right.axvline(float(first["predicted"].sel(i=i)), color=colour, linestyle="--", linewidth=1)
-    right.axvline(np.nan, color="black", linestyle="--", linewidth=1, label="predicted t_i")
-    right.axvline(data.attrs["steps"], color="0.3", linestyle=":", label="T")
-    right.set(yscale="log")
-    right.set_title("one direction after another, after T")
-    right.legend(ncols=2)
-    return drawing
+    number = data["replicate"].values
+    distances = panel(
+        "the first steps",
+        axis(data["t"], ticks=tuple(data["t"].values)),
+        axis(data["distance"], limits=(0, None)),
+        curve(data["distance"], f"published algorithm, {len(number)} draws", marker=True),
+        curve(data["sensing"], "matrix sensing, m = ∞", 1, marker=True),
+        points(data["t"][: len(printed)], printed, "printed", "ink", marker="square"),
+    )
+    factor = panel(
+        "what the first step leaves beside X*",
+        axis(data["replicate"]),
+        Axis("⟨PU₁, PU₀⟩/‖PU₀‖²", limits=(None, 1.1)),
+        points(number, data["first_factor"], "published algorithm"),
+        points(number, data["first_factor_of_sensing"], "matrix sensing, m = ∞", 1),
+        line(number, data["first_factor_predicted"], "1 − 2η(tr(E) + …)", role="predicted"),
+    )
+    return Figure((distances, factor))
+
+
+def published_length(data: xr.Dataset) -> Figure:
+    first, T = data.isel(replicate=0), float(data.attrs["steps"])
+    distance = panel(
+        "the run parks on a saddle",
+        axis(data["t"]),
+        axis(data["distance"], "log"),
+        curve(data["distance"], "measured"),
+        level(float(first["saddle"]), "√Σ_{i≥2} λ_i², first draw"),
+        moment(T, "published length T", "grey", "printed"),
+    )
+    found = panel(
+        "one direction after another, after T",
+        axis(data["t"]),
+        axis(data["caught"], "log"),
+        *[curve(first["caught"].sel(i=i), f"i = {i}", k) for k, i in enumerate(first["i"].values)],
+        [moment(float(t), "predicted t_i", k) for k, t in enumerate(first["emergence_predicted"])],
+        moment(T, "T", "grey", "printed"),
+    )
+    return Figure((distance, found))
 
 
 def uniqueness(data: xr.Dataset) -> Figure:
@@ -382,22 +442,27 @@ def noise(data: xr.Dataset) -> Figure:
     )
 
 
-def emergence(data: xr.Dataset) -> Drawing:
-    drawing, (left, right) = figure(2)
+def emergence(data: xr.Dataset) -> Figure:
     one = data.isel(replicate=0)
-    for i, colour in zip(one["i"].values, COLOURS * one.sizes["i"], strict=False):
-        against(left, one["measured"].sel(i=i), f"s{i}", colour, marker="o")
-        against(left, one["predicted"].sel(i=i), "", colour)
-    against(left, one["first_predicted"], "t₁ from λ̂₁", "black", linestyle=":")
-    left.set(xscale="log")
-    left.set_title("emergence in the first problem (dashed: predicted)")
-    left.legend()
-    rest = (data["measured"].sel(i=1) - data["first_predicted"]).assign_attrs(
-        long_name="t₁ − predicted t₁, in steps", role="measurement"
+    marks = []
+    for k, i in enumerate(one["i"].values):
+        marks += curve(one["emergence"].sel(i=i), f"s{i}", k, marker=True)
+        marks += curve(one["emergence_predicted"].sel(i=i), "predicted")
+    times = panel(
+        "emergence in the first problem", axis(data["alpha"], "log"), axis(data["emergence"]), marks
     )
-    against(right, rest, "measured", marker="o")
-    flat(right, 0.0, "predicted")
-    right.set(xscale="log")
-    right.set_title("t₁ against λ̂₁ and ‖vᵀW‖")
-    right.legend()
-    return drawing
+    index, number = data["i"].values, data.sizes["replicate"]
+    eta = float(one["eta"])
+    naive = np.log(10) / np.log1p(2 * eta * one["eigenvalue"])
+    shift = panel(
+        "a start ten times smaller",
+        axis(data["i"], ticks=tuple(index)),
+        axis(data["shift"]),
+        [points(index, data["shift"].isel(replicate=k), "measured", k) for k in range(number)],
+        [
+            line(index, data["shift_predicted"].isel(replicate=k), "predicted", role="predicted")
+            for k in range(number)
+        ],
+        line(index, naive, "m = ∞, first problem", 0, role="bound"),
+    )
+    return Figure((times, shift))

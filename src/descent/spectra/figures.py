@@ -2,32 +2,30 @@
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
-from descent.style import COLOURS, against, figure, power
+from descent.figure import Axis, Figure, axis, curve, moment, panel, power
 
 
 def singular_values(data: xr.Dataset) -> Figure:
     """Top singular values of the first problem from the smallest and the largest start."""
     ends = sorted({0, data.sizes["alpha"] - 1})
-    drawing, panels = figure(len(ends))
-    for axes, alpha in zip(panels, ends, strict=True):
-        one = data.isel(replicate=0, alpha=alpha)
-        rank = data.sizes["i"]
-        for index in one["index"].values:
-            colour = COLOURS[(index - 1) % len(COLOURS)] if index <= rank else "0.6"
-            label = f"s{index}" if index <= rank else ("the others" if index == rank + 1 else "")
-            against(axes, one["sigma"].sel(index=index)[1:], label, colour)
-        if alpha == 0:
-            for i, time in zip(one["i"].values, one["predicted"].values, strict=True):
-                if time > 0:
-                    colour = COLOURS[(i - 1) % len(COLOURS)]
-                    axes.axvline(time, color=colour, linestyle="--", linewidth=1)
-            axes.axvline(np.nan, color="black", linestyle="--", linewidth=1, label="predicted tᵢ")
-        axes.set(xscale="log", yscale="log")
-        axes.set_title(f"start α = {power(float(one['alpha']))}")
-        axes.legend(ncols=2)
-    return drawing
+    return Figure(tuple(of_start(data, data.isel(replicate=0, alpha=k), k == 0) for k in ends))
+
+
+def of_start(data: xr.Dataset, one: xr.Dataset, timed: bool):
+    rank, marks = data.sizes["i"], []
+    for index in one["index"].values:
+        signal = index <= rank
+        label = f"s{index}" if signal else "the others"
+        run = one["sigma"].sel(index=index).isel(snapshot=slice(1, None))
+        marks += curve(run, label, int(index) - 1 if signal else "grey")
+    if timed:
+        times = np.atleast_1d(one["emergence_predicted"])
+        marks += [moment(float(t), "predicted tᵢ", k) for k, t in enumerate(times) if t > 0]
+    title = f"start α = {power(float(one['alpha']))}"
+    return panel(
+        title, axis(data["snapshot"], "log"), Axis("singular value s_i(U_t)", "log"), *marks
+    )
 
 
 overparam = scarce = singular_values
