@@ -22,8 +22,8 @@ from jaxtyping import Float
 from descent.config import Count, Index, Positive, Refusal, experiment_config, require_increasing
 from descent.maths import quadratic
 from descent.maths.quadratic import Quadratic
-from descent.polynomial.kernels import descend, log_spaced
-from descent.polynomial.problem import Points, Problem, build, gap, modes
+from descent.polynomial._kernels import descend, log_spaced
+from descent.polynomial._problem import Points, Problem, build, gap, modes
 from descent.result import Check, Erratum, Result, steps, sweep
 
 EPS = float(np.finfo(float).eps)

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float
 
 from descent.config import Refusal
-from descent.polynomial.moments import matrices, vectors
-from descent.polynomial.problem import Problem
+from descent.polynomial._moments import matrices, vectors
+from descent.polynomial._problem import Problem
 
 WORK = 2e10  # multiplications: half a minute
 

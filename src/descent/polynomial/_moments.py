@@ -22,8 +22,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.special import gammaln, gammasgn, rgamma
 
-from descent.polynomial.kernels import evolve_moments
-from descent.polynomial.problem import Problem
+from descent.polynomial._kernels import evolve_moments
+from descent.polynomial._problem import Problem
 
 
 class Operator(NamedTuple):
