@@ -3,15 +3,11 @@
 One sample a step, drawn uniformly with replacement; e = Vᵀ(θ − θ*) in the eigenbasis of H = VΛVᵀ,
 a_i = Vᵀφ(x_i), r = y − Xθ* (so Σ r_i a_i = 0):
 
-    e ← (I − 2γ a_i a_iᵀ) e + 2γ r_i a_i
+    e ← (I − 2γ a_i a_iᵀ) e + 2γ r_i a_i                         (descent.maths.second_moment, rows (a_i, −r_i))
     m = E e:     m ← (I − γΛ) m
     M = E eeᵀ:   M ← M − γ(ΛM + MΛ) + (4γ²/N) Σ_i (a_iᵀM a_i − 2 r_i a_iᵀm + r_i²) a_i a_iᵀ
     s = e_0 + … + e_k:   D = (I − γΛ) E e sᵀ,   E e⁺s⁺ᵀ = D + M⁺,   E s⁺s⁺ᵀ = E ssᵀ + D + Dᵀ + M⁺
     E f(θ_k) − f* = ½ tr ΛM,   E f(θ̄_k) − f* = ½ tr(Λ E ssᵀ)/(k + 1)²
-
-On symmetric matrices (their upper triangle, off the diagonal times √2) the second line is
-M ← (I − γL + γ²Q) M + γ²(B m + q) with symmetric L, Q ≥ 0. So E‖e‖² stays bounded exactly for
-γ < 1/λ_max(L^{−½} Q L^{−½}), whatever the start.
 
 Source: FRTN50 assignment, exercise 2b; the recursion is that of second moments of a random affine map.
 """
@@ -19,63 +15,63 @@ Source: FRTN50 assignment, exercise 2b; the recursion is that of second moments 
 from typing import NamedTuple
 
 import numpy as np
+import xarray as xr
 from jaxtyping import Float, Int
+from scipy import stats
 from scipy.special import gammaln, gammasgn, rgamma
 
+from descent.config import Refusal
+from descent.maths import second_moment
+from descent.maths.sampling import level
+from descent.maths.second_moment import Gradients
 from descent.polynomial._kernels import evolve_moments
 from descent.polynomial._problem import Problem
 
-
-class Operator(NamedTuple):
-    """Of one step: M ← (I − γL + γ²Q)M + γ²(Bm + q), d = r(r + 1)/2."""
-
-    L: Float[np.ndarray, " d"]  # a diagonal
-    Q: Float[np.ndarray, "d d"]
-    B: Float[np.ndarray, "d r"]
-    q: Float[np.ndarray, " d"]
-
-    def second(self, step: float) -> Float[np.ndarray, "d d"]:
-        """What one step makes of M, without the noise."""
-        return np.diag(1 - step * self.L) + step**2 * self.Q
+MODES = 10  # of fourth moments: those of 10 are a matrix of 1540²
 
 
-def vectors(M: Float[np.ndarray, "*s r r"]) -> Float[np.ndarray, "*s d"]:
-    """Symmetric matrices as vectors with the same inner products."""
-    i, j = np.triu_indices(M.shape[-1])
-    return np.where(i == j, 1.0, np.sqrt(2)) * M[..., i, j]
-
-
-def matrices(v: Float[np.ndarray, "*s d"]) -> Float[np.ndarray, "*s r r"]:
-    """The inverse of `vectors`."""
-    r = round((np.sqrt(8 * v.shape[-1] + 1) - 1) / 2)
-    i, j = np.triu_indices(r)
-    M = np.zeros((*v.shape[:-1], r, r))
-    M[..., i, j] = M[..., j, i] = v / np.where(i == j, 1.0, np.sqrt(2))
-    return M
-
-
-def operator(problem: Problem) -> Operator:
-    A, r, lam = problem.X @ problem.V, problem.residual, problem.eigenvalues
-    N, (i, j) = len(A), np.triu_indices(len(lam))
-    outer = vectors(A[:, :, None] * A[:, None, :])
-    return Operator(
-        L=lam[i] + lam[j],
-        Q=4 / N * outer.T @ outer,
-        B=-8 / N * (r[:, None] * outer).T @ A,
-        q=4 / N * r**2 @ outer,
-    )
+def gradients(problem: Problem, b: int = 1) -> Gradients:
+    """Of batches of b samples, for z = (e, 1)."""
+    rows = np.column_stack([problem.X @ problem.V, -problem.residual])
+    # H is diagonal but for rounding, which is much beside its smallest eigenvalues.
+    H = np.diag([*problem.eigenvalues, 2 * problem.lowest])
+    return second_moment.of_batches(rows, b)._replace(H=H)
 
 
 def limit(problem: Problem) -> float:
     """The step from which on E‖θ_k − θ*‖² grows without bound."""
-    L, Q, _, _ = operator(problem)
-    return float(1 / np.linalg.eigvalsh(Q / np.sqrt(np.outer(L, L)))[-1])
+    return second_moment.limit(second_moment.homogeneous(gradients(problem)))
 
 
 def stationary(problem: Problem, step: float) -> Float[np.ndarray, "r r"]:
     """E eeᵀ as k → ∞ at a constant step below the limit."""
-    L, Q, _, q = operator(problem)
-    return matrices(np.linalg.solve(np.diag(L) - step * Q, step * q))
+    return second_moment.stationary(gradients(problem), step)[:-1, :-1]
+
+
+def require_light_tails(problem: Problem, step: float) -> None:
+    """Refuse a step at twice which E‖θ_k − θ*‖⁴ grows: sample means of squares then show chance alone.
+
+    E e⊗e⊗e⊗e follows the mean of S ↦ CSCᵀ, C the map of eeᵀ of one sample; all are symmetric.
+
+    Raises:
+        Refusal: it grows, or there are too many modes to tell.
+    """
+    degree, A = len(problem.theta) - 1, problem.X @ problem.V
+    if A.shape[1] > MODES:
+        raise Refusal(
+            f"degree {degree} at {len(A)} points: fourth moments of {A.shape[1]} > {MODES} modes"
+        )
+    maps = [
+        second_moment.congruence(np.eye(len(a)) - 4 * step * np.outer(a, a)) for a in A
+    ]  # 2 · (2γ)
+    F = np.mean([second_moment.congruence(C) for C in maps], 0)
+    try:
+        np.linalg.cholesky(np.eye(len(F)) - F)
+    except np.linalg.LinAlgError:
+        raise Refusal(
+            f"step {step * problem.beta:g} at degree {degree}: twice this step leaves E‖θ_k − θ*‖⁴ without "
+            "bound, so that means of samples show chance alone"
+        ) from None
 
 
 def mean_factor(
@@ -106,11 +102,12 @@ class Moments(NamedTuple):
 def moments(problem: Problem, step: float, hold: int, record: Int[np.ndarray, " s"]) -> Moments:
     """From θ₀ = 0, with γ_k = step/(⌊k/hold⌋ + 1), or step if hold is 0."""
     A, start = np.ascontiguousarray(problem.X @ problem.V), -(problem.V.T @ problem.theta)
-    mean, second, total, sums = evolve_moments(
-        A, problem.residual, problem.eigenvalues, start, step, hold, record
-    )
-    n = (record + 1.0)[:, None]
-    return Moments(mean, second, total / n, sums / n[:, None] ** 2)
+    with np.errstate(over="ignore", invalid="ignore"):  # an expectation that grows leaves float64
+        mean, second, total, sums = evolve_moments(
+            A, problem.residual, problem.eigenvalues, start, step, hold, record
+        )
+        n = (record + 1.0)[:, None]
+        return Moments(mean, second, total / n, sums / n[:, None] ** 2)
 
 
 def expected_gap(problem: Problem, second: Float[np.ndarray, "*s r r"]) -> Float[np.ndarray, "*s"]:
@@ -128,11 +125,30 @@ def gaussian_variance(
     )
 
 
-def standard_errors(
-    sample: Float[np.ndarray, "R ..."], expected: Float[np.ndarray, "..."], variance
-) -> Float[np.ndarray, "..."]:
-    """(mean − expected) in standard errors, of this variance or of the sample's if that is larger."""
-    spread = np.sqrt(np.maximum(variance, sample.var(0, ddof=1)) / len(sample))
-    off = sample.mean(0) - expected
-    rounding = 1e-12 * np.abs(expected) + 1e-300
-    return np.asarray(off / np.maximum(spread, rounding))
+class Mean(NamedTuple):
+    """Of f − f* over replicates, and how far chance may put it from its expectation."""
+
+    value: xr.DataArray
+    tol: xr.DataArray
+    why: str
+
+
+def mean_gap(samples: xr.DataArray, variance: xr.DataArray) -> Mean:
+    """The mean over `replicate`, and the quantiles of the gamma law of its mean and variance.
+
+    A sum of squares of normal errors has nearly that law, which is skewed where few errors matter. `variance`
+    is that of normal errors; the samples' own is taken where it is larger.
+    """
+    R = samples.sizes["replicate"]
+    value = samples.mean("replicate", skipna=False)
+    spread = np.maximum(variance, samples.var("replicate", ddof=1)) / R
+    half = level(value.size) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shape = value**2 / spread
+    # Seen from the measured mean, so that the tolerance does not know the prediction.
+    low = stats.gamma.ppf(half, shape) / shape
+    high = stats.gamma.isf(half, shape) / shape
+    reach = np.maximum(1 / low - 1, 1 - 1 / high)  # μ = mean/(1 ∓ …)
+    normal = np.sqrt(spread) * -stats.norm.ppf(half)
+    tol = xr.where(shape < 1e8, value * np.minimum(reach, 1e3), normal)
+    return Mean(value, tol, f"gamma law of the mean of {R} replicates")

@@ -1,8 +1,8 @@
 """The same moments when every epoch takes each sample once, in a random order, exactly.
 
-z = (M, m, 1) is mapped linearly by a step with sample i: z ← G_i z. The mean over all orders of a set S is
+A step with sample i maps S = E zzᵀ, z = (e, 1), by C_i: S ↦ G_iSG_iᵀ. The mean over all orders of a set is
 
-    F(∅) = 1,   F(S) = (1/|S|) Σ_{i∈S} G_i F(S∖{i})     (i comes last)
+    F(∅) = 1,   F(S) = (1/|S|) Σ_{i∈S} C_i F(S∖{i})     (i comes last)
 
 which takes 2ᴺ matrices and not N! orders. An epoch is F of the whole set, for orders are drawn anew.
 """
@@ -11,43 +11,39 @@ import numpy as np
 from jaxtyping import Float
 
 from descent.config import Refusal
-from descent.polynomial._moments import matrices, vectors
+from descent.maths.second_moment import congruence, matrices
 from descent.polynomial._problem import Problem
 
 WORK = 2e10  # multiplications: half a minute
 
 
-def sample_maps(problem: Problem, step: float) -> Float[np.ndarray, "N D D"]:
-    """G_i on (vector of M, m, 1)."""
+def sample_maps(problem: Problem, step: float) -> Float[np.ndarray, "N d d"]:
+    """C_i."""
     A, residual = problem.X @ problem.V, problem.residual
-    N, r = A.shape
-    d = r * (r + 1) // 2
-    maps = np.zeros((N, d + r + 1, d + r + 1))
-    for G, a, rest in zip(maps, A, residual, strict=True):
-        linear, shift = np.eye(r) - 2 * step * np.outer(a, a), 2 * step * rest * a
-        G[:d, :d] = vectors(linear @ matrices(np.eye(d)) @ linear).T
-        cross = linear[:, :, None] * shift  # of m = e_j: (linear e_j) shiftᵀ
-        cross = cross.transpose(1, 0, 2)
-        G[:d, d:-1] = vectors(cross + cross.transpose(0, 2, 1)).T
-        G[:d, -1] = vectors(np.outer(shift, shift))
-        G[d:-1, d:-1], G[d:-1, -1], G[-1, -1] = linear, shift, 1
-    return maps
+    r = A.shape[1]
+    maps = []
+    for a, rest in zip(A, residual, strict=True):
+        G = np.eye(r + 1)
+        G[:r, :r] -= 2 * step * np.outer(a, a)
+        G[:r, r] = 2 * step * rest * a
+        maps.append(congruence(G))
+    return np.array(maps)
 
 
-def epoch_map(problem: Problem, step: float) -> Float[np.ndarray, "D D"]:
+def epoch_map(problem: Problem, step: float) -> Float[np.ndarray, "d d"]:
     """F of all samples.
 
     Raises:
         Refusal: there are too many samples.
     """
-    maps = sample_maps(problem, step)
-    N, D = len(maps), len(maps[0])
-    if 2.0**N * N * D**3 > WORK:
+    N, k = len(problem.y), len(problem.eigenvalues) + 1
+    d = k * (k + 1) // 2
+    if N > 40 or 2.0**N * N * d**3 > WORK:
         raise Refusal(
-            f"points {N}: the mean over all orders of an epoch takes 2^{N} matrices of {D}²"
+            f"points {N}: the mean over all orders of an epoch takes 2^{N} matrices of {d}²"
         )
-    means = np.empty((2**N, D, D))
-    means[0] = np.eye(D)
+    maps, means = sample_maps(problem, step), np.empty((2**N, d, d))
+    means[0] = np.eye(d)
     for S in range(1, 2**N):
         inside = [i for i in range(N) if S >> i & 1]
         before = means[[S - (1 << i) for i in inside]]
@@ -55,17 +51,16 @@ def epoch_map(problem: Problem, step: float) -> Float[np.ndarray, "D D"]:
     return means[-1]
 
 
-def stationary(problem: Problem, step: float) -> Float[np.ndarray, "r r"]:
-    """E eeᵀ at the ends of epochs, after many.
+def radius(epoch: Float[np.ndarray, "d d"]) -> float:
+    """By how much an epoch multiplies E‖θ_k − θ*‖² in the end, without the noise."""
+    k = len(matrices(epoch[0]))
+    i, j = np.triu_indices(k)
+    inner = (i < k - 1) & (j < k - 1)
+    return float(np.abs(np.linalg.eigvals(epoch[np.ix_(inner, inner)])).max())
 
-    Raises:
-        Refusal: the step is so large that it grows without bound.
-    """
-    F = epoch_map(problem, step)
-    d = len(problem.eigenvalues) * (len(problem.eigenvalues) + 1) // 2
-    radius = np.abs(np.linalg.eigvals(F[:d, :d])).max()
-    if radius >= 1:
-        raise Refusal(
-            f"step {step * problem.beta:g}: reshuffled epochs multiply E‖θ_k − θ*‖² by {radius:.3g}"
-        )
-    return matrices(np.linalg.solve(np.eye(len(F) - 1) - F[:-1, :-1], F[:-1, -1])[:d])
+
+def stationary(epoch: Float[np.ndarray, "d d"]) -> Float[np.ndarray, "r r"]:
+    """E eeᵀ at the ends of epochs, after many, of an epoch that does not grow."""
+    inside = np.eye(len(epoch) - 1) - epoch[:-1, :-1]
+    S = matrices(np.append(np.linalg.solve(inside, epoch[:-1, -1]), 1.0))
+    return S[:-1, :-1]
