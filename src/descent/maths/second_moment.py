@@ -73,7 +73,7 @@ class Gradients(NamedTuple):
 
 def of_batches(rows: Float[np.ndarray, "N k"], b: int = 1) -> Gradients:
     """Ĥ = (2/b) Σ a_ia_iᵀ over b of these rows, uniform with replacement."""
-    N, k = rows.shape
+    N = len(rows)
     H, outer = 2 / N * rows.T @ rows, vectors(rows[:, :, None] * rows[:, None, :])
     M = 4 / N * outer.T @ outer
     return Gradients(H, M if b == 1 else M / b + (1 - 1 / b) * congruence(H))

@@ -132,7 +132,9 @@ def require_work(config: Points, degree: int, steps: float, samples: int, kept: 
         raise Refusal(f"{steps:.1e} steps at degree {degree} take {seconds:.0f} > {LONGEST} s")
     if kept * p + config.points * p > NUMBERS:
         gib = 8 * (kept * p + config.points * p) / 2**30
-        raise Refusal(f"degree {degree}: what is kept takes {gib:.1f} > {8 * NUMBERS / 2**30:.0f} GiB")
+        raise Refusal(
+            f"degree {degree}: what is kept takes {gib:.1f} > {8 * NUMBERS / 2**30:.0f} GiB"
+        )
 
 
 def build(config: Points, degree: int) -> Problem:
