@@ -116,13 +116,14 @@ def expected_gap(problem: Problem, second: Float[np.ndarray, "*s r r"]) -> Float
 
 
 def gaussian_variance(
-    problem: Problem, mean: Float[np.ndarray, " r"], second: Float[np.ndarray, "r r"]
+    weights: Float[np.ndarray, " r"],
+    mean: Float[np.ndarray, " r"],
+    second: Float[np.ndarray, "r r"],
 ) -> float:
-    """Var of ½ eᵀΛe if e were Gaussian: ½ tr(ΛΣ)² + mᵀΛΣΛm, Σ = M − mmᵀ."""
-    lam, covariance = problem.eigenvalues, second - np.outer(mean, mean)
-    return float(
-        0.5 * np.sum(np.outer(lam, lam) * covariance**2) + (lam * mean) @ covariance @ (lam * mean)
-    )
+    """Var of ½ Σ w_ie_i² if e were Gaussian: ½ tr(WΣ)² + mᵀWΣWm, Σ = M − mmᵀ."""
+    covariance, weighted = second - np.outer(mean, mean), weights * mean
+    normal = 0.5 * np.sum(np.outer(weights, weights) * covariance**2)
+    return float(normal + weighted @ covariance @ weighted)
 
 
 class Mean(NamedTuple):
