@@ -8,6 +8,7 @@ Measured at any step, size and degree tried it is two to ten times less.
 """
 
 import numpy as np
+import xarray as xr
 from jaxtyping import Float
 
 from descent.maths.quadratic import Quadratic, first_within, iterate, squared_distance
@@ -35,7 +36,7 @@ def floor(problem: Problem, step: float) -> float:
     return float(EPS * scale * (1 / (1 - slowest) + sum(problem.X.shape)))
 
 
-def square(distance: Float[np.ndarray, "*s"], error: Float[np.ndarray, "*s"]) -> np.ndarray:
+def square(distance: xr.DataArray, error: xr.DataArray) -> xr.DataArray:
     """By how much the square of a distance may be off if the distance is off by `error`."""
     with np.errstate(over="ignore", invalid="ignore"):
         return 2 * distance * error + error**2

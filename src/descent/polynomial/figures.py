@@ -16,7 +16,7 @@ def after_start(data: xr.Dataset) -> xr.Dataset:
     return data.isel(k=slice(1, None))
 
 
-def errors(shown: xr.DataArray, label: str = "", above: float = 3) -> Axis:
+def errors(shown: xr.DataArray, label: str = "", above: float = 3.0) -> Axis:
     """A logarithmic axis from LEAST or the least value shown up to the largest finite one."""
     values = shown.values[(shown.values < 1e200) & (shown.values > 0)]
     low, high = (values.min(), values.max()) if values.size else (LEAST, 1.0)
@@ -54,7 +54,7 @@ def gd_average(data: xr.Dataset) -> Figure:
         line(k, limit.sel(degree=n), "C/(k + 1)²", "grey", "bound") for n in data["degree"].values
     ]
     title = "the average only falls like 1/k²"
-    return Figure((panel(title, axis(data["k"], "log"), errors(found, above=10), marks),))
+    return Figure((panel(title, axis(data["k"], "log"), errors(found, above=10.0), marks),))
 
 
 def gd_iterations(data: xr.Dataset) -> Figure:
