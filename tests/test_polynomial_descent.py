@@ -83,7 +83,7 @@ def made(found) -> set[str]:
         ("averaging", {"iterations": 3}, "four at least"),
         ("minnorm", {"degree": 2}, "degree 2 ≤ points − 1 = 2"),
         ("minnorm", {"batches": [3, 1]}, "increasing"),
-        ("minnorm", {"amplitude": 1e200}, "amplitude 1e.200: its square"),
+        ("minnorm", {"amplitude": 1e200}, "amplitude 1e.200: its fourth power"),
         ("minnorm", {"steps": 10**9}, "less than or equal"),
         ("minnorm", {"replicates": 17}, "replicates 17 < 18: too few to tell a median"),
     ],
