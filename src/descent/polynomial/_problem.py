@@ -124,9 +124,7 @@ def features(x: Float[np.ndarray, " s"], degree: int) -> Float[np.ndarray, "s p"
 
 
 def require_work(config: Points, degree: int, steps: int, samples: int, kept: int) -> None:
-    """Refuse what takes hours, or more memory than a result may have.
-
-    `steps` on `samples` samples each, and `kept` vectors of θ.
+    """Refuse `steps` on `samples` samples each that take hours, and more `kept` vectors of θ than a result may hold.
 
     Raises:
         Refusal: with the seconds, or the GiB.
@@ -149,9 +147,7 @@ def build(config: Points, degree: int) -> Problem:
         Refusal: the data leave float64, are all 0, or X is too ill-conditioned to have its rank there.
     """
     if config.points * (degree + 1) > 2**22:
-        raise Refusal(
-            f"points {config.points} at degree {degree}: the SVD of {config.points * (degree + 1):.1e} numbers"
-        )
+        raise Refusal(f"points {config.points} at degree {degree}: X is more than 2^22 numbers")
     x = np.linspace(*config.interval, config.points)
     y, X = config.truth(x), features(x, degree)
     if not (np.abs(y).max() < LARGEST and np.abs(X).max() < LARGEST):
