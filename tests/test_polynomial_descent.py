@@ -102,6 +102,7 @@ def test_bad_numbers_are_refused_by_rule(name, change, rule):
         ("gd", {"points": 10**7}, "X is more than"),
         ("gd_average", {"degrees": [9], "iterations": 3000}, "and the average has no law yet"),
         ("gd_iterations", {"converged": 1e-30}, "rounding of float64"),
+        ("gd_iterations", {"converged": 10}, "the start is within it"),
         ("gd_iterations", {"iterations": 800}, "degree 3, from_0: they end at"),
         ("sgd", {"step": 0.5}, "the mean-square limit is 0.3950669"),
         ("sgd", {"step": 0.79, "degrees": [3]}, "grows at 1.25 times this step"),

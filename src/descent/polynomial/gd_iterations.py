@@ -87,6 +87,8 @@ def shifts(config: Config, problem: Problem) -> list[float]:
                 f"converged {config.converged:g}: {where}: the rounding of float64 may keep ‖θ_k − θ*‖² at "
                 f"{4 * error**2:.1e}"
             )
+        if config.converged >= np.sum(q.start**2):
+            raise Refusal(f"converged {config.converged:g}: {where}: the start is within it")
         left = quadratic.squared_distance(quadratic.iterate(q, step, last))[0]
         if left > config.converged:
             raise Refusal(
