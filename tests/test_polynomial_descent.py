@@ -665,6 +665,18 @@ def test_a_wrong_gradient_factor_is_caught(monkeypatch):
     assert broken("minnorm") == {"gd"}
 
 
+def test_a_part_in_the_null_space_is_caught(monkeypatch):
+    """A start that is not 0."""
+    right = minnorm.measure_gd
+
+    def moved(config, problem):
+        found = right(config, problem)
+        return found.assign(gd_null=found["gd_null"] + 1e-11)
+
+    monkeypatch.setattr(minnorm, "measure_gd", moved)
+    assert broken("minnorm") == {"gd_null_component"}
+
+
 @pytest.mark.parametrize("gd_rate", [2.01, 2.2, 2.5])
 def test_divergence_is_a_result(gd_rate):
     """And above 2/β though no excited mode is unstable: the others grow from rounding."""

@@ -49,7 +49,9 @@ def unsettled(problems: list[Problem], config, curve: xr.DataArray, at: np.ndarr
 
 def crossover(curve: xr.DataArray) -> xr.DataArray:
     """k + 1 where the slope in log-log paper rises through −3/2 for the last time; nan if it does not."""
-    x, table = np.log(curve["k"].values + 1.0), np.log(curve.transpose(..., "k").values)
+    x = np.log(curve["k"].values + 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):  # an error of 0 has no logarithm
+        table = np.log(curve.transpose(..., "k").values)
     slopes, middle = np.diff(table) / np.diff(x), (x[1:] + x[:-1]) / 2
     found = np.full(table.shape[:-1], np.nan)
     for place in np.ndindex(found.shape):
