@@ -69,8 +69,9 @@ def require_light_tails(problem: Problem, step: float) -> None:
         np.linalg.cholesky(np.eye(len(F)) - F)
     except np.linalg.LinAlgError:
         raise Refusal(
-            f"step {step * problem.beta:g} at degree {degree}: E‖θ_k − θ*‖⁴ grows at {BESIDE:g} times this step "
-            f"(the mean-square limit is {limit(problem) * problem.beta:.7f}), and means of samples show chance alone"
+            f"step {step * problem.beta:g} at degree {degree}: E‖θ_k − θ*‖⁴ grows at {BESIDE:g} times "
+            f"this step (the mean-square limit is {limit(problem) * problem.beta:.7f}), "
+            "and means of samples show chance alone"
         ) from None
 
 

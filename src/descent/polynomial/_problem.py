@@ -43,7 +43,7 @@ class Points:
             raise ValueError(f"interval [{low:g}, {high:g}]: the lower end must come first")
         if not 1e-70 <= self.amplitude <= LARGEST:
             raise ValueError(
-                f"amplitude {self.amplitude:g}: its fourth power must stay in float64, 1e-70 … {LARGEST:g}"
+                f"amplitude {self.amplitude:g}: its fourth power leaves float64, 1e-70 … {LARGEST:g}"
             )
 
     @property
@@ -159,8 +159,8 @@ def build(config: Points, degree: int) -> Problem:
     U, sigma, Vt = np.linalg.svd(X, full_matrices=False)
     if not sigma[-1] > max(X.shape) * np.finfo(float).eps * sigma[0]:
         raise Refusal(
-            f"degree {degree} at {config.points} points: cond X = {sigma[0] / max(sigma[-1], 1e-300):.1e}, "
-            "float64 cannot tell its smallest mode from 0"
+            f"degree {degree} at {config.points} points: "
+            f"cond X = {sigma[0] / max(sigma[-1], 1e-300):.1e}, float64 cannot tell its smallest mode from 0"
         )
     return Problem(x, y, X, sigma, Vt.T, Vt.T @ (U.T @ y / sigma))
 

@@ -133,7 +133,7 @@ def run(config: Config) -> Result:
     theory = predict(config, problems).assign_coords(found.coords)
     data, marks = found.merge(theory), list(config.milestones)
     reasons = [
-        f"degree {n}: no part of the run is its slowest mode's alone within {config.iterations} iterations"
+        f"degree {n}: within {config.iterations} iterations no part is the slowest mode's alone"
         for n in found["degree"].values[found["span"] == 0]
     ]
     if config.grows:

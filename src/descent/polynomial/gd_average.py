@@ -76,8 +76,8 @@ def run(config: Config) -> Result:
     for n, problem in zip(config.degrees, problems, strict=True):
         if config.left(problem) > LEFT:
             raise Refusal(
-                f"iterations {config.iterations}: at degree {n} they leave {config.left(problem):.2g} > {LEFT:g} of "
-                "the slowest mode, and the average has no law yet"
+                f"iterations {config.iterations}: at degree {n} they leave "
+                f"{config.left(problem):.2g} > {LEFT:g} of the slowest mode, and the average has no law yet"
             )
     found = measure(config, problems)
     theory = predict(config, problems).assign_coords(found.coords)

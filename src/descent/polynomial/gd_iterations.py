@@ -84,8 +84,8 @@ def shifts(config: Config, problem: Problem) -> list[float]:
         error = float(carried(problem, q, step, last)[0])
         if error > 0.5 * level:
             raise Refusal(
-                f"converged {config.converged:g}: {where}: the rounding of float64 may keep ‖θ_k − θ*‖² at "
-                f"{4 * error**2:.1e}"
+                f"converged {config.converged:g}: {where}: the rounding of float64 may keep "
+                f"‖θ_k − θ*‖² at {4 * error**2:.1e}"
             )
         if config.converged >= np.sum(q.start**2):
             raise Refusal(f"converged {config.converged:g}: {where}: the start is within it")

@@ -109,8 +109,8 @@ def left(config: Config, problem: Problem, epoch: np.ndarray) -> list[float]:
     for name, one, limit in zip(SAMPLINGS, off, limits, strict=True):
         if one > LEFT * limit:
             raise Refusal(
-                f"epochs {config.epochs}: at degree {n}, {name}, a quarter of them leaves E f {one / limit:.2g} "
-                f"> {LEFT:g} of the floor off it"
+                f"epochs {config.epochs}: at degree {n}, {name}, a quarter of them leaves E f "
+                f"{one / limit:.2g} > {LEFT:g} of the floor off it"
             )
     return off
 
