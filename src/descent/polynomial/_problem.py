@@ -160,7 +160,8 @@ def build(config: Points, degree: int) -> Problem:
     if not sigma[-1] > max(X.shape) * np.finfo(float).eps * sigma[0]:
         raise Refusal(
             f"degree {degree} at {config.points} points: "
-            f"cond X = {sigma[0] / max(sigma[-1], 1e-300):.1e}, float64 cannot tell its smallest mode from 0"
+            f"cond X = {sigma[0] / max(sigma[-1], 1e-300):.1e}, "
+            "float64 cannot tell its smallest mode from 0"
         )
     return Problem(x, y, X, sigma, Vt.T, Vt.T @ (U.T @ y / sigma))
 
