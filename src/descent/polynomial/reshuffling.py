@@ -1,71 +1,144 @@
-"""The same moments when every epoch takes each sample once, in a random order, exactly.
+"""Taking every sample once an epoch lowers the floor that stochastic gradient descent ends at.
 
-z = (M, m, 1) is mapped linearly by a step with sample i: z ← G_i z. The mean over all orders of a set S is
+With a constant step the error ends as noise around the solution, if no θ meets every sample. Within a shuffled epoch
+the kicks of all samples nearly cancel, so that at the ends of epochs little of the noise is left: O(γ²) in place of
+O(γ). Both floors are exact.
 
-    F(∅) = 1,   F(S) = (1/|S|) Σ_{i∈S} G_i F(S∖{i})     (i comes last)
+    θ_{k+1} = θ_k − γ∇f_i(θ_k),   floor = E f − f* = ½ tr ΛM_∞,   M = E eeᵀ, e = Vᵀ(θ − θ*)
+    with replacement: M_∞ solves γ(ΛM + MΛ) = γ²(QM + q),  q = (4/N) Σ r_i²a_ia_iᵀ
+    reshuffled:       M_∞ is fixed by the mean of the maps of all N! orders, built up over the 2ᴺ sets (_reshuffling.py)
 
-which takes 2ᴺ matrices and not N! orders. An epoch is F of the whole set, for orders are drawn anew.
+See: every run's time average lies at the dashed floor of its sampling.
+
+Source: FRTN50 assignment, exercises 2b (with replacement, γ = 0.1/β) and 3 (shuffled epochs).
 """
 
 import numpy as np
-from jaxtyping import Float
+import xarray as xr
 
-from descent.config import Refusal
-from descent.polynomial.moments import matrices, vectors
-from descent.polynomial.problem import Problem
+from descent.config import Count, Positive, Refusal, experiment_config, require_increasing
+from descent.maths.replicates import replicate
+from descent.maths.sampling import Estimate, mean
+from descent.polynomial import _moments, _reshuffling
+from descent.polynomial._kernels import descend_reshuffled, descend_sampled
+from descent.polynomial._problem import Problem, Sampled, build, require_work
+from descent.result import Check, Result, measured, predicted, replicates, sweep
 
-WORK = 2e10  # multiplications: half a minute
-
-
-def sample_maps(problem: Problem, step: float) -> Float[np.ndarray, "N D D"]:
-    """G_i on (vector of M, m, 1)."""
-    A, residual = problem.X @ problem.V, problem.residual
-    N, r = A.shape
-    d = r * (r + 1) // 2
-    maps = np.zeros((N, d + r + 1, d + r + 1))
-    for G, a, rest in zip(maps, A, residual, strict=True):
-        linear, shift = np.eye(r) - 2 * step * np.outer(a, a), 2 * step * rest * a
-        G[:d, :d] = vectors(linear @ matrices(np.eye(d)) @ linear).T
-        cross = linear[:, :, None] * shift  # of m = e_j: (linear e_j) shiftᵀ
-        cross = cross.transpose(1, 0, 2)
-        G[:d, d:-1] = vectors(cross + cross.transpose(0, 2, 1)).T
-        G[:d, -1] = vectors(np.outer(shift, shift))
-        G[d:-1, d:-1], G[d:-1, -1], G[-1, -1] = linear, shift, 1
-    return maps
+SAMPLINGS = ["with_replacement", "reshuffled"]
+LEFT = 0.02  # of a floor, up to which a start counts as forgotten
 
 
-def epoch_map(problem: Problem, step: float) -> Float[np.ndarray, "D D"]:
-    """F of all samples.
+@experiment_config
+class Config(Sampled):
+    degrees: tuple[Count, ...]  # n
+    step: Positive  # γβ
+    epochs: Count
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_increasing("degrees", self.degrees)
+        if self.epochs < 4:
+            raise ValueError(
+                f"epochs {self.epochs}: a quarter of them is left out, so four at least"
+            )
+        for n in self.degrees:
+            steps = 2 * self.replicates * self.epochs * self.points
+            require_work(self, n, steps, 1, 2 * self.replicates)
+
+    @property
+    def forgotten(self) -> int:
+        """Epochs before the average."""
+        return self.epochs // 4
+
+
+def _run(rng, problem: Problem, step: float, epochs: int, since: int) -> tuple[float, float]:
+    N, last = len(problem.y), np.array([len(problem.y) * epochs])
+    X, y, theta = problem.X, problem.y, problem.theta
+    _, _, drawn = descend_sampled(rng, X, y, theta, step, 0, last, N * since)
+    return drawn, descend_reshuffled(rng, X, y, theta, step, epochs, since)
+
+
+def measure(config: Config, problems: list[Problem]) -> xr.Dataset:
+    """Time averages of f − f*, over every tenth iteration and over the ends of epochs."""
+    given = [(p, config.step / p.beta, config.epochs, config.forgotten) for p in problems]
+    runs = replicate(_run, config.seed, [one for one in given for _ in range(config.replicates)])
+    shape = (len(config.degrees), config.replicates, 2)
+    dims, label = ("degree", "replicate", "sampling"), "time average of f(θ_k) − f*"
+    return xr.Dataset(
+        {"floor": measured(dims, np.reshape(runs, shape), label)},
+        coords={
+            "degree": sweep(config.degrees, "degree", "degree n"),
+            "replicate": replicates(config.replicates),
+            "sampling": ("sampling", SAMPLINGS, {"long_name": "how samples are drawn"}),
+        },
+    )
+
+
+def predict(config: Config, problems: list[Problem], epochs: list[np.ndarray]) -> xr.Dataset:
+    """Stationary second moments of both samplings; of the reshuffled one from the maps of an epoch."""
+    floors = []
+    for problem, epoch in zip(problems, epochs, strict=True):
+        pair = (
+            _moments.stationary(problem, config.step / problem.beta),
+            _reshuffling.stationary(epoch),
+        )
+        floors.append([float(_moments.expected_gap(problem, M)) for M in pair])
+    return xr.Dataset({"floor_predicted": predicted(("degree", "sampling"), floors, "½ tr ΛM_∞")})
+
+
+def left(config: Config, problem: Problem, epoch: np.ndarray) -> list[float]:
+    """By how much E f − f* is off its limit when the average begins, with both samplings.
 
     Raises:
-        Refusal: there are too many samples.
+        Refusal: there is no floor, or it is not reached by then.
     """
-    maps = sample_maps(problem, step)
-    N, D = len(maps), len(maps[0])
-    if 2.0**N * N * D**3 > WORK:
+    n, step = len(problem.theta) - 1, config.step / problem.beta
+    if not problem.residual.any():
+        raise Refusal(f"degree {n} meets every point: there is no floor")
+    growth = _reshuffling.radius(epoch)
+    if growth >= 1:
         raise Refusal(
-            f"points {N}: the mean over all orders of an epoch takes 2^{N} matrices of {D}²"
+            f"step {config.step:g}: shuffled epochs multiply E‖θ_k − θ*‖² by {growth:.3g}"
         )
-    means = np.empty((2**N, D, D))
-    means[0] = np.eye(D)
-    for S in range(1, 2**N):
-        inside = [i for i in range(N) if S >> i & 1]
-        before = means[[S - (1 << i) for i in inside]]
-        means[S] = np.einsum("iab,ibc->ac", maps[inside], before, optimize=True) / len(inside)
-    return means[-1]
+    at = np.array([config.forgotten * len(problem.y)])
+    drawn = _moments.expected_gap(problem, _moments.moments(problem, step, 0, at).second)[0]
+    shuffled = _moments.expected_gap(problem, _reshuffling.after(problem, epoch, config.forgotten))
+    limits = _moments.stationary(problem, step), _reshuffling.stationary(epoch)
+    limits = [float(_moments.expected_gap(problem, M)) for M in limits]
+    off = [abs(float(now) - limit) for now, limit in zip((drawn, shuffled), limits, strict=True)]
+    for name, one, limit in zip(SAMPLINGS, off, limits, strict=True):
+        if one > LEFT * limit:
+            raise Refusal(
+                f"epochs {config.epochs}: at degree {n}, {name}, a quarter of them leaves E f "
+                f"{one / limit:.2g} > {LEFT:g} of the floor off it"
+            )
+    return off
 
 
-def stationary(problem: Problem, step: float) -> Float[np.ndarray, "r r"]:
-    """E eeᵀ at the ends of epochs, after many.
+def run(config: Config) -> Result:
+    problems = [build(config, n) for n in config.degrees]
+    for problem in problems:
+        _moments.require_light_tails(problem, config.step / problem.beta)
+    epochs = [_reshuffling.epoch_map(problem, config.step / problem.beta) for problem in problems]
+    off = [left(config, *pair) for pair in zip(problems, epochs, strict=True)]
+    found = measure(config, problems)
+    theory = predict(config, problems, epochs).assign_coords(found.drop_dims("replicate").coords)
+    est, floors = mean(found["floor"]), theory["floor_predicted"]
+    drawn, shuffled = (floors.sel(sampling=name, drop=True) for name in SAMPLINGS)
+    higher = [
+        f"degree {n}: the exact floors are {a:.3g} with replacement and {b:.3g} reshuffled"
+        for n, a, b in zip(config.degrees, drawn.values, shuffled.values, strict=True)
+        if not b < a
+    ]
+    return Result(
+        data=found.merge(theory),
+        metrics={f"floor_{name}": est.value.sel(sampling=name, drop=True) for name in SAMPLINGS}
+        | {"floor_ratio": drawn / shuffled},
+        checks=(compare(est, floors, off),),
+        no_claim=tuple(higher),
+    )
 
-    Raises:
-        Refusal: the step is so large that it grows without bound.
-    """
-    F = epoch_map(problem, step)
-    d = len(problem.eigenvalues) * (len(problem.eigenvalues) + 1) // 2
-    radius = np.abs(np.linalg.eigvals(F[:d, :d])).max()
-    if radius >= 1:
-        raise Refusal(
-            f"step {step * problem.beta:g}: reshuffled epochs multiply E‖θ_k − θ*‖² by {radius:.3g}"
-        )
-    return matrices(np.linalg.solve(np.eye(len(F) - 1) - F[:-1, :-1], F[:-1, -1])[:d])
+
+def compare(est: Estimate, floors: xr.DataArray, off: list[list[float]]) -> Check:
+    tol = est.tol + floors.copy(data=off)
+    return Check("floor", est.value, "==", floors, tol, f"{est.why}, and what is left of the start")

@@ -19,7 +19,11 @@ from jaxtyping import Float
 
 from descent.config import Count, Number, Positive, Refusal, Seed, experiment_config
 from descent.maths.quadratic import Quadratic
+from descent.maths.sampling import FEWEST
 
+SPEED, LONGEST = 1e9, 3600  # multiplications a second of the compiled loops; seconds of a run
+LARGEST = 1e70  # of data: fourth powers are summed
+NUMBERS = 2**28  # that a result may hold: 2 GiB
 COURSE = {"points": 7, "interval": (-1, 1), "frequency": 5, "growth": 2, "amplitude": 0.1}
 
 
@@ -37,6 +41,10 @@ class Points:
         if not self.interval[0] < self.interval[1]:
             low, high = self.interval
             raise ValueError(f"interval [{low:g}, {high:g}]: the lower end must come first")
+        if not 1e-70 <= self.amplitude <= LARGEST:
+            raise ValueError(
+                f"amplitude {self.amplitude:g}: its fourth power leaves float64, 1e-70 … {LARGEST:g}"
+            )
 
     @property
     def of_the_course(self) -> bool:
@@ -65,8 +73,10 @@ class Sampled(Points):
         super().__post_init__()
         if self.points < 2:
             raise ValueError("points 1: there is nothing to draw from")
-        if self.replicates < 2:
-            raise ValueError("replicates 1: a standard error needs at least 2")
+        if self.replicates < FEWEST:
+            raise ValueError(
+                f"replicates {self.replicates} < {FEWEST}: too few to tell a mean from chance"
+            )
 
 
 class Problem(NamedTuple):
@@ -113,22 +123,44 @@ def features(x: Float[np.ndarray, " s"], degree: int) -> Float[np.ndarray, "s p"
         return np.vander(x, degree + 1, increasing=True)
 
 
+def require_work(config: Points, degree: int, steps: int, samples: int, kept: int) -> None:
+    """Refuse `steps` on `samples` samples each that take hours, and more `kept` vectors of θ than a result may hold.
+
+    Raises:
+        Refusal: with the seconds, or the GiB.
+    """
+    p = degree + 1
+    if steps * samples * 2 * p > SPEED * LONGEST:
+        seconds = steps * samples * 2 * p / SPEED
+        raise Refusal(f"{steps:.1e} steps at degree {degree} take {seconds:.0f} > {LONGEST} s")
+    if kept * p + config.points * p > NUMBERS:
+        gib = 8 * (kept * p + config.points * p) / 2**30
+        raise Refusal(
+            f"degree {degree}: what is kept takes {gib:.1f} > {8 * NUMBERS / 2**30:.0f} GiB"
+        )
+
+
 def build(config: Points, degree: int) -> Problem:
     """The problem of this degree.
 
     Raises:
         Refusal: the data leave float64, are all 0, or X is too ill-conditioned to have its rank there.
     """
+    if config.points * (degree + 1) > 2**22:
+        raise Refusal(f"points {config.points} at degree {degree}: X is more than 2^22 numbers")
     x = np.linspace(*config.interval, config.points)
     y, X = config.truth(x), features(x, degree)
-    if not (np.isfinite(y).all() and np.isfinite(X).all()):
-        raise Refusal(f"degree {degree}: φ(x) or y leaves float64 on this interval")
+    if not (np.abs(y).max() < LARGEST and np.abs(X).max() < LARGEST):
+        raise Refusal(
+            f"degree {degree}: φ(x) or y, or its fourth power, leaves float64 on this interval"
+        )
     if np.abs(y).max() < 1e-12 * config.amplitude:  # ω = 0, or nodes of the sine at every point
         raise Refusal("every y is 0: the start θ₀ = 0 is the solution")
     U, sigma, Vt = np.linalg.svd(X, full_matrices=False)
     if not sigma[-1] > max(X.shape) * np.finfo(float).eps * sigma[0]:
         raise Refusal(
-            f"degree {degree} at {config.points} points: cond X = {sigma[0] / max(sigma[-1], 1e-300):.1e}, "
+            f"degree {degree} at {config.points} points: "
+            f"cond X = {sigma[0] / max(sigma[-1], 1e-300):.1e}, "
             "float64 cannot tell its smallest mode from 0"
         )
     return Problem(x, y, X, sigma, Vt.T, Vt.T @ (U.T @ y / sigma))
