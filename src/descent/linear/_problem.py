@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from descent.maths import optimisers
 from descent.maths.quadratic import Quadratic
+from descent.maths.sampling import level
 
 EPS = float(np.finfo(float).eps)
 
@@ -84,6 +85,11 @@ def thinned(steps: int, points: int = 200) -> np.ndarray:
     return np.unique(np.linspace(0, steps, min(steps, points) + 1).round().astype(int))
 
 
+def forgotten(problem: Regression, gamma: float) -> float:
+    """1 − max|1 − γλ_i|: what the slowest mode loses in a step."""
+    return float(min(gamma * problem.eigenvalues[-1], 2 - gamma * problem.eigenvalues[0]))
+
+
 def rounding(problem: Regression, gamma: float) -> float:
     """How far, relative to ‖w‖, the last bits keep gradient descent from its limit.
 
@@ -93,11 +99,28 @@ def rounding(problem: Regression, gamma: float) -> float:
     return 16 * EPS * np.sqrt(problem.X.size) / forgotten(problem, gamma)
 
 
-def forgotten(problem: Regression, gamma: float) -> float:
-    """1 − max|1 − γλ_i|: what the slowest mode loses in a step."""
-    return float(min(gamma * problem.eigenvalues[-1], 2 - gamma * problem.eigenvalues[0]))
+def slack(problem: Regression, gamma: float) -> float:
+    """How far, relative to ‖w‖, a run and the normal equations, which square the condition, may be apart."""
+    return rounding(problem, gamma) + 4 * len(problem.sigma) * EPS * problem.condition**2
 
 
-def certain(problem: Regression, gamma: float, level: float, slack: float) -> bool:
-    """Whether rounding, up to `slack` in ‖w − w_∞‖, moves its crossing of √level by a step at the most."""
-    return bool(slack <= np.sqrt(level) * forgotten(problem, gamma))
+SLACK = "rounding of the run and of the normal equations"
+
+
+def arrives(problem: Regression, gamma: float, count: int, way: float, near: float) -> bool:
+    """Whether `count` steps bring a start `way` off within `near`, even if it lies along the slowest mode."""
+    return bool(way * (1 - forgotten(problem, gamma)) ** count <= near)
+
+
+def certain(problem: Regression, gamma: float, squared: float, near: float) -> bool:
+    """Whether rounding, up to `near` in ‖w − w_∞‖, moves its crossing of √squared by a step at the most."""
+    return bool(near <= np.sqrt(squared) * forgotten(problem, gamma))
+
+
+def farthest_mean(weights: Float[np.ndarray, "..."], points: int = 1) -> float:
+    """How far Σ a_i z_i² of standard normal z_i may be from Σ a_i by chance (Laurent and Massart's bound).
+
+    Source: Annals of Statistics 28 (2000) 1302, lemma 1; level as in maths/sampling.py.
+    """
+    x = np.log(2 / level(points))
+    return float(2 * np.sqrt(x * np.square(weights).sum()) + 2 * x * np.max(weights))
