@@ -4,9 +4,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from descent.maths import quadratic
-from descent.polynomial import moments
-from descent.polynomial.kernels import descend, descend_sampled, log_spaced
-from descent.polynomial.problem import Points, build, loss, modes
+from descent.polynomial import _moments
+from descent.polynomial._kernels import descend, descend_sampled, log_spaced
+from descent.polynomial._problem import Points, build, loss, modes
 from machine import timed
 
 DATA = Points(points=7, interval=(-1, 1), frequency=5, growth=2, amplitude=0.1)
@@ -75,7 +75,7 @@ def ways() -> list[dict]:
             ("stochastic: ours, thinned", timed(stochastic), judged),
             (
                 "stochastic: exact expectations",
-                timed(lambda: moments.moments(problem, 0.1 * step, 0, few), 3),
+                timed(lambda: _moments.moments(problem, 0.1 * step, 0, few), 3),
                 judged,
             ),
         ]

@@ -4,7 +4,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from descent.maths.optimisers import descend, full_batch
-from descent.polynomial.problem import Problem, build
+from descent.polynomial._problem import Problem, build
 from descent.polynomial.scaled_gd import Config, scaled
 from machine import timed
 

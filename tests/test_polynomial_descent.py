@@ -12,8 +12,8 @@ import oracles
 from descent.config import Refusal
 from descent.maths import quadratic
 from descent.maths.quadratic import Quadratic
-from descent.polynomial import averaging, figures, gd, kernels, moments, reshuffling, sgd, stability
-from descent.polynomial.problem import (
+from descent.polynomial import _kernels, _moments, _reshuffling, averaging, figures, gd, sgd, stability
+from descent.polynomial._problem import (
     Points,
     build,
     gradient,
@@ -199,10 +199,10 @@ SAMPLED = {  # E f gap of the last iterate and of the average, E d², after 7·1
 @pytest.mark.parametrize(("n", "hold"), SAMPLED)
 def test_stochastic_descent_has_the_reference_expectations(n, hold):
     problem = build(DATA, n)
-    found = moments.moments(problem, 0.1 / problem.beta, hold, np.array([700_000]))
+    found = _moments.moments(problem, 0.1 / problem.beta, hold, np.array([700_000]))
     values = (
-        moments.expected_gap(problem, found.second)[0],
-        moments.expected_gap(problem, found.average_second)[0],
+        _moments.expected_gap(problem, found.second)[0],
+        _moments.expected_gap(problem, found.average_second)[0],
         np.trace(found.second[0]),
     )
     np.testing.assert_allclose(values, SAMPLED[n, hold], rtol=2e-8)
@@ -211,13 +211,13 @@ def test_stochastic_descent_has_the_reference_expectations(n, hold):
 def test_limits_floors_and_laws_have_the_reference_values():
     for n, limit in ((3, 0.7926509), (9, 0.3950669)):
         problem = build(DATA, n)
-        assert moments.limit(problem) * problem.beta == pytest.approx(limit, abs=5e-8)
+        assert _moments.limit(problem) * problem.beta == pytest.approx(limit, abs=5e-8)
     problem = build(DATA, 3)
     step = 0.1 / problem.beta
-    floor = moments.stationary(problem, step)
-    assert moments.expected_gap(problem, floor) == pytest.approx(1.330736282547e-4, rel=1e-11)
+    floor = _moments.stationary(problem, step)
+    assert _moments.expected_gap(problem, floor) == pytest.approx(1.330736282547e-4, rel=1e-11)
     assert np.trace(floor) == pytest.approx(2.970601910542e-4, rel=1e-11)
-    reshuffled = moments.expected_gap(problem, reshuffling.stationary(problem, step))
+    reshuffled = _moments.expected_gap(problem, _reshuffling.stationary(problem, step))
     assert reshuffled == pytest.approx(6.95e-6, rel=0.01)  # a simulation
     a, b = averaging.coefficients(problem, step)
     assert b == pytest.approx(0.0071431986, rel=1e-8)
@@ -234,7 +234,7 @@ def test_limits_floors_and_laws_have_the_reference_values():
 def test_the_compiled_descent_is_the_plain_loop():
     problem, start = build(SMALL, 2), np.array([1.0, -2.0, 0.5])
     record = np.array([0, 3, 40])
-    iterates, averages, first = kernels.descend(
+    iterates, averages, first = _kernels.descend(
         problem.X, problem.y, start, problem.theta, 0.3, record, 2.0
     )
     theta, path = start, []
@@ -270,10 +270,10 @@ def test_moments_are_those_of_all_draws(degree, hold):
     problem = build(SMALL, degree)
     steps = [0.2 / (k // hold + 1) if hold else 0.2 for k in range(5)]
     expected = enumerated(problem, product(range(4), repeat=5), steps)
-    found = moments.moments(problem, 0.2, hold, np.array([5]))
+    found = _moments.moments(problem, 0.2, hold, np.array([5]))
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one[0], other, rtol=1e-11, atol=1e-13)
-    factor = moments.mean_factor(problem, 0.2, hold, np.array([5]))[0]
+    factor = _moments.mean_factor(problem, 0.2, hold, np.array([5]))[0]
     mean = -(problem.V.T @ problem.theta) * factor
     np.testing.assert_allclose(mean, expected[0], rtol=1e-11, atol=1e-13)
 
@@ -281,7 +281,7 @@ def test_moments_are_those_of_all_draws(degree, hold):
 def test_a_step_of_1_over_the_curvature_ends_the_mean():
     """The trap: 1 − a/(k + 1) is 0 at k = 0 for a = 1, where Γ(1 − a) has a pole."""
     problem = build(SMALL, 2)
-    factor = moments.mean_factor(problem, 1 / problem.beta, 1, np.array([0, 1, 1000]))
+    factor = _moments.mean_factor(problem, 1 / problem.beta, 1, np.array([0, 1, 1000]))
     np.testing.assert_allclose(factor[:, 0], [1, 0, 0], atol=1e-15)
     steps = 1 - problem.eigenvalues[1] / problem.beta / np.arange(1, 1001)
     assert factor[2, 1] == pytest.approx(np.prod(steps), rel=1e-11)
@@ -292,14 +292,14 @@ def test_reshuffled_moments_are_those_of_all_orders(degree):
     problem = build(SMALL, degree)
     mean, second, _, _ = enumerated(problem, permutations(range(4)), [0.2] * 4)
     m = -(problem.V.T @ problem.theta)
-    z = np.concatenate([moments.vectors(np.outer(m, m)), m, [1.0]])
-    z = reshuffling.epoch_map(problem, 0.2) @ z
+    z = np.concatenate([_moments.vectors(np.outer(m, m)), m, [1.0]])
+    z = _reshuffling.epoch_map(problem, 0.2) @ z
     d = len(z) - len(m) - 1
-    np.testing.assert_allclose(moments.matrices(z[:d]), second, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(_moments.matrices(z[:d]), second, rtol=1e-11, atol=1e-13)
     np.testing.assert_allclose(z[d:-1], mean, rtol=1e-11, atol=1e-13)
     # And drawn with replacement, the mean of the maps is the other operator.
-    operator = moments.operator(problem)
-    mean_map = reshuffling.sample_maps(problem, 0.2).mean(0)
+    operator = _moments.operator(problem)
+    mean_map = _reshuffling.sample_maps(problem, 0.2).mean(0)
     np.testing.assert_allclose(mean_map[:d, :d], operator.second(0.2), atol=1e-13)
     np.testing.assert_allclose(mean_map[:d, d:-1], 0.04 * operator.B, atol=1e-13)
     np.testing.assert_allclose(mean_map[:d, -1], 0.04 * operator.q, atol=1e-13)
@@ -310,7 +310,7 @@ def test_shuffled_epochs_take_every_sample_once():
     line = Points(points=3, interval=(0.5, 1), frequency=1, growth=0, amplitude=1)
     problem = build(line, 1)
     X, y = problem.X[:, 1:].copy(), problem.X[:, 1].copy()  # y = x, so θ* = 1
-    floor = kernels.descend_reshuffled(np.random.default_rng(0), X, y, np.ones(1), 0.1, 5, 4)
+    floor = _kernels.descend_reshuffled(np.random.default_rng(0), X, y, np.ones(1), 0.1, 5, 4)
     left = np.prod(1 - 0.2 * X[:, 0] ** 2) ** 5
     assert floor == pytest.approx(np.mean((X[:, 0] * left) ** 2), rel=1e-12)
 
@@ -415,8 +415,8 @@ def test_expectations_without_the_noise_are_caught(monkeypatch):
         average = right.average_mean[:, :, None] * right.average_mean[:, None, :]
         return right._replace(second=second, average_second=average)
 
-    moments_of = moments.moments
-    monkeypatch.setattr(moments, "moments", wrong)
+    moments_of = _moments.moments
+    monkeypatch.setattr(_moments, "moments", wrong)
     failed = broken("sgd", degrees=[3])
     assert "gap_in_standard_errors/n_3/hold_0" in failed
 
@@ -427,15 +427,15 @@ def test_a_floor_of_small_steps_is_caught(monkeypatch):
         moments,
         "stationary",
         lambda problem, step: np.diag(
-            np.diag(moments.matrices(moments.operator(problem).q)) * step / 2 / problem.eigenvalues
+            np.diag(_moments.matrices(_moments.operator(problem).q)) * step / 2 / problem.eigenvalues
         ),
     )
     assert broken("sgd", degrees=[3], holds=[0], iterations=20_000) == {"floor/n_3"}
 
 
 def test_a_mean_without_the_schedule_is_caught(monkeypatch):
-    right = moments.mean_factor
-    monkeypatch.setattr(moments, "mean_factor", lambda p, step, hold, k: right(p, step, 0, k))
+    right = _moments.mean_factor
+    monkeypatch.setattr(_moments, "mean_factor", lambda p, step, hold, k: right(p, step, 0, k))
     failed = broken("sgd", degrees=[3])
     assert failed == {"mean_in_standard_errors/n_3/hold_1", "mean_in_standard_errors/n_3/hold_50"}
 
@@ -457,19 +457,19 @@ def test_a_floor_that_is_not_met_yet_is_not_compared():
 
 def test_a_wrong_limit_is_caught(monkeypatch):
     """Twice the limit, from half of Q."""
-    right = moments.operator
+    right = _moments.operator
 
     def wrong(problem):
         operator = right(problem)
         return operator._replace(Q=operator.Q / 2)
 
-    monkeypatch.setattr(moments, "operator", wrong)
+    monkeypatch.setattr(_moments, "operator", wrong)
     failed = broken("stability", degrees=[9])
     assert {"mean_does_not_grow/n_9/fraction_0.8", "mean_grows/n_9/fraction_1.2"} <= failed
 
 
 def test_a_floor_of_another_sampling_is_caught(monkeypatch):
-    monkeypatch.setattr(reshuffling, "stationary", moments.stationary)
+    monkeypatch.setattr(_reshuffling, "stationary", _moments.stationary)
     assert broken("stability", degrees=[2]) == {"floor_reshuffled/n_2"}
 
 
@@ -486,7 +486,7 @@ def test_laws_of_other_coefficients_are_caught(monkeypatch):
 
     def wrong(problem, step):
         a, b = right(problem, step)
-        return a, b + float(moments.expected_gap(problem, moments.stationary(problem, step)))
+        return a, b + float(_moments.expected_gap(problem, _moments.stationary(problem, step)))
 
     monkeypatch.setattr(averaging, "coefficients", wrong)
     assert broken("averaging", degrees=[1]) >= {"law/n_1/step_0.2", "law/n_1/step_0.3"}

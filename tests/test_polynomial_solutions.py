@@ -26,7 +26,7 @@ from descent.polynomial import (
     scaled_gd,
     scaled_projection,
 )
-from descent.polynomial.problem import build, loss, modes, null_projector
+from descent.polynomial._problem import build, loss, modes, null_projector
 from toy import toy_params
 
 TOY = toy_params()["polynomial"]

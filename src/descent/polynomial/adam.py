@@ -23,8 +23,8 @@ from descent.config import Number, Positive, Seed, experiment_config, require_in
 from descent.maths.optimisers import adagrad, adam, adapt, descend, drawn, full_batch, rmsprop
 from descent.maths.quadratic import iterate, squared_distance
 from descent.maths.replicates import replicate
-from descent.polynomial import overparameterised
-from descent.polynomial.problem import Problem, build, grid_rmse, loss, modes, null_projector
+from descent.polynomial import _overparameterised
+from descent.polynomial._problem import Problem, build, grid_rmse, loss, modes, null_projector
 from descent.result import Check, Result, replicates, steps, sweep
 
 Decay = Annotated[Number, Field(ge=0, lt=1)]
@@ -33,7 +33,7 @@ NO_LEVELS = np.empty(0)
 
 
 @experiment_config
-class Config(overparameterised.Config):
+class Config(_overparameterised.Config):
     seed: Seed
     replicates: Annotated[int, Field(ge=2, strict=True)]
     rates: tuple[Positive, ...]  # γ of Adam
@@ -162,7 +162,7 @@ def run(config: Config) -> Result:
             "loss": (("replicate", "rate"), losses, {"long_name": "f in the last tenth"}),
             "rmse": (
                 ("replicate", "rate"),
-                overparameterised.rmse(config, final, config.interval, 2001),
+                _overparameterised.rmse(config, final, config.interval, 2001),
                 {"long_name": "RMSE between the points"},
             ),
             "sgd_null": (("replicate", "sgd_rate"), parts(problem, sgd)[2], {"long_name": "‖P_null θ‖ of SGD"}),

@@ -17,9 +17,9 @@ import xarray as xr
 from descent.config import Count, Positive, Refusal, experiment_config, require_increasing
 from descent.maths import quadratic
 from descent.maths.replicates import replicate
-from descent.polynomial import moments
-from descent.polynomial.kernels import descend_sampled, log_spaced
-from descent.polynomial.problem import Problem, Sampled, build, gap, modes
+from descent.polynomial import _moments
+from descent.polynomial._kernels import descend_sampled, log_spaced
+from descent.polynomial._problem import Problem, Sampled, build, gap, modes
 from descent.result import Check, Result, replicates, steps, sweep
 
 
@@ -40,15 +40,15 @@ class Config(Sampled):
 
 def coefficients(problem: Problem, step: float) -> tuple[float, float]:
     """a and b."""
-    lam, (L, Q, B, _) = problem.eigenvalues, moments.operator(problem)
+    lam, (L, Q, B, _) = problem.eigenvalues, _moments.operator(problem)
     m = -(problem.V.T @ problem.theta)
-    limit = moments.stationary(problem, step)
-    off = moments.vectors(np.outer(m, m) - limit) + step**2 * B @ (m / (step * lam))
-    excess = moments.matrices(np.linalg.solve(step * np.diag(L) - step**2 * Q, off))  # Δ
+    limit = _moments.stationary(problem, step)
+    off = _moments.vectors(np.outer(m, m) - limit) + step**2 * B @ (m / (step * lam))
+    excess = _moments.matrices(np.linalg.solve(step * np.diag(L) - step**2 * Q, off))  # Δ
     rate = step * lam[:, None]
     cross = (excess + limit - limit / rate) / rate  # Γ
-    b = np.trace(limit) / step - moments.expected_gap(problem, limit)
-    both = moments.expected_gap(problem, limit + excess + 2 * (1 - rate) * cross)
+    b = np.trace(limit) / step - _moments.expected_gap(problem, limit)
+    both = _moments.expected_gap(problem, limit + excess + 2 * (1 - rate) * cross)
     return float(both - b), float(b)
 
 
@@ -103,7 +103,7 @@ def run(config: Config) -> Result:
     settings = []
     for n in config.degrees:
         problem = build(config, n)
-        limit = moments.limit(problem) * problem.beta
+        limit = _moments.limit(problem) * problem.beta
         if config.steps[-1] >= limit:
             raise Refusal(
                 f"step {config.steps[-1]:g} ≥ {limit:.7f}, the mean-square limit at degree {n}: "
@@ -118,8 +118,8 @@ def run(config: Config) -> Result:
     for s, (problem, step, _) in enumerate(settings):
         name = f"n_{len(problem.theta) - 1}/step_{config.steps[s % len(config.steps)]:g}"
         a, b = coefficients(problem, step)
-        exact = moments.moments(problem, step, 0, record)
-        curve = moments.expected_gap(problem, exact.average_second)
+        exact = _moments.moments(problem, step, 0, record)
+        curve = _moments.expected_gap(problem, exact.average_second)
         law = a / (record + 1.0) ** 2 + b / (record + 1.0)
         curves.append(curve)
         laws.append(law)
@@ -128,10 +128,10 @@ def run(config: Config) -> Result:
         slopes, constants = line(samples[s], at, counted)
         scaled, last = curve[-1] * counted[-1] ** 2, samples[s][:, -1]
         rounding = summing(problem, scaled, counted[-1])
-        variance = moments.gaussian_variance(
+        variance = _moments.gaussian_variance(
             problem, exact.average_mean[-1], exact.average_second[-1]
         )
-        off = moments.standard_errors(last, np.array(curve[-1]), variance)
+        off = _moments.standard_errors(last, np.array(curve[-1]), variance)
         error_a, error_b = (4 * one.std(ddof=1) / np.sqrt(R) for one in (constants, slopes))
         checks += [
             Check(

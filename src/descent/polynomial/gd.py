@@ -1,270 +1,184 @@
-"""Gradient descent fits a polynomial as fast as the modes that the data excite allow, not as fast as the Hessian does.
+"""Gradient descent fits a polynomial at the rate of the slowest mode that the data excite.
 
-    θ_{k+1} = θ_k − γ∇f(θ_k),   γ = step/β,   β = λ_max(H),   θ₀ = 0,   c = Vᵀ(θ₀ − θ*)
-    θ_k − θ* = Σ v_i c_i ρ_iᵏ,   ρ_i = 1 − γλ_i;      ‖θ_k − θ*‖² = Σ c_i² ρ_i²ᵏ
-    f(θ̄_k) − f* → C/(k + 1)²,   C = ½ Σ c_i²/(γ²λ_i),   θ̄_k = (θ₀ + … + θ_k)/(k + 1)
+The error splits into eigenvectors of the Hessian, and each shrinks by a factor of its own. A mode that the data have
+no part in stays at 0 however slow it is, so that only those that are excited set the rate. Odd data on a
+symmetric interval excite odd polynomials only.
 
-Odd data on a symmetric interval excite odd polynomials only: min(⌈n/2⌉, ⌊N/2⌋) modes. At n = 9 the
-slowest mode of H is even, so that a start with a part in it takes twenty times as long. A step from
-2/β on diverges, from data without a part in the fast modes too: rounding has one.
+    θ: (n + 1,),   θ_{k+1} = θ_k − γ∇f(θ_k),   γ = step/β,   β = λ_max(H),   θ₀ = 0
+    c = Vᵀ(θ₀ − θ*),   ρ_i = 1 − γλ_i:   ‖θ_k − θ*‖² = Σ c_i²ρ_i²ᵏ,   f(θ_k) − f* = ½ Σ λ_i c_i²ρ_i²ᵏ
+    ln‖θ_k − θ*‖ falls by −ln max|ρ_i| a step in the end, over i with c_i ≠ 0
+    odd data on [−a, a] excite at most min(⌈n/2⌉, ⌊N/2⌋) modes
 
-The rounding of one step, 2⁻⁵²‖θ‖ max(1, max|ρ|), is carried on by the slowest (or fastest growing) mode:
-    ‖error of θ_k‖ ≤ 2⁻⁵² [R max(1, max|ρ|) (Σ_{j<k} max|ρ|ʲ + N + n + 1) + k‖θ_k − θ*‖],   R = ‖θ*‖ + ‖θ₀ − θ*‖
+From a step of 2/β on a mode grows, and from data without a part in it too, because rounding has one. Float64 adds
+the bound of _rounding.py.
 
-Source: FRTN50 assignment, exercise 2a and 4b. Its solution takes the Frobenius norm for the spectral
-norm in β, which costs ‖H‖_F/‖H‖₂ times the iterations; "between 25–30k" in 4b is that.
+See: measured curves lie on the dashed closed form until rounding ends them. At n = 9 the Hessian has a mode
+twenty times slower than the one that the slope shows.
+
+Source: FRTN50 assignment, exercise 2a. Its solution takes the Frobenius norm for the spectral norm in β.
 """
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
 
-from descent.config import Count, Index, Positive, Refusal, experiment_config, require_increasing
+from descent.config import experiment_config
 from descent.maths import quadratic
 from descent.maths.quadratic import Quadratic
-from descent.polynomial.kernels import descend, log_spaced
-from descent.polynomial.problem import Points, Problem, build, gap, modes
-from descent.result import Check, Erratum, Result, steps, sweep
+from descent.polynomial import _descent
+from descent.polynomial._checks import check_where
+from descent.polynomial._kernels import descend
+from descent.polynomial._problem import Problem, build, gap, modes
+from descent.polynomial._rounding import EPS, carried, square
+from descent.result import Check, Result, bound, measured, predicted, steps, sweep
 
-EPS = float(np.finfo(float).eps)
+HUGE = 1e100  # of a distance whose square is compared
 
 
 @experiment_config
-class Config(Points):
-    degrees: tuple[Count, ...]  # n
-    step: Positive  # γβ
-    iterations: Count
-    snapshots: Count  # iterations kept, log-spaced
-    milestones: tuple[Index, ...]  # iterations reported as metrics
-    converged: Positive  # ‖θ_k − θ*‖² that counts as having converged
-    slow_start: Positive  # a second start is this times the slowest mode of H
-    longest: Count  # iterations of the runs that only count until convergence
-    printed: tuple[Count, ...]  # interval that holds the published count for the last degree, or []
+class Config(_descent.Config):
+    @property
+    def grows(self) -> bool:
+        """Whether the fastest mode does not shrink."""
+        return self.step >= 2
 
-    def __post_init__(self):
-        super().__post_init__()
-        require_increasing("degrees", self.degrees)
-        require_increasing("milestones", self.milestones)
-        if self.milestones[-1] > self.iterations:
-            last = self.milestones[-1]
-            raise ValueError(
-                f"milestone {last} > iterations {self.iterations}: it is never reached"
-            )
-        if len(self.printed) not in (0, 2):
-            raise ValueError(f"printed: {len(self.printed)} numbers, an interval has two")
+    def start(self, problem: Problem) -> Quadratic:
+        return modes(problem, np.zeros_like(problem.theta))
+
+    def lead(self, problem: Problem) -> np.ndarray:
+        """Which modes of the Hessian have the run to themselves in the end: the fastest to grow, or the slowest
+        of the excited."""
+        q = self.start(problem)
+        factor = np.abs(1 - self.step / problem.beta * q.eigenvalues)
+        if not self.grows:
+            factor = np.where(quadratic.excited(q), factor, 0.0)
+        return factor >= (1 - 1e-9) * factor.max()
 
 
-def rounding(
-    problem: Problem, q: Quadratic, step: float, k: Float[np.ndarray, " s"]
-) -> Float[np.ndarray, " s"]:
-    """The bound above on what float64 adds to θ_k, without its last term."""
-    slowest = np.abs(1 - step * q.eigenvalues).max()
-    with np.errstate(over="ignore"):
-        carried = k if slowest == 1 else (slowest**k - 1) / (slowest - 1)
-    scale = np.linalg.norm(problem.theta) + np.linalg.norm(q.start)
-    # A step that overshoots rounds what it overshoots to.
-    return EPS * scale * max(1.0, slowest) * (carried + sum(problem.X.shape))
+def predict(config: Config, problems: list[Problem]) -> xr.Dataset:
+    """Closed forms, and how many modes the data have a part in by parity."""
+    k, curves, rates, most = config.record.astype(float), [], [], []
+    for problem in problems:
+        q, step = config.start(problem), config.step / problem.beta
+        exact = quadratic.iterate(q, step, k)
+        curves.append((quadratic.gap(q, exact), quadratic.squared_distance(exact)))
+        everything = q._replace(start=np.ones_like(q.start))
+        rates.append(quadratic.rate(everything if config.grows else q, step))
+        N, n = problem.X.shape[0], problem.X.shape[1] - 1
+        odd = N > 1 and config.interval[0] == -config.interval[1]
+        most.append(min((n + 1) // 2, N // 2) if odd else min(n + 1, N))
+    gaps, squares = map(np.array, zip(*curves, strict=True))
+    return xr.Dataset(
+        {
+            "gap_predicted": predicted(("degree", "k"), gaps, "closed form"),
+            "squared_distance_predicted": predicted(("degree", "k"), squares, "closed form"),
+            "rate_predicted": predicted("degree", rates, "ln max|ρ|"),
+            "modes_bound": bound("degree", most, "modes of this parity"),
+        }
+    )
 
 
-def excited_modes(config: Points, degree: int) -> int:
-    """How many modes of H the data have a part in: by parity, or all."""
-    if config.points > 1 and config.interval[0] == -config.interval[1]:
-        return min((degree + 1) // 2, config.points // 2)
-    return min(degree + 1, config.points)
+def measure(config: Config, problems: list[Problem]) -> xr.Dataset:
+    """The run at every degree; the slope of its last part that one mode has to itself, and how long that is."""
+    record, found = config.record, []
+    for problem in problems:
+        q, step = config.start(problem), config.step / problem.beta
+        iterates, _, _ = descend(
+            problem.X, problem.y, np.zeros_like(problem.theta), problem.theta, step, record, 0.0
+        )
+        with np.errstate(all="ignore"):  # a run that grows leaves float64
+            error = (iterates - problem.theta) @ problem.V
+            floor = 1e3 * carried(problem, q, step, record.astype(float))
+            rate, span = slope(config, record, error, config.lead(problem), floor)
+            gaps, squares = gap(problem, iterates), (error**2).sum(1)
+        gaps, squares = (np.where(np.isnan(x), np.inf, x) for x in (gaps, squares))
+        found.append((gaps, squares, rate, span, spaces(q)))
+    gaps, squares, rates, spans, excited = map(np.array, zip(*found, strict=True))
+    return xr.Dataset(
+        {
+            "gap": measured(("degree", "k"), gaps, "f(θ_k) − f*"),
+            "squared_distance": measured(("degree", "k"), squares, "‖θ_k − θ*‖²"),
+            "rate": measured("degree", rates, "d ln‖θ_k − θ*‖/dk"),
+            "span": measured("degree", spans, "iterations over which it was read off"),
+            "modes": measured("degree", excited, "modes that the data excite"),
+        },
+        coords={
+            "degree": sweep(config.degrees, "degree", "degree n"),
+            "k": steps(record, "k", "iteration k"),
+        },
+    )
 
 
-def excited_spaces(q: Quadratic) -> int:
-    """The same, counted: modes of one eigenvalue are one, any basis of theirs is as good."""
+def slope(config: Config, k, error, lead, floor) -> tuple[float, float]:
+    """Where these modes are 0.99 of the error, which is a thousand times rounding: d ln‖θ_k − θ*‖/dk, and from
+    where to where; NaN and 0 if there is no such part."""
+    distance, others = np.linalg.norm(error, axis=1), np.linalg.norm(error[:, ~lead], axis=1)
+    above = distance > (1e3 * distance[0] if config.grows else floor)
+    (alone,) = np.nonzero((others < 0.01 * distance) & above & (distance < HUGE))
+    if len(alone) < 2:
+        return np.nan, 0.0
+    a, b = alone[0], alone[-1]
+    span = float(k[b] - k[a])
+    return float(np.log(distance[b] / distance[a]) / span), span
+
+
+def spaces(q: Quadratic) -> int:
+    """Excited modes; those of one eigenvalue are one, for any basis of theirs is as good."""
     found = q.eigenvalues[quadratic.excited(q)]  # descending
     return int(1 + (np.diff(found) < -1e-10 * found[:-1]).sum()) if found.size else 0
 
 
-def beyond(values: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
-    """∞ where a run has left float64, which computes ∞ − ∞ there."""
-    return np.where(np.isnan(values), np.inf, values)
-
-
-def count(
-    problem: Problem, start: Float[np.ndarray, " p"], step: float, config: Config, last: int
-) -> tuple[int, int | None, float]:
-    """The first k with ‖θ_k − θ*‖² ≤ converged, measured and predicted (`last` + 1: not up to `last`),
-    and what rounding may shift it by. No prediction where rounding decides.
-    """
-    q = modes(problem, start)
-    pure = q._replace(start=np.where(quadratic.excited(q), q.start, 0.0))
-    predicted = quadratic.first_within(pure, step, config.converged)
-    until = last if predicted is None else min(last, predicted + predicted // 50 + 10)
-    _, _, first = descend(
-        problem.X, problem.y, start, problem.theta, step, np.array([until]), config.converged
-    )
-    first = first if first <= until else last + 1
-    if predicted is None or predicted > 1.01 * last:
-        return first, last + 1, 0.0
-    error = float(rounding(problem, q, step, np.array([float(predicted)]))[0])
-    if error > 0.5 * np.sqrt(config.converged):
-        return first, None, 0.0
-    slope = -quadratic.rate(q, step)  # of ln‖θ_k − θ*‖ at the crossing, or less
-    shift = 1 + error / (np.sqrt(config.converged) * max(slope, EPS))
-    return first, min(predicted, last + 1), shift
-
-
-def tail_rate(k, distance, predicted, rate, floor, others) -> tuple[float, float] | None:
-    """d ln‖θ_k − θ*‖/dk over the part of the run that one mode has to itself, and its tolerance.
-
-    `others` is what a run that grows has in all modes but the fastest.
-
-    None if there is no such part: the run ends too early.
-    """
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        if rate > 0:  # from rounding or from the start, but far above both
-            alone = (distance > 1e6 * predicted[0]) & (distance < 1e100)
-            alone &= others < 0.01 * distance  # of its logarithm 5 · 10⁻⁵
-        else:
-            following = np.diff(np.log(predicted), append=-np.inf) / np.diff(k, append=k[-1] + 1)
-            alone = (np.abs(following / rate - 1) < 1e-4) & (distance > 1e3 * floor)
-    (where,) = np.nonzero(alone)
-    if len(where) < 2 or where[-1] - where[0] < 2:
-        return None
-    a, b = where[0], where[-1]
-    # A thousandth of the distance is rounding at either end; a part in 10⁴ is the other modes'.
-    tol = 2e-3 / (k[b] - k[a]) + 1e-4 * abs(rate)
-    return float(np.log(distance[b] / distance[a]) / (k[b] - k[a])), float(tol)
-
-
 def run(config: Config) -> Result:
-    record = log_spaced(config.iterations, config.snapshots)
-    record = np.unique(np.concatenate([record, np.array(config.milestones, int)]))
-    k = record.astype(float)
-    curves, numbers, checks, errata = [], [], [], []
-    for n in config.degrees:
-        problem = build(config, n)
-        step, start = config.step / problem.beta, np.zeros(n + 1)
-        q = modes(problem, start)
-        factor = np.abs(1 - step * q.eigenvalues)  # |ρ|
-        growing = factor.max() > 1
-        fastest = factor > (1 - 1e-9) * factor.max()
-        # λ is known to (N + n + 1)2⁻⁵² of itself, which shows in ρᵏ where that does not vanish.
-        spread = sum(problem.X.shape) * config.step / factor.max() if growing else 1
-        floor = rounding(problem, q, step, k)
-        if config.step < 2 and config.converged <= floor[-1] ** 2:
-            raise Refusal(
-                f"converged {config.converged:g} ≤ {floor[-1] ** 2:.1e}: at degree {n} the rounding of float64 "
-                "may keep ‖θ_k − θ*‖² above it"
-            )
-        iterates, averages, _ = descend(
-            problem.X, problem.y, start, problem.theta, step, record, config.converged
-        )
-        exact, exact_mean = quadratic.iterate(q, step, k), quadratic.average(q, step, k)
-        with np.errstate(all="ignore"):  # a run that diverges leaves float64
-            error, error_mean = (iterates - problem.theta) @ problem.V, averages - problem.theta
-            distance, predicted = np.linalg.norm(error, axis=1), np.linalg.norm(exact, axis=1)
-            bound = floor + EPS * k * predicted * spread
-            others = np.linalg.norm(error[:, ~fastest], axis=1)
-            here = (distance < 1e100) & (predicted < 1e100)
-            off = np.linalg.norm(error - exact, axis=1)[here] / bound[here]
-            # The mean of k + 1 iterates also has the rounding of its sum.
-            off_mean = np.linalg.norm(error_mean @ problem.V - exact_mean, axis=1)[here]
-            off_mean /= (bound + EPS * k * predicted[0])[here]
-            curve = {
-                "gap": gap(problem, iterates),
-                "gap_predicted": quadratic.gap(q, exact),
-                "average_gap": gap(problem, averages),
-                "average_gap_predicted": quadratic.gap(q, exact_mean),
-                "squared_distance": distance**2,
-                "squared_distance_predicted": quadratic.squared_distance(exact),
-            }
-        curve = {name: beyond(values) for name, values in curve.items()}
-        root = np.sqrt(problem.beta / 2)
-        off_gap = np.abs(np.sqrt(curve["gap"][here]) - np.sqrt(curve["gap_predicted"][here]))
-        law = quadratic.average_law(q, step)
-        rate = quadratic.rate(q._replace(start=np.ones_like(q.start)) if growing else q, step)
-        tail = tail_rate(k, distance, predicted, rate, floor, others)
-        counts = {
-            "to_converge": count(problem, start, step, config, config.iterations),
-            "from_slowest_mode": count(
-                problem, config.slow_start * problem.V[:, -1], step, config, config.longest
-            ),
-            "with_frobenius": count(
-                problem, start, config.step / problem.frobenius, config, config.longest
-            ),
-        }
-        checks += [
-            # Bounds of theory, two to ten times what is measured at any step, size and degree tried.
-            Check(f"iterate_error_in_roundings/n_{n}", off.max(), "<=", 1.0, 0.0),
-            Check(f"average_error_in_roundings/n_{n}", off_mean.max(), "<=", 1.0, 0.0),
-            Check(
-                f"gap_error_in_roundings/n_{n}",
-                (off_gap / (root * bound[here])).max(), "<=", 1.0, 0.0,
-            ),
-            Check(f"converges/n_{n}", curve["squared_distance"][-1], "<=", 0.0, config.converged),
-            Check(
-                f"excited_modes/n_{n}",
-                excited_spaces(q), "==", excited_modes(config, n), 0,
-            ),
-        ]  # fmt: skip
-        for name, (measured, predicted_count, shift) in counts.items():
-            if predicted_count is not None:
-                checks.append(
-                    Check(f"iterations_{name}/n_{n}", measured, "==", predicted_count, shift)
-                )
-        if tail:
-            checks.append(Check(f"rate/n_{n}", tail[0], "==", rate, tail[1]))
-        measured_law = (k[-1] + 1) ** 2 * curve["average_gap"][-1]
-        if config.step < 2:
-            # What is left of (1 − ρ^{k+1})², and twice the relative rounding of √(f − f*).
-            left = min(2 * np.exp((k[-1] + 1) * rate), 0.1)  # more of it is no law yet
-            noise = 2 * root * (floor[-1] + EPS * k[-1] * predicted[0]) / np.sqrt(law) * (k[-1] + 1)
-            checks.append(
-                Check(
-                    f"average_times_k_squared/n_{n}", measured_law, "==", law, law * (left + noise)
-                )
-            )
-        curves.append(curve)
-        numbers.append(
-            {
-                "beta": problem.beta,
-                "frobenius": problem.frobenius,
-                "lowest": problem.lowest,
-                **{f"iterations_{name}": measured for name, (measured, _, _) in counts.items()},
-                "rate": rate,
-                "average_law": law,
-                "average_times_k_squared": measured_law,
-            }
-        )
-    measured, predicted_count, shift = counts["to_converge"]
-    as_printed = config.of_the_course and (config.degrees[-1], config.step) == (9, 1)
-    as_printed = as_printed and config.converged == 1e-16
-    if config.printed and as_printed and predicted_count is not None:
-        low, high = config.printed
-        other, off = counts["with_frobenius"][0], (high - low) / 2
-        nearest = min(max(predicted_count, low), high)
-        where = "FRTN50 assignment 4b"
-        errata.append(
-            Erratum("iterations_printed", where, nearest, predicted_count, measured, shift)
-        )
-        # The published step is not 1/β but that over ‖H‖_F/‖H‖₂.
-        checks.append(Check("frobenius_explains_the_printed", other, "==", low + off, off))
-
-    degree = sweep(config.degrees, "degree", "degree n")
-    names = {
-        "gap": "f(θ_k) − f*",
-        "average_gap": "f(θ̄_k) − f*",
-        "squared_distance": "‖θ_k − θ*‖²",
-    }
-    data = xr.Dataset(coords={"degree": degree, "k": steps(record, "k", "iteration k")})
-    for name, long_name in names.items():
-        for suffix, role in (("", "measurement"), ("_predicted", "prediction")):
-            values = np.array([curve[name + suffix] for curve in curves])
-            label = "closed form" if suffix else long_name
-            data[name + suffix] = (("degree", "k"), values, {"long_name": label, "role": role})
-    data["average_law"] = (
-        "degree",
-        [number["average_law"] for number in numbers],
-        {"long_name": "C", "role": "prediction"},
+    problems = [build(config, n) for n in config.degrees]
+    found = measure(config, problems)
+    theory = predict(config, problems).assign_coords(found.coords)
+    data, marks = found.merge(theory), list(config.milestones)
+    reasons = [
+        f"degree {n}: no part of the run is its slowest mode's alone within {config.iterations} iterations"
+        for n in found["degree"].values[found["span"] == 0]
+    ]
+    if config.grows:
+        reasons.append(f"step {config.step:g} ≥ 2: a mode does not shrink, if only from rounding")
+    return Result(
+        data=data,
+        metrics={
+            "beta": xr.DataArray([p.beta for p in problems], {"degree": data["degree"]}),
+            "frobenius": xr.DataArray([p.frobenius for p in problems], {"degree": data["degree"]}),
+            "lowest": xr.DataArray([p.lowest for p in problems], {"degree": data["degree"]}),
+            "rate": found["rate"],
+            "rate_predicted": theory["rate_predicted"],
+            "gap": found["gap"].sel(k=marks),
+            "squared_distance": found["squared_distance"].sel(k=marks),
+        },
+        checks=compare(config, problems, found, theory),
+        no_claim=tuple(reasons),
     )
-    metrics = {
-        name: xr.DataArray([number[name] for number in numbers], {"degree": degree})
-        for name in numbers[0]
-    }
-    metrics |= {name: data[name].sel(k=list(config.milestones)) for name in names}
-    return Result(data, metrics, tuple(checks), tuple(errata))
+
+
+def compare(config: Config, problems: list[Problem], found, theory) -> tuple[Check, ...]:
+    squares, gaps, spans = found["squared_distance"], found["gap"], found["span"]
+    error = rounding(config, problems, found)
+    root = xr.DataArray([np.sqrt(p.beta / 2) for p in problems], {"degree": found["degree"]})
+    near, off = square(np.sqrt(squares), error), square(np.sqrt(gaps), root * error)
+    seen = squares < HUGE**2
+    why = "rounding of a step, carried on by the slowest mode"
+    ends = "a thousandth of rounding and a hundredth of other modes at both ends"
+    slack = 2.2e-3 / spans.where(spans > 0)
+    law, far = theory["rate_predicted"], theory["squared_distance_predicted"]
+    return (
+        *check_where(seen, "gap", gaps, "==", theory["gap_predicted"], off, why),
+        *check_where(seen, "squared_distance", squares, "==", far, near, why),
+        *check_where(spans > 0, "rate", found["rate"], "==", law, slack, ends),
+        Check("excited_modes", found["modes"], "<=", theory["modes_bound"], 0, "a count"),
+    )
+
+
+def rounding(config: Config, problems: list[Problem], found: xr.Dataset) -> xr.DataArray:
+    """The bound of _rounding.py on the error of θ_k, at every degree and k."""
+    k, bounds = config.record.astype(float), []
+    for problem, squares in zip(problems, found["squared_distance"].values, strict=True):
+        q, step = config.start(problem), config.step / problem.beta
+        # λ is known to (N + n + 1)2⁻⁵² of itself, which shows in ρᵏ where that does not vanish.
+        fastest = np.abs(1 - step * q.eigenvalues).max()
+        spread = sum(problem.X.shape) * config.step / fastest if config.grows else 1
+        bounds.append(carried(problem, q, step, k) + EPS * k * np.sqrt(squares) * spread)
+    return xr.DataArray(bounds, {"degree": found["degree"], "k": found["k"]})

@@ -24,13 +24,13 @@ from descent.config import Count, Positive, Seed, experiment_config, require_inc
 from descent.maths import quadratic, second_moment
 from descent.maths.optimisers import NEVER, descend, drawn, full_batch
 from descent.maths.replicates import replicate
-from descent.polynomial import overparameterised
-from descent.polynomial.problem import Problem, build, modes, null_projector
+from descent.polynomial import _overparameterised
+from descent.polynomial._problem import Problem, build, modes, null_projector
 from descent.result import Check, Erratum, Result, replicates, steps, sweep
 
 
 @experiment_config
-class Config(overparameterised.Config):
+class Config(_overparameterised.Config):
     seed: Seed
     replicates: Count
     gd_rate: Positive  # γβ of the full gradient

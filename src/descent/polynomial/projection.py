@@ -18,13 +18,13 @@ import xarray as xr
 
 from descent.config import Count, Number, Seed, experiment_config, require_increasing
 from descent.maths.projection import by_inverse, digits, exact, project, relative_error
-from descent.polynomial import overparameterised
-from descent.polynomial.problem import Problem, build, features, null_projector
+from descent.polynomial import _overparameterised
+from descent.polynomial._problem import Problem, build, features, null_projector
 from descent.result import Check, Erratum, Result, replicates, sweep
 
 
 @experiment_config
-class Config(overparameterised.Config):
+class Config(_overparameterised.Config):
     seed: Seed
     replicates: Count  # directions a; one where the direction is not drawn
     direction: Literal[
@@ -48,7 +48,7 @@ class Config(overparameterised.Config):
             )
         if not self.outside[0] < self.outside[1]:
             raise ValueError(f"outside {list(self.outside)}: the lower end must come first")
-        overparameterised.require_between(self.points, self.grid)
+        _overparameterised.require_between(self.points, self.grid)
 
 
 def directions(config: Config, problem: Problem) -> np.ndarray:
@@ -80,7 +80,7 @@ def run(config: Config) -> Result:
     spaces = {"inside": config.interval, "outside": config.outside}
     errors, predicted, weight = {}, {}, {}
     for name, interval in spaces.items():
-        errors[name] = overparameterised.rmse(config, theta, interval, config.grid)
+        errors[name] = _overparameterised.rmse(config, theta, interval, config.grid)
         x = np.linspace(*interval, config.grid)
         phi = features(x, config.degree)
         base = phi @ problem.theta - config.truth(x)
@@ -101,7 +101,7 @@ def run(config: Config) -> Result:
     lost = error[:, 0] * norm[0] / size[0]
 
     dims = ("replicate", "scale")
-    x, y, curves = overparameterised.fits(config, theta[0], config.outside)
+    x, y, curves = _overparameterised.fits(config, theta[0], config.outside)
     data = xr.Dataset(
         {
             "norm": (dims, norm, {"long_name": "‖θ*(sa)‖"}),

@@ -18,15 +18,15 @@ from descent.config import Number, Positive, Refusal, experiment_config
 from descent.maths.optimisers import NEVER, descend, full_batch
 from descent.maths.projection import project
 from descent.maths.quadratic import Quadratic, excited, iterate, rate
-from descent.polynomial import overparameterised
-from descent.polynomial.problem import Problem, build
+from descent.polynomial import _overparameterised
+from descent.polynomial._problem import Problem, build
 from descent.result import Check, Erratum, Result, steps
 
 Decade = Annotated[Number, Field(ge=-125, le=125)]  # beyond, products of weights leave float64
 
 
 @experiment_config
-class Config(overparameterised.Config):
+class Config(_overparameterised.Config):
     low: Decade  # H⁻¹ = diag logspace(low, high)
     high: Decade
     rate: Positive  # γβ_H

@@ -19,8 +19,8 @@ from pydantic import Field
 
 from descent.config import Count, Number, experiment_config, require_increasing
 from descent.maths.projection import ROUTES, conditioning, digits, exact, project, relative_error
-from descent.polynomial import overparameterised
-from descent.polynomial.problem import build, grid_rmse
+from descent.polynomial import _overparameterised
+from descent.polynomial._problem import build, grid_rmse
 from descent.result import Check, Erratum, Result, sweep
 
 WHERE = "FRTN50 assignment 4e: the fit appears good"
@@ -29,7 +29,7 @@ Span = Annotated[Number, Field(ge=-250, le=250)]
 
 
 @experiment_config
-class Config(overparameterised.Config):
+class Config(_overparameterised.Config):
     spans: tuple[Span, ...]  # s, in decades
     outside: tuple[Number, Number]  # an interval beyond the points
     grid: Count  # points of the RMSE
@@ -39,7 +39,7 @@ class Config(overparameterised.Config):
         require_increasing("spans", self.spans)
         if not self.outside[0] < self.outside[1]:
             raise ValueError(f"outside {list(self.outside)}: the lower end must come first")
-        overparameterised.require_between(self.points, self.grid)
+        _overparameterised.require_between(self.points, self.grid)
 
 
 def run(config: Config) -> Result:
@@ -60,11 +60,11 @@ def run(config: Config) -> Result:
     spaces = {"inside": config.interval, "outside": config.outside}
     rounded = np.array([[float(v) for v in t] for t in truth])
     rmse, expected = (
-        {n: overparameterised.rmse(config, which, i, config.grid) for n, i in spaces.items()}
+        {n: _overparameterised.rmse(config, which, i, config.grid) for n, i in spaces.items()}
         for which in (theta, rounded)
     )
     shortest = grid_rmse(config, problem.theta, config.interval, config.grid)
-    x, function, curves = overparameterised.fits(config, theta, config.outside)
+    x, function, curves = _overparameterised.fits(config, theta, config.outside)
     data = xr.Dataset(
         {
             "theta": (("span", "power"), theta, {"long_name": "θ_j"}),

@@ -25,9 +25,9 @@ from descent.config import (
     require_increasing,
 )
 from descent.maths.replicates import replicate
-from descent.polynomial import moments
-from descent.polynomial.kernels import descend_sampled, log_spaced
-from descent.polynomial.problem import Problem, Sampled, build, gap
+from descent.polynomial import _moments
+from descent.polynomial._kernels import descend_sampled, log_spaced
+from descent.polynomial._problem import Problem, Sampled, build, gap
 from descent.result import Check, Erratum, Result, replicates, steps, sweep
 
 EPS = float(np.finfo(float).eps)
@@ -77,7 +77,7 @@ def run(config: Config) -> Result:
     since = config.iterations // 2  # of the time average
     settings, problems = [], [build(config, n) for n in config.degrees]
     for n, problem in zip(config.degrees, problems, strict=True):
-        step, largest = config.step / problem.beta, moments.limit(problem)
+        step, largest = config.step / problem.beta, _moments.limit(problem)
         above = max(config.holds) * int(step / largest)  # steps of the slowest schedule above it
         if above > 10:
             raise Refusal(
@@ -96,23 +96,23 @@ def run(config: Config) -> Result:
         n = len(problem.theta) - 1
         name, noisy = f"n_{n}/hold_{hold}", bool(problem.residual.any())
         iterates, averages, floors = map(np.array, zip(*runs[s * R : (s + 1) * R], strict=True))
-        exact = moments.moments(problem, step, hold, record)
-        variance = moments.gaussian_variance(problem, exact.mean[-1], exact.second[-1])
-        variance_mean = moments.gaussian_variance(
+        exact = _moments.moments(problem, step, hold, record)
+        variance = _moments.gaussian_variance(problem, exact.mean[-1], exact.second[-1])
+        variance_mean = _moments.gaussian_variance(
             problem, exact.average_mean[-1], exact.average_second[-1]
         )
         curve = {
             "gap": gap(problem, iterates),
-            "gap_predicted": moments.expected_gap(problem, exact.second),
+            "gap_predicted": _moments.expected_gap(problem, exact.second),
             "average_gap": gap(problem, averages),
-            "average_gap_predicted": moments.expected_gap(problem, exact.average_second),
+            "average_gap_predicted": _moments.expected_gap(problem, exact.average_second),
             "squared_distance": np.sum((iterates - problem.theta) ** 2, -1),
             "squared_distance_predicted": np.trace(exact.second, axis1=1, axis2=2),
         }
         curves.append(curve)
         e = (iterates[:, -1] - problem.theta) @ problem.V
         start = -(problem.V.T @ problem.theta)
-        mean = start * moments.mean_factor(problem, step, hold, record[-1:])[0]
+        mean = start * _moments.mean_factor(problem, step, hold, record[-1:])[0]
         spread = np.maximum(np.diagonal(exact.second[-1]) - exact.mean[-1] ** 2, 0)
         last, last_mean = curve["gap"][:, -1], curve["average_gap"][:, -1]
         expected, expected_mean = curve["gap_predicted"][-1], curve["average_gap_predicted"][-1]
@@ -125,28 +125,28 @@ def run(config: Config) -> Result:
             off = (
                 log_normal_errors(last, expected)
                 if product
-                else moments.standard_errors(last, np.array(expected), variance)
+                else _moments.standard_errors(last, np.array(expected), variance)
             )
             checks.append(Check(f"gap_in_standard_errors/{name}", float(off), "==", 0.0, 4.0))
         else:
             checks.append(Check(f"gap_is_rounding/{name}", last.max(), "<=", rounding, 0.0))
         # Rounding of θ* in each of its modes, where the error has shrunk below it.
         floor = 1e-13 * np.abs(start).max()
-        off_mode = moments.standard_errors(e, mean, spread + len(e) * floor**2)
+        off_mode = _moments.standard_errors(e, mean, spread + len(e) * floor**2)
         checks += [
             # Four standard errors each, as everywhere in this project.
             Check(f"mean_in_standard_errors/{name}", np.abs(off_mode).max(), "<=", 0.0, 4.0),
             Check(
                 f"average_gap_in_standard_errors/{name}",
-                float(moments.standard_errors(last_mean, np.array(expected_mean), variance_mean)),
+                float(_moments.standard_errors(last_mean, np.array(expected_mean), variance_mean)),
                 "==", 0.0, 4.0,
             ),
         ]  # fmt: skip
         if noisy and hold == 0:
-            stationary = float(moments.expected_gap(problem, moments.stationary(problem, step)))
+            stationary = float(_moments.expected_gap(problem, _moments.stationary(problem, step)))
             transient = np.interp(since, record, curve["gap_predicted"]) - expected
             # f(E θ) − f* when the averaging begins, of the start: what is left above the floor.
-            kept = moments.mean_factor(problem, step, 0, np.array([since]))[0]
+            kept = _moments.mean_factor(problem, step, 0, np.array([since]))[0]
             start_left = float(0.5 * problem.eigenvalues @ (start * kept) ** 2)
             tolerance = 4 * floors.std(ddof=1) / np.sqrt(R) + abs(transient) + start_left
             if start_left < 0.5 * expected:  # else the floor is not met yet
@@ -157,7 +157,7 @@ def run(config: Config) -> Result:
         for printed_hold, printed in config.printed if config.as_printed else ():
             if printed_hold == hold and n == config.degrees[-1]:
                 correct = float(problem.theta[1] + problem.V[1] @ exact.average_mean[-1])
-                other = moments.moments(problem, config.step / problem.frobenius, hold, record[-1:])
+                other = _moments.moments(problem, config.step / problem.frobenius, hold, record[-1:])
                 frobenius = float(problem.theta[1] + problem.V[1] @ other.average_mean[-1])
                 runs_of_one = averages[:, -1, 1]
                 # One run was printed, so four of its deviations, not of the mean's.
@@ -206,7 +206,7 @@ def run(config: Config) -> Result:
     }
     if 1 in config.holds:
         kept = [
-            moments.mean_factor(problem, config.step / problem.beta, 1, record[-1:])[0, 0]
+            _moments.mean_factor(problem, config.step / problem.beta, 1, record[-1:])[0, 0]
             for problem in problems
         ]
         metrics["kept_by_1_over_k"] = xr.DataArray(kept, {"degree": degree})

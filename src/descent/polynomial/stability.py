@@ -15,9 +15,9 @@ import xarray as xr
 
 from descent.config import Count, Positive, Refusal, experiment_config, require_increasing
 from descent.maths.replicates import replicate
-from descent.polynomial import moments, reshuffling
-from descent.polynomial.kernels import descend_reshuffled, descend_sampled, log_spaced
-from descent.polynomial.problem import Problem, Sampled, build
+from descent.polynomial import _moments, _reshuffling
+from descent.polynomial._kernels import descend_reshuffled, descend_sampled, log_spaced
+from descent.polynomial._problem import Problem, Sampled, build
 from descent.result import Check, Result, replicates, steps, sweep
 
 EPS = float(np.finfo(float).eps)
@@ -79,15 +79,15 @@ def _floors(rng, problem: Problem, step: float, epochs: int) -> tuple[float, flo
 def floor_checks(config: Config, problem: Problem, n: int) -> tuple[list[Check], dict]:
     """With replacement and reshuffled, where there is a floor."""
     step = config.step / problem.beta
-    if config.step >= moments.limit(problem) * problem.beta:
+    if config.step >= _moments.limit(problem) * problem.beta:
         raise Refusal(
-            f"step {config.step:g} ≥ {moments.limit(problem) * problem.beta:.7f}, the mean-square limit at "
+            f"step {config.step:g} ≥ {_moments.limit(problem) * problem.beta:.7f}, the mean-square limit at "
             f"degree {n}: there is no floor"
         )
     runs = replicate(_floors, config.seed + 1, [(problem, step, config.epochs)] * config.replicates)
     predicted = [
-        float(moments.expected_gap(problem, stationary(problem, step)))
-        for stationary in (moments.stationary, reshuffling.stationary)
+        float(_moments.expected_gap(problem, stationary(problem, step)))
+        for stationary in (_moments.stationary, _reshuffling.stationary)
     ]
     checks, names = [], ("with_replacement", "reshuffled")
     means = np.mean(runs, 0)
@@ -103,7 +103,7 @@ def floor_checks(config: Config, problem: Problem, n: int) -> tuple[list[Check],
 def run(config: Config) -> Result:
     record, R = log_spaced(config.iterations, config.snapshots), config.replicates
     problems = [build(config, n) for n in config.degrees]
-    limits = [moments.limit(problem) for problem in problems]
+    limits = [_moments.limit(problem) for problem in problems]
     checks, numbers = [], {}
     for n, problem in zip(config.degrees, problems, strict=True):
         if problem.residual.any():
@@ -128,13 +128,13 @@ def run(config: Config) -> Result:
         at = np.union1d(record, [drawn, half])
         fitted = problem._replace(y=problem.X @ problem.theta)  # the same without noise
         with np.errstate(all="ignore"):
-            exact = moments.moments(problem, step, 0, at)
+            exact = _moments.moments(problem, step, 0, at)
             expected = np.nan_to_num(np.trace(exact.second, axis1=1, axis2=2), nan=np.inf)
-            pure = moments.moments(fitted, step, 0, at).second
+            pure = _moments.moments(fitted, step, 0, at).second
             pure = np.nan_to_num(np.trace(pure, axis1=1, axis2=2), nan=np.inf)
         curves.append(expected[np.isin(at, record)])
         by_k = dict(zip(at, expected, strict=True))
-        rate = float(np.log(np.linalg.eigvalsh(moments.operator(problem).second(step))[-1]))
+        rate = float(np.log(np.linalg.eigvalsh(_moments.operator(problem).second(step))[-1]))
         rates.append(rate)
         seen = np.flatnonzero((pure < 1e200) & (pure > 1e-200))[-1]  # nor rounded to inf or 0
         middle = np.searchsorted(at, at[seen] // 2)

@@ -19,7 +19,10 @@ from jaxtyping import Float
 
 from descent.config import Count, Number, Positive, Refusal, Seed, experiment_config
 from descent.maths.quadratic import Quadratic
+from descent.maths.sampling import FEWEST
 
+SPEED, LONGEST = 1e9, 3600  # multiplications a second of the compiled loops; seconds of a run
+NUMBERS = 2**28  # that a result may hold: 2 GiB
 COURSE = {"points": 7, "interval": (-1, 1), "frequency": 5, "growth": 2, "amplitude": 0.1}
 
 
@@ -65,8 +68,10 @@ class Sampled(Points):
         super().__post_init__()
         if self.points < 2:
             raise ValueError("points 1: there is nothing to draw from")
-        if self.replicates < 2:
-            raise ValueError("replicates 1: a standard error needs at least 2")
+        if self.replicates < FEWEST:
+            raise ValueError(
+                f"replicates {self.replicates} < {FEWEST}: too few to tell a mean from chance"
+            )
 
 
 class Problem(NamedTuple):
@@ -113,12 +118,35 @@ def features(x: Float[np.ndarray, " s"], degree: int) -> Float[np.ndarray, "s p"
         return np.vander(x, degree + 1, increasing=True)
 
 
+def require_work(config: Points, degree: int, steps: float, samples: int, kept: float) -> None:
+    """Refuse what takes hours, or more memory than a result may have.
+
+    `steps` on `samples` samples each, and `kept` vectors of θ.
+
+    Raises:
+        Refusal: with the seconds, or the GiB.
+    """
+    p = degree + 1
+    if steps * samples * 2 * p > SPEED * LONGEST:
+        seconds = steps * samples * 2 * p / SPEED
+        raise Refusal(f"{steps:.1e} steps at degree {degree} take {seconds:.0f} > {LONGEST} s")
+    if kept * p + config.points * p > NUMBERS:
+        gib = 8 * (kept * p + config.points * p) / 2**30
+        raise Refusal(
+            f"degree {degree}: what is kept takes {gib:.1f} > {8 * NUMBERS / 2**30:.0f} GiB"
+        )
+
+
 def build(config: Points, degree: int) -> Problem:
     """The problem of this degree.
 
     Raises:
         Refusal: the data leave float64, are all 0, or X is too ill-conditioned to have its rank there.
     """
+    if config.points * (degree + 1) > 2**22:
+        raise Refusal(
+            f"points {config.points} at degree {degree}: the SVD of {config.points * (degree + 1):.1e} numbers"
+        )
     x = np.linspace(*config.interval, config.points)
     y, X = config.truth(x), features(x, degree)
     if not (np.isfinite(y).all() and np.isfinite(X).all()):

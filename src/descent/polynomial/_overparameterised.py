@@ -4,11 +4,11 @@ import numpy as np
 from jaxtyping import Float
 
 from descent.config import experiment_config
-from descent.polynomial import problem
+from descent.polynomial import _problem
 
 
 @experiment_config
-class Config(problem.Config):
+class Config(_problem.Config):
     def __post_init__(self):
         super().__post_init__()
         if not 1e-100 <= self.amplitude <= 1e100:
@@ -33,14 +33,14 @@ def require_between(points: int, grid: int) -> None:
 
 
 def rmse(
-    config: problem.Points,
+    config: _problem.Points,
     theta: Float[np.ndarray, "*s p"],
     interval: tuple[float, float],
     grid: int,
 ) -> Float[np.ndarray, "*s"]:
     """Root mean square of m(·; θ) minus the function at `grid` equally spaced points of the interval."""
     x = np.linspace(*interval, grid)
-    error = theta @ problem.features(x, theta.shape[-1] - 1).T - config.truth(x)
+    error = theta @ _problem.features(x, theta.shape[-1] - 1).T - config.truth(x)
     return np.sqrt(np.mean(error**2, -1))
 
 
@@ -52,4 +52,4 @@ def fits(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """x, the function, and m(x; θ), for a figure."""
     x = np.linspace(*interval, count)
-    return x, config.truth(x), theta @ problem.features(x, config.degree).T
+    return x, config.truth(x), theta @ _problem.features(x, config.degree).T
