@@ -11,6 +11,7 @@ from jaxtyping import Float
 from descent.maths import optimisers
 
 NONE = 1e-300  # in place of ε = 0: too small for any √G, and 0/0 is 0
+NEAR = 1e-9  # of t, to which a run has to meet it for its end to be a limit
 SAME = 1e-12  # of a length, to which two directions are one
 
 
@@ -27,11 +28,44 @@ def require_sample(x: tuple[float, ...], t: float) -> None:
         raise ValueError(f"x, t: {least:g} … {most:g}, squares leave float64 beyond 1e±100")
 
 
+def require_reach(name: str, eta: float, way: float, count: int) -> None:
+    """Refuse a rate whose steps cannot add up to the way: a coordinate of AdaGrad moves 2η√K at the most.
+
+    Raises:
+        ValueError: naming the rate and the way.
+    """
+    reach = 2 * eta * count**0.5
+    if not way < reach < 1e100:
+        raise ValueError(
+            f"{name} {eta:g}: {count} steps of AdaGrad go 2η√K = {reach:g} < {way:g}, the way, or leave float64"
+        )
+
+
 def ends(X, t, etas, memory, kept, epsilon: float = NONE) -> Float[np.ndarray, "eta k d"]:
     """w from 0 by the full gradient, at the steps `kept`, for every η."""
     start, full = np.zeros(X.shape[1]), optimisers.full_batch(len(X))
     runs = [optimisers.adapt(X, t, start, eta, epsilon, memory, full, kept) for eta in etas]
     return np.stack(runs)
+
+
+def short(X, t, name: str, values, before, after) -> tuple[str, ...]:
+    """Why runs are too short for their ends to be limits: some still approach the targets, measured twice.
+
+    `before` and `after` are a tenth of a run apart; a run that rests elsewhere is not too short.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        far = [np.abs(w @ X.T - t).max(-1) / np.abs(t).max() for w in (before, after)]
+    falling = ~(far[1] <= NEAR) & ~(far[1] >= (1 - NEAR) * far[0])
+    late = ", ".join(f"{value:g}" for value in np.asarray(values)[falling])
+    most = float(far[1].max())
+    return (
+        (f"AdaGrad still approaches t, {most:.2g} of it off, at {name} = {late}",) if late else ()
+    )
+
+
+def twice(count: int) -> np.ndarray:
+    """The steps that `short` compares."""
+    return np.array([count - max(1, count // 10), count])
 
 
 def ray(length: float, t: float, eta: float, count: int) -> Float[np.ndarray, " k"]:

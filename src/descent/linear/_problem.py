@@ -12,11 +12,13 @@ Source: CSE 891 homework 2, question 3 (the one on linear regression).
 from typing import NamedTuple
 
 import numpy as np
+import xarray as xr
 from jaxtyping import Float
 
 from descent.maths import optimisers
 from descent.maths.quadratic import Quadratic
 from descent.maths.sampling import level
+from descent.result import Check
 
 EPS = float(np.finfo(float).eps)
 
@@ -115,6 +117,54 @@ def arrives(problem: Regression, gamma: float, count: int, way: float, near: flo
 def certain(problem: Regression, gamma: float, squared: float, near: float) -> bool:
     """Whether rounding, up to `near` in ‖w − w_∞‖, moves its crossing of √squared by a step at the most."""
     return bool(near <= np.sqrt(squared) * forgotten(problem, gamma))
+
+
+class Given(NamedTuple):
+    """A problem, where its runs start, their step γ, and a length that is of the order of all their weights."""
+
+    problem: Regression
+    starts: Float[np.ndarray, "s d"]
+    gamma: float
+    length: float
+
+    @property
+    def near(self) -> float:
+        """How far apart in w rounding may leave a run and its limit."""
+        return float(self.length * slack(self.problem, self.gamma))
+
+    def arrives(self, count: int) -> bool:
+        """Whether `count` steps surely bring every start that near."""
+        way = float(np.linalg.norm(self.starts - self.problem.truth, axis=1).max())
+        return arrives(self.problem, self.gamma, count, way, self.near)
+
+    def certain(self, squared: float) -> bool:
+        return certain(self.problem, self.gamma, squared, self.near)
+
+
+def nearness(given: list[Given]) -> xr.DataArray:
+    return xr.DataArray([one.near for one in given], dims="replicate")
+
+
+def crossing(
+    given: list[Given], squared: float, found: xr.Dataset, theory: xr.Dataset
+) -> tuple[Check, ...]:
+    """The first step within the level, of the problems in which rounding does not decide it."""
+    sure = [one.certain(squared) for one in given]
+    if not any(sure):
+        return ()
+    first, then = found["crossing"], theory["crossing_predicted"]
+    tip = "rounding tips it by a step at either end"
+    sure_ones = (a.isel(replicate=sure) for a in (first, then))
+    return (Check("crossing", next(sure_ones), "==", next(sure_ones), 2, tip),)
+
+
+def told(given: list[Given], count: int, squared: float) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Why nothing is claimed of runs too short, and what is not checked."""
+    late = sum(not one.arrives(count) for one in given)
+    short = f"steps {count}: the slowest mode of {late} of {len(given)} problems needs more"
+    sure = any(one.certain(squared) for one in given)
+    blurred = {"crossing": "rounding decides when the level is crossed"}
+    return ((short,) if late else (), {} if sure else blurred)
 
 
 def farthest_mean(weights: Float[np.ndarray, "..."], points: int = 1) -> float:

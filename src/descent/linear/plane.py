@@ -7,7 +7,7 @@ run is a straight line along x, and it ends where that meets the solutions, at a
     w_k = w_∞ + (1 − 2γ‖x‖²)ᵏ (w₀ − w_∞),   w_∞ = w₀ + (t − xᵀw₀) x/‖x‖²;   stable for γ < 1/‖x‖²
     w₁ on the line:   ‖w₁‖² = t²/‖x‖² + ‖w₁ − ŵ‖²,   ŵ = tx/‖x‖²
 
-With x = (2, 1), t = 2: the line 2w₁ + w₂ = 2, the direction −(2, 1)/√5, the factor 1 − 10γ, the limit (0.8, 0.4).
+With x = (2, 1), t = 2 the limit is (0.8, 0.4) and the factor 1 − 10γ.
 
 See: on the left every run goes straight along x and stops at the cross, the nearest solution; on the right the
 distances from the line fall by the same factor a step.
@@ -48,14 +48,10 @@ class Config:
         if largest > 1e100 or max(map(abs, self.x)) < 1e-100:
             raise ValueError(f"x, t, starts: {largest:g}, squares leave float64 beyond 1e±100")
         if self.step >= self.critical:
-            raise ValueError(
-                f"step {self.step:g} ≥ 1/‖x‖² = {self.critical:g}: gradient descent diverges"
-            )
+            raise ValueError(f"step {self.step:g} ≥ 1/‖x‖² = {self.critical:g}: it diverges")
         needed = fold(abs(1 - 2 * self.step / self.critical), 1 / NEAR)
         if self.steps < needed:
-            raise ValueError(
-                f"steps {self.steps} < {needed:g}: the runs come within 1e-9 only then"
-            )
+            raise ValueError(f"steps {self.steps} < {needed:g}, which bring the runs within 1e-9")
         if fold(1 + 2 * self.margin, FOLD) > LONGEST:
             raise ValueError(f"margin {self.margin:g}: leaving takes more than 10⁷ steps")
         require_bytes("starts, steps", 8.0 * (len(self.starts) + 1) * self.steps)

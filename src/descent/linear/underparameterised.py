@@ -15,15 +15,12 @@ that noise leaves scatters around its expectation, on the diagonal.
 Source: CSE 891 homework 2, question 3.2. It has XᵀX invertible for n > d; n = d is enough.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
 
 from descent.config import Count, Positive, Seed, experiment_config
 from descent.linear import _problem
-from descent.linear._problem import SLACK, Regression
+from descent.linear._problem import SLACK, Given, nearness
 from descent.maths.bounds import require_bytes, require_work
 from descent.maths.quadratic import first_within, iterate, squared_distance
 from descent.result import Check, Result, measured, predicted, replicates, steps
@@ -55,50 +52,27 @@ class Config:
         require_work("replicates, starts, steps", 2.0 * runs * self.steps * n * d)
 
 
-class Given(NamedTuple):
-    """What is drawn: a problem, where the runs start, and the noise of a second set of targets."""
-
-    problem: Regression
-    starts: Float[np.ndarray, "s d"]
-    noise: Float[np.ndarray, " n"]
-
-    def gamma(self, config: Config) -> float:
-        return config.step / float(self.problem.eigenvalues[0])
-
-    def near(self, config: Config) -> float:
-        """How far apart in w rounding may leave a run and ŵ."""
-        slack = _problem.slack(self.problem, self.gamma(config))
-        return float(np.linalg.norm(self.problem.truth) * slack)
-
-    def arrives(self, config: Config) -> bool:
-        way = float(np.linalg.norm(self.starts - self.problem.truth, axis=1).max())
-        return _problem.arrives(
-            self.problem, self.gamma(config), config.steps, way, self.near(config)
-        )
-
-    def certain(self, config: Config) -> bool:
-        return _problem.certain(self.problem, self.gamma(config), config.level, self.near(config))
-
-
-def draw(config: Config) -> list[Given]:
+def draw(config: Config) -> tuple[list[Given], list[np.ndarray]]:
+    """Problems with the starts of their runs, and noise of a second set of targets."""
     rng, n, d = np.random.default_rng(config.seed), config.samples, config.features
-    given = []
+    given, noises = [], []
     for _ in range(config.replicates):
         p = _problem.draw(rng, n, d)
         starts = config.start * rng.standard_normal((config.starts, d))
         starts[0] = 0
-        given.append(Given(p, starts, config.noise * rng.standard_normal(n)))
-    return given
+        gamma = config.step / float(p.eigenvalues[0])
+        given.append(Given(p, starts, gamma, float(np.linalg.norm(p.truth))))
+        noises.append(config.noise * rng.standard_normal(n))
+    return given, noises
 
 
 def predict(config: Config, given: list[Given]) -> xr.Dataset:
     """ŵ by the normal equations, the way to it mode by mode, and the error that noise leaves."""
     k = _problem.thinned(config.steps).astype(float)
     fits, distance, crossing, risk = [], [], [], []
-    for one in given:
-        p, gamma = one.problem, one.gamma(config)
+    for p, starts, gamma, _ in given:
         fits.append(np.linalg.solve(p.X.T @ p.X, p.X.T @ p.t))
-        modes = [_problem.modes(p, w, fits[-1]) for w in one.starts]
+        modes = [_problem.modes(p, w, fits[-1]) for w in starts]
         distance.append(np.sqrt(squared_distance(iterate(modes[0], gamma, k))))
         first = [first_within(q, gamma, config.level) for q in modes]
         crossing.append([config.steps + 1 if f is None else f for f in first])
@@ -114,19 +88,18 @@ def predict(config: Config, given: list[Given]) -> xr.Dataset:
     )
 
 
-def measure(config: Config, given: list[Given]) -> xr.Dataset:
+def measure(config: Config, given: list[Given], noises: list[np.ndarray]) -> xr.Dataset:
     """The runs, and least squares with noise. The distance is that to w*."""
     k, K = _problem.thinned(config.steps), config.steps
     ends, distance, crossing, risk = [], [], [], []
-    for X, t, truth, gamma, one in (
-        (g.problem.X, g.problem.t, g.problem.truth, g.gamma(config), g) for g in given
-    ):
-        paths = [_problem.descend(X, t, w, gamma, k, truth, config.level) for w in one.starts]
+    for (p, starts, gamma, _), noise in zip(given, noises, strict=True):
+        X, t, truth = p.X, p.t, p.truth
+        paths = [_problem.descend(X, t, w, gamma, k, truth, config.level) for w in starts]
         ends.append([path.theta[-1] for path in paths])
         distance.append(np.linalg.norm(paths[0].theta - truth, axis=1))
         first = np.array([path.first[0] for path in paths])
         crossing.append(np.where(first < 0, K + 1, first))
-        noisy = np.linalg.solve(X.T @ X, X.T @ (t + one.noise))
+        noisy = np.linalg.solve(X.T @ X, X.T @ (t + noise))
         risk.append(np.square(noisy - truth).sum())
     truths = np.array([g.problem.truth for g in given])
     return xr.Dataset(
@@ -147,8 +120,8 @@ def measure(config: Config, given: list[Given]) -> xr.Dataset:
 
 
 def run(config: Config) -> Result:
-    given = draw(config)
-    found, theory = measure(config, given), predict(config, given)
+    given, noises = draw(config)
+    found, theory = measure(config, given, noises), predict(config, given)
     n, d = config.samples, config.features
     spectra = np.array([one.problem.eigenvalues[[0, -1]] for one in given])
     metrics = {
@@ -159,18 +132,14 @@ def run(config: Config) -> Result:
     }
     if n > d + 1:
         metrics["risk_gaussian"] = config.noise**2 * d / (n - d - 1)
-    late = sum(not one.arrives(config) for one in given)
-    short = f"steps {config.steps}: the slowest mode of {late} of {len(given)} problems needs more"
-    checks = compare(config, given, found, theory) + (
-        () if late else ends(config, given, found, theory)
-    )
-    blurred = "rounding decides when the level is crossed"
+    short, unchecked = _problem.told(given, config.steps, config.level)
+    checks = compare(config, given, found, theory)
     return Result(
         data=found.merge(theory),
         metrics=metrics,
-        checks=checks,
-        no_claim=(short,) if late else (),
-        unchecked={} if any(one.certain(config) for one in given) else {"crossing": blurred},
+        checks=checks if short else checks + ends(given, found, theory),
+        no_claim=short,
+        unchecked=unchecked,
     )
 
 
@@ -178,28 +147,21 @@ def compare(
     config: Config, given: list[Given], found: xr.Dataset, theory: xr.Dataset
 ) -> tuple[Check, ...]:
     """What holds at any number of steps."""
-    near = xr.DataArray([one.near(config) for one in given], dims="replicate")
-    sure = [one.certain(config) for one in given]
+    near, expected = nearness(given), theory["risk_predicted"].mean()
     weights = [(config.noise / one.problem.sigma) ** 2 / len(given) for one in given]
     chance = _problem.farthest_mean(np.concatenate(weights))
-    expected, why = theory["risk_predicted"].mean(), "a sum of χ² given X: Laurent and Massart"
-    checks = (
+    why = "a sum of χ² given X: Laurent and Massart"
+    return (
         Check("distance", found["distance"], "==", theory["distance_predicted"], near, SLACK),
         Check("noisy_risk", found["risk"].mean(), "==", expected, chance, why),
+        *_problem.crossing(given, config.level, found, theory),
     )
-    first, then = (
-        a.isel(replicate=sure) for a in (found["crossing"], theory["crossing_predicted"])
-    )
-    tip = "rounding tips it by a step at either end"
-    return (*checks, Check("crossing", first, "==", then, 2, tip)) if any(sure) else checks
 
 
-def ends(
-    config: Config, given: list[Given], found: xr.Dataset, theory: xr.Dataset
-) -> tuple[Check, ...]:
+def ends(given: list[Given], found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
     """What holds of runs that have arrived."""
-    near = xr.DataArray([one.near(config) for one in given], dims="replicate")
+    end, near = found["end"], nearness(given)
     return (
-        Check("every_end", found["end"], "==", theory["fit_predicted"], near, SLACK),
-        Check("every_end_is_the_truth", found["end"], "==", found["truth"], near, SLACK),
+        Check("every_end", end, "==", theory["fit_predicted"], near, SLACK),
+        Check("every_end_is_the_truth", end, "==", found["truth"], near, SLACK),
     )

@@ -2,7 +2,7 @@
 
 GIB = 2**30
 MEMORY = 4 * GIB  # bytes that the arrays of one experiment may take
-WORK = 1e13  # multiplications of one experiment; a core makes about 10⁹ a second, so three hours
+WORK = 3.6e12  # multiplications of one experiment; a core makes about 10⁹ a second, so an hour
 
 
 def require_bytes(fields: str, numbers: float) -> None:
@@ -22,4 +22,4 @@ def require_work(fields: str, multiplications: float) -> None:
         ValueError: naming the fields and the number.
     """
     if multiplications > WORK:
-        raise ValueError(f"{fields}: {multiplications:.1e} multiplications > {WORK:.0e}, hours")
+        raise ValueError(f"{fields}: {multiplications:.1e} multiplications > {WORK:.1e}, an hour")
