@@ -71,6 +71,19 @@ def _sample(X, y, theta, step, i):
 
 @no_type_check
 @njit(cache=True)
+def every_step(X, y, thetas, step):
+    """One step with every sample from every θ: (θs, N, p)."""
+    found = np.empty((len(thetas), len(X), X.shape[1]))
+    for s in range(len(thetas)):
+        for i in range(len(X)):
+            theta = thetas[s].copy()
+            _sample(X, y, theta, step, i)
+            found[s, i] = theta
+    return found
+
+
+@no_type_check
+@njit(cache=True)
 def _excess(X, target, theta):
     """f(θ) − f*."""
     total = 0.0

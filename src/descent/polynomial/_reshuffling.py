@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from descent.config import Refusal
-from descent.maths.second_moment import congruence, matrices
+from descent.maths.second_moment import congruence, matrices, vectors
 from descent.polynomial._problem import Problem
 
 WORK = 2e10  # multiplications: half a minute
@@ -63,4 +63,13 @@ def stationary(epoch: Float[np.ndarray, "d d"]) -> Float[np.ndarray, "r r"]:
     """E eeᵀ at the ends of epochs, after many, of an epoch that does not grow."""
     inside = np.eye(len(epoch) - 1) - epoch[:-1, :-1]
     S = matrices(np.append(np.linalg.solve(inside, epoch[:-1, -1]), 1.0))
+    return S[:-1, :-1]
+
+
+def after(
+    problem: Problem, epoch: Float[np.ndarray, "d d"], count: int
+) -> Float[np.ndarray, "r r"]:
+    """E eeᵀ after so many epochs from θ₀ = 0."""
+    z = np.append(-(problem.V.T @ problem.theta), 1.0)
+    S = matrices(np.linalg.matrix_power(epoch, count) @ vectors(np.outer(z, z)))
     return S[:-1, :-1]

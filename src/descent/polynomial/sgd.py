@@ -1,11 +1,15 @@
-"""What stochastic gradient descent leaves of the error is known exactly, for any schedule of its steps.
+"""The mean error of stochastic gradient descent is known exactly, for any schedule of its steps.
 
-    θ_{k+1} = θ_k − γ_k∇f_i(θ_k),  i uniform on 1 … N,  γ_k = (step/β)/(⌊k/hold⌋ + 1), or step/β at hold 0
-    E f(θ_k) − f*, E f(θ̄_k) − f*, E‖θ_k − θ*‖²: the recursion of second moments (moments.py)
+A step with a random sample is a random affine map of the error, so that its mean and its second moment follow linear
+recursions. A step that shrinks like 1/(k + 1) shrinks too fast: a tenth of a step keeps a quarter of the
+error in the fastest mode after 7·10⁵ iterations. A constant step has a floor if no θ meets every sample.
+
+    θ_{k+1} = θ_k − γ_k∇f_i(θ_k),  i uniform on 1 … N,  γ_k = (step/β)/(⌊k/hold⌋ + 1), or step/β at hold 0, θ₀ = 0
+    e = Vᵀ(θ − θ*):   E f(θ_k) − f* = ½ tr ΛE e_ke_kᵀ, and that of the average θ̄_k, by the recursion of _moments.py
     E e_k = e_0 Π(1 − γ_lλ);  hold 1: Γ(k + 1 − a)/(Γ(1 − a)Γ(k + 1)) ~ k^{−a}/Γ(1 − a), a = step·λ/β ≤ step
 
-So 1/(k + 1) falls too fast: a tenth of a step keeps k^{−0.1}/Γ(0.9) of the error in the fastest mode.
-A constant step meets a floor if Xθ = y has no solution (n + 1 < N), and none if it has one.
+See: the dashed expectation runs through the band of the runs, near its upper end where few large errors make
+the mean.
 
 Source: FRTN50 assignment, exercise 2b, from θ₀ = 0. The averages printed there are those of the
 Frobenius norm in place of the spectral norm in β.
@@ -13,24 +17,27 @@ Frobenius norm in place of the spectral norm in β.
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
 
-from descent.config import (
-    Count,
-    Index,
-    Number,
-    Positive,
-    Refusal,
-    experiment_config,
-    require_increasing,
-)
+from descent.config import Count, Index, Number, Positive, experiment_config, require_increasing
 from descent.maths.replicates import replicate
+from descent.maths.sampling import mean_of_known_spread
 from descent.polynomial import _moments
+from descent.polynomial._checks import check_where
 from descent.polynomial._kernels import descend_sampled, log_spaced
-from descent.polynomial._problem import Problem, Sampled, build, gap
-from descent.result import Check, Erratum, Result, replicates, steps, sweep
+from descent.polynomial._moments import Moments, mean_gap
+from descent.polynomial._problem import Problem, Sampled, build, gap, modes, require_work
+from descent.polynomial._sampled import (
+    GAPS,
+    Published,
+    expectations,
+    near_normal,
+    padded,
+    published,
+    variances,
+)
+from descent.result import Check, Erratum, Result, measured, predicted, replicates, steps, sweep
 
-EPS = float(np.finfo(float).eps)
+EXACT = 1e-9  # relative error of the recursions
 
 
 @experiment_config
@@ -49,6 +56,9 @@ class Config(Sampled):
         unknown = [hold for hold, _ in self.printed if hold not in self.holds]
         if unknown:
             raise ValueError(f"printed: hold {unknown[0]} is none of holds {list(self.holds)}")
+        runs = self.replicates * len(self.holds)
+        for n in self.degrees:
+            require_work(self, n, self.iterations * runs, 1, 2 * self.snapshots * runs)
 
     @property
     def as_printed(self) -> bool:
@@ -56,158 +66,128 @@ class Config(Sampled):
         own = (self.degrees[-1], self.step, self.iterations) == (9, 0.1, 700_000)
         return self.of_the_course and own
 
+    @property
+    def record(self) -> np.ndarray:
+        return log_spaced(self.iterations, self.snapshots)
 
-def _run(rng, problem: Problem, step: float, hold: int, record: np.ndarray, since: int) -> tuple:
-    return descend_sampled(rng, problem.X, problem.y, problem.theta, step, hold, record, since)
+
+def _run(rng, problem: Problem, step: float, hold: int, record: np.ndarray) -> tuple:
+    """Gaps of iterates and averages, squared distances, the last error by modes, and the last average."""
+    iterates, averages, _ = descend_sampled(
+        rng, problem.X, problem.y, problem.theta, step, hold, record, record[-1] + 1
+    )
+    squares = np.sum((iterates - problem.theta) ** 2, -1)
+    error = (iterates[-1] - problem.theta) @ problem.V
+    return gap(problem, iterates), gap(problem, averages), squares, error, averages[-1, 1]
 
 
-def log_normal_errors(sample: Float[np.ndarray, " R"], expected: float) -> float:
-    """The same for a product of many random factors, whose mean is that of runs too rare to be drawn:
+def measure(config: Config, problems: list[Problem]) -> xr.Dataset:
+    """All runs of every degree and schedule."""
+    given = [
+        (problem, config.step / problem.beta, hold, config.record)
+        for problem in problems
+        for hold in config.holds
+    ]
+    runs = replicate(_run, config.seed, [one for one in given for _ in range(config.replicates)])
+    gaps, averages, squares, errors, firsts = zip(*runs, strict=True)
+    shape = (len(config.degrees), len(config.holds), config.replicates)
+    long, dims = (*shape, -1), ("degree", "hold", "replicate")
+    return xr.Dataset(
+        {
+            "gap": measured((*dims, "k"), np.reshape(gaps, long), "f(θ_k) − f*"),
+            "average_gap": measured((*dims, "k"), np.reshape(averages, long), "f(θ̄_k) − f*"),
+            "squared_distance": measured((*dims, "k"), np.reshape(squares, long), "‖θ_k − θ*‖²"),
+            "error": measured((*dims, "mode"), padded(errors).reshape(long), "e at the end"),
+            "average": measured(dims, np.reshape(firsts, shape), "θ̄₁ at the end"),
+        },
+        coords={
+            "degree": sweep(config.degrees, "degree", "degree n"),
+            "hold": sweep(config.holds, "hold", "iterations between reductions of γ (0: none)"),
+            "replicate": replicates(config.replicates),
+            "k": steps(config.record, "k", "iteration k"),
+        },
+    )
 
-    ln E = E ln + ½ Var ln if ln is Gaussian; the variance of that estimate is σ²/R + σ⁴/2(R − 1).
-    """
-    logs, R = np.log(sample), len(sample)
-    variance = logs.var(ddof=1)
-    spread = np.sqrt(variance / R + variance**2 / (2 * (R - 1)))
-    return float((logs.mean() + variance / 2 - np.log(expected)) / spread)
+
+def predict(config: Config, problems: list[Problem], exact: list[list[Moments]]) -> xr.Dataset:
+    """Expectations: the recursion's, and the closed form of the mean error at the end."""
+    gaps, averages, squares, errors = [], [], [], []
+    for problem, row in zip(problems, exact, strict=True):
+        q, step = modes(problem, np.zeros_like(problem.theta)), config.step / problem.beta
+        for hold, one in zip(config.holds, row, strict=True):
+            gaps.append(_moments.expected_gap(problem, one.second))
+            averages.append(_moments.expected_gap(problem, one.average_second))
+            squares.append(np.trace(one.second, axis1=1, axis2=2))
+            last = config.record[-1:]
+            errors.append(q.start * _moments.mean_factor(problem, step, hold, last)[0])
+    shape, dims = (len(config.degrees), len(config.holds), -1), ("degree", "hold", "k")
+    label = "exact expectation"
+    return xr.Dataset(
+        {
+            "gap_predicted": predicted(dims, np.reshape(gaps, shape), label),
+            "average_gap_predicted": predicted(dims, np.reshape(averages, shape), label),
+            "squared_distance_predicted": predicted(dims, np.reshape(squares, shape), label),
+            "error_predicted": predicted((*dims[:2], "mode"), padded(errors).reshape(shape), label),
+        }
+    )
 
 
 def run(config: Config) -> Result:
-    record, R = log_spaced(config.iterations, config.snapshots), config.replicates
-    since = config.iterations // 2  # of the time average
-    settings, problems = [], [build(config, n) for n in config.degrees]
-    for n, problem in zip(config.degrees, problems, strict=True):
-        step, largest = config.step / problem.beta, _moments.limit(problem)
-        above = max(config.holds) * int(step / largest)  # steps of the slowest schedule above it
-        if above > 10:
-            raise Refusal(
-                f"step {config.step:g}: {above} steps exceed {largest * problem.beta:.7f}, the mean-square limit at "
-                f"degree {n}; what grows there no sample mean shows"
-            )
-        if 0 in config.holds and step >= largest:
-            raise Refusal(
-                f"step {config.step:g} ≥ {largest * problem.beta:.7f}, the mean-square limit at degree {n}: "
-                "E‖θ_k − θ*‖² of the constant step grows without bound, and no sample mean shows it"
-            )
-        settings += [(problem, step, hold, record, since) for hold in config.holds]
-    runs = replicate(_run, config.seed, [one for one in settings for _ in range(R)])
-    curves, checks, errata, numbers = [], [], [], []
-    for s, (problem, step, hold, _, _) in enumerate(settings):
-        n = len(problem.theta) - 1
-        name, noisy = f"n_{n}/hold_{hold}", bool(problem.residual.any())
-        iterates, averages, floors = map(np.array, zip(*runs[s * R : (s + 1) * R], strict=True))
-        exact = _moments.moments(problem, step, hold, record)
-        variance = _moments.gaussian_variance(problem, exact.mean[-1], exact.second[-1])
-        variance_mean = _moments.gaussian_variance(
-            problem, exact.average_mean[-1], exact.average_second[-1]
-        )
-        curve = {
-            "gap": gap(problem, iterates),
-            "gap_predicted": _moments.expected_gap(problem, exact.second),
-            "average_gap": gap(problem, averages),
-            "average_gap_predicted": _moments.expected_gap(problem, exact.average_second),
-            "squared_distance": np.sum((iterates - problem.theta) ** 2, -1),
-            "squared_distance_predicted": np.trace(exact.second, axis1=1, axis2=2),
-        }
-        curves.append(curve)
-        e = (iterates[:, -1] - problem.theta) @ problem.V
-        start = -(problem.V.T @ problem.theta)
-        mean = start * _moments.mean_factor(problem, step, hold, record[-1:])[0]
-        spread = np.maximum(np.diagonal(exact.second[-1]) - exact.mean[-1] ** 2, 0)
-        last, last_mean = curve["gap"][:, -1], curve["average_gap"][:, -1]
-        expected, expected_mean = curve["gap_predicted"][-1], curve["average_gap_predicted"][-1]
-        # Where Xθ = y has a solution the error is a product of random factors; its logarithm spreads.
-        product = not noisy and np.log(last).std(ddof=1) > 0.5
-        # As in gd: the rounding of a step, carried on by the slowest mode.
-        rounding = problem.beta / 2 * (EPS * np.linalg.norm(problem.theta)) ** 2
-        rounding /= (step * problem.eigenvalues[-1]) ** 2
-        if noisy or expected > rounding:
-            off = (
-                log_normal_errors(last, expected)
-                if product
-                else _moments.standard_errors(last, np.array(expected), variance)
-            )
-            checks.append(Check(f"gap_in_standard_errors/{name}", float(off), "==", 0.0, 4.0))
-        else:
-            checks.append(Check(f"gap_is_rounding/{name}", last.max(), "<=", rounding, 0.0))
-        # Rounding of θ* in each of its modes, where the error has shrunk below it.
-        floor = 1e-13 * np.abs(start).max()
-        off_mode = _moments.standard_errors(e, mean, spread + len(e) * floor**2)
-        checks += [
-            # Four standard errors each, as everywhere in this project.
-            Check(f"mean_in_standard_errors/{name}", np.abs(off_mode).max(), "<=", 0.0, 4.0),
-            Check(
-                f"average_gap_in_standard_errors/{name}",
-                float(_moments.standard_errors(last_mean, np.array(expected_mean), variance_mean)),
-                "==", 0.0, 4.0,
-            ),
-        ]  # fmt: skip
-        if noisy and hold == 0:
-            stationary = float(_moments.expected_gap(problem, _moments.stationary(problem, step)))
-            transient = np.interp(since, record, curve["gap_predicted"]) - expected
-            # f(E θ) − f* when the averaging begins, of the start: what is left above the floor.
-            kept = _moments.mean_factor(problem, step, 0, np.array([since]))[0]
-            start_left = float(0.5 * problem.eigenvalues @ (start * kept) ** 2)
-            tolerance = 4 * floors.std(ddof=1) / np.sqrt(R) + abs(transient) + start_left
-            if start_left < 0.5 * expected:  # else the floor is not met yet
-                met = min(tolerance, stationary)
-                checks.append(Check(f"floor/n_{n}", floors.mean(), "==", stationary, met))
-            numbers.append((f"floor_n_{n}", floors.mean()))
-            numbers.append((f"floor_predicted_n_{n}", stationary))
-        for printed_hold, printed in config.printed if config.as_printed else ():
-            if printed_hold == hold and n == config.degrees[-1]:
-                correct = float(problem.theta[1] + problem.V[1] @ exact.average_mean[-1])
-                other = _moments.moments(problem, config.step / problem.frobenius, hold, record[-1:])
-                frobenius = float(problem.theta[1] + problem.V[1] @ other.average_mean[-1])
-                runs_of_one = averages[:, -1, 1]
-                # One run was printed, so four of its deviations, not of the mean's.
-                tol = 4 * runs_of_one.std(ddof=1)
-                where = "FRTN50 assignment 2b"
-                errata.append(
-                    Erratum(
-                        f"printed_average/{name}", where, printed, correct, runs_of_one.mean(), tol
-                    )
-                )
-                checks.append(
-                    Check(f"frobenius_explains_printed/{name}", printed, "==", frobenius, tol)
-                )
-
-    shape = (len(config.degrees), len(config.holds))
-    degree = sweep(config.degrees, "degree", "degree n")
-    hold = sweep(config.holds, "hold", "iterations between reductions of the step (0: none)")
-    data = xr.Dataset(
-        coords={
-            "degree": degree,
-            "hold": hold,
-            "replicate": replicates(R),
-            "k": steps(record, "k", "iteration k"),
-        }
-    )
-    for key, long_name in (
-        ("gap", "f(θ_k) − f*"),
-        ("average_gap", "f(θ̄_k) − f*"),
-        ("squared_distance", "‖θ_k − θ*‖²"),
-    ):
-        values = np.array([curve[key] for curve in curves]).reshape(*shape, R, -1)
-        data[key] = (("degree", "hold", "replicate", "k"), values, {"long_name": long_name})
-        values = np.array([curve[key + "_predicted"] for curve in curves]).reshape(*shape, -1)
-        data[key + "_predicted"] = (
-            ("degree", "hold", "k"),
-            values,
-            {"long_name": "exact expectation", "role": "prediction"},
-        )
-    final = data.isel(k=-1)
-    metrics = {
-        key: final[key].median("replicate", skipna=False)
-        for key in ("gap", "average_gap", "squared_distance")
-    } | {
-        f"expected_{key}": final[f"{key}_predicted"]
-        for key in ("gap", "average_gap", "squared_distance")
+    problems = [build(config, n) for n in config.degrees]
+    for problem in problems:
+        _moments.require_light_tails(problem, config.step / problem.beta)
+    exact = expectations(config, problems)
+    found = measure(config, problems)
+    theory = predict(config, problems, exact).assign_coords(found.coords)
+    final, expected = found.isel(k=-1, drop=True), theory.isel(k=-1, drop=True)
+    metrics = {name: final[name].median("replicate", skipna=False) for name in GAPS} | {
+        f"expected_{name}": expected[f"{name}_predicted"] for name in GAPS
     }
     if 1 in config.holds:
-        kept = [
-            _moments.mean_factor(problem, config.step / problem.beta, 1, record[-1:])[0, 0]
-            for problem in problems
-        ]
-        metrics["kept_by_1_over_k"] = xr.DataArray(kept, {"degree": degree})
-    return Result(data, metrics | dict(numbers), tuple(checks), tuple(errata))
+        last = config.record[-1:]
+        kept = [_moments.mean_factor(p, config.step / p.beta, 1, last)[0, 0] for p in problems]
+        metrics["kept_by_1_over_k"] = xr.DataArray(kept, {"degree": found["degree"]})
+    allowed, reasons = near_normal(config, problems, expected)
+    known = published(config, problems[-1], exact[-1])
+    return Result(
+        data=found.merge(theory),
+        metrics=metrics,
+        checks=compare(problems, exact, final, expected, allowed, known),
+        errata=refute(known, final),
+        no_claim=() if bool(allowed.any()) else tuple(reasons.values()),
+        unchecked=reasons,
+    )
+
+
+def compare(
+    problems: list[Problem], exact: list[list[Moments]], final, expected, allowed, known
+) -> tuple[Check, ...]:
+    checks = []
+    for name, variance in variances(problems, exact, allowed).items():
+        est = mean_gap(final[name], variance)
+        tol = est.tol + EXACT * est.value
+        law = expected[f"{name}_predicted"]
+        checks += check_where(allowed, name, est.value, "==", law, tol, est.why)
+    spreads = [
+        np.sqrt(np.maximum(np.diagonal(one.second[-1]) - one.mean[-1] ** 2, 0))
+        for row in exact
+        for one in row
+    ]
+    errors, law = final["error"], expected["error_predicted"]
+    est = mean_of_known_spread(errors, law.copy(data=padded(spreads).reshape(law.shape)))
+    # Rounding of θ* in each of its modes, where the error has shrunk below it.
+    floor = 1e-13 * max(float(np.linalg.norm(problem.theta)) for problem in problems)
+    checks.append(Check("mean_error", est.value, "==", law, est.tol + floor, est.why))
+    for one in known:
+        name, why = f"frobenius_explains_printed/hold_{one.hold}", "how far one run strays"
+        checks.append(Check(name, one.printed, "==", one.frobenius, one.stray, why))
+    return tuple(checks)
+
+
+def refute(known: list[Published], final: xr.Dataset) -> tuple[Erratum, ...]:
+    where, errata = "FRTN50 assignment 2b", []
+    for one in known:
+        mean = float(final["average"].isel(degree=-1).sel(hold=one.hold).mean())
+        name = f"printed_average/n_9/hold_{one.hold}"
+        errata.append(Erratum(name, where, one.printed, one.correct, mean, one.stray))
+    return tuple(errata)

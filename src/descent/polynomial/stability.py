@@ -1,26 +1,34 @@
-"""Stochastic gradient descent is stable in mean square up to a step well below gradient descent's 2/β, known exactly.
+"""The mean square error of stochastic gradient descent stays bounded up to a step that is known exactly.
 
-    E‖θ_k − θ*‖² stays bounded  ⇔  γ < 1/λ_max(L^{−½} Q L^{−½})         (L, Q: moments.py)
-    above it grows as ρᵏ, ρ = λ_max(1 − γL + γ²Q); a typical run grows no faster than its mean:
-    median ln‖θ_k − θ*‖² ≤ k ln ρ + o(k)
+Sampling makes the error a product of random matrices. Its mean square is multiplied by a linear map a step, and stays
+bounded while that map has no eigenvalue above 1. Gradient descent bounds the mean alone, up to 2/β, and so
+allows more. A typical run grows more slowly than the mean, which few runs make.
 
-Below it there is a floor, ½ tr ΛM_∞ in f − f*, unless Xθ = y has a solution. Taking every sample once
-an epoch, in a random order, lowers the floor at the ends of epochs (reshuffling.py) from O(γ) to O(γ²).
+    θ_{k+1} = θ_k − γ∇f_i(θ_k), i uniform;   M = E eeᵀ:   M ← (I − γL + γ²Q) M + noise
+    L: M ↦ ΛM + MΛ,   Q: M ↦ (4/N) Σ a_i(a_iᵀMa_i)a_iᵀ,   a_i = Vᵀφ(x_i)
+    E‖θ_k − θ*‖² stays bounded  ⇔  γ < 1/λ_max(L^{−½} Q L^{−½});   in the end it grows as ρᵏ, ρ = λ_max(1 − γL + γ²Q)
 
-Source: FRTN50 assignment, exercise 2b (sampling with replacement, γ = 0.1/β) and 3 (shuffled epochs).
+The mean over all draws is measured by taking the steps of all samples (_every_draw.py), and for few draws by taking
+all runs.
+
+See: above the limit the mean of all draws (dashed: the recursion) turns upward, and leaves the band of the runs.
+
+Source: FRTN50 assignment, exercise 2b (sampling with replacement, γ = 0.1/β).
 """
 
 import numpy as np
 import xarray as xr
 
-from descent.config import Count, Positive, Refusal, experiment_config, require_increasing
+from descent.config import Count, Positive, experiment_config, require_increasing
+from descent.maths import second_moment
 from descent.maths.replicates import replicate
-from descent.polynomial import _moments, _reshuffling
-from descent.polynomial._kernels import descend_reshuffled, descend_sampled, log_spaced
-from descent.polynomial._problem import Problem, Sampled, build
-from descent.result import Check, Result, replicates, steps, sweep
+from descent.polynomial import _every_draw, _moments
+from descent.polynomial._checks import check_where
+from descent.polynomial._kernels import descend_sampled, log_spaced
+from descent.polynomial._problem import Problem, Sampled, build, require_work
+from descent.result import Check, Result, measured, predicted, replicates, steps, sweep
 
-EPS = float(np.finfo(float).eps)
+HUGE = 1e200  # expectations that are compared
 
 
 @experiment_config
@@ -30,8 +38,6 @@ class Config(Sampled):
     iterations: Count
     snapshots: Count  # iterations kept, log-spaced
     enumerated: Count  # orders of draws at the most, of which the mean is taken exactly
-    step: Positive  # γβ of the floors
-    epochs: Count
 
     def __post_init__(self):
         super().__post_init__()
@@ -43,10 +49,22 @@ class Config(Sampled):
             )
         if self.enumerated < self.points:
             raise ValueError(f"enumerated {self.enumerated} < points {self.points}: not one draw")
-        if self.epochs < 4:
-            raise ValueError(
-                f"epochs {self.epochs}: a quarter of them is left out, so four at least"
-            )
+        runs = self.replicates * len(self.fractions)
+        for n in self.degrees:
+            kept = runs * self.snapshots + 2 * self.enumerated * self.points
+            require_work(self, n, self.iterations * runs, 1, kept)
+
+    @property
+    def record(self) -> np.ndarray:
+        return log_spaced(self.iterations, self.snapshots)
+
+    @property
+    def draws(self) -> int:
+        """The largest k with Nᵏ ≤ enumerated."""
+        k = 1
+        while self.points ** (k + 1) <= self.enumerated:
+            k += 1
+        return k
 
 
 def _distances(rng, problem: Problem, step: float, record: np.ndarray) -> np.ndarray:
@@ -58,144 +76,101 @@ def _distances(rng, problem: Problem, step: float, record: np.ndarray) -> np.nda
         return np.nan_to_num(np.sum((iterates - problem.theta) ** 2, -1), nan=np.inf)
 
 
-def mean_of_all_runs(problem: Problem, step: float, most: int) -> tuple[int, float]:
-    """k and the mean of ‖θ_k − θ*‖² over every order of k draws, for the largest k with Nᵏ ≤ most."""
-    X, y, theta, k = problem.X, problem.y, np.zeros((1, len(problem.theta))), 0
-    while len(theta) * len(y) <= most:
-        slope = 2 * (theta @ X.T - y)[:, :, None] * X  # ∇f_i of every run: (runs, N, p)
-        theta = (theta[:, None] - step * slope).reshape(-1, theta.shape[1])
-        k += 1
-    return k, float(np.mean(np.sum((theta - problem.theta) ** 2, 1)))
-
-
-def _floors(rng, problem: Problem, step: float, epochs: int) -> tuple[float, float]:
-    N, since = len(problem.y), epochs // 4
-    _, _, drawn = descend_sampled(
-        rng, problem.X, problem.y, problem.theta, step, 0, np.array([N * epochs]), N * since
-    )
-    return drawn, descend_reshuffled(rng, problem.X, problem.y, problem.theta, step, epochs, since)
-
-
-def floor_checks(config: Config, problem: Problem, n: int) -> tuple[list[Check], dict]:
-    """With replacement and reshuffled, where there is a floor."""
-    step = config.step / problem.beta
-    if config.step >= _moments.limit(problem) * problem.beta:
-        raise Refusal(
-            f"step {config.step:g} ≥ {_moments.limit(problem) * problem.beta:.7f}, the mean-square limit at "
-            f"degree {n}: there is no floor"
-        )
-    runs = replicate(_floors, config.seed + 1, [(problem, step, config.epochs)] * config.replicates)
-    predicted = [
-        float(_moments.expected_gap(problem, stationary(problem, step)))
-        for stationary in (_moments.stationary, _reshuffling.stationary)
-    ]
-    checks, names = [], ("with_replacement", "reshuffled")
-    means = np.mean(runs, 0)
-    errors = np.std(runs, 0, ddof=1) / np.sqrt(config.replicates)
-    for name, mean, error, value in zip(names, means, errors, predicted, strict=True):
-        # Four standard errors; a run too short to forget its start shows in the mean.
-        checks.append(Check(f"floor_{name}/n_{n}", mean, "==", value, min(4 * error, value)))
-    checks.append(Check(f"reshuffling_lowers_the_floor/n_{n}", means[1] / means[0], "<=", 1.0, 0.0))
-    numbers = {f"floor_{name}_n_{n}": mean for name, mean in zip(names, means, strict=True)}
-    return checks, numbers | {f"floor_ratio_n_{n}": predicted[0] / predicted[1]}
-
-
-def run(config: Config) -> Result:
-    record, R = log_spaced(config.iterations, config.snapshots), config.replicates
-    problems = [build(config, n) for n in config.degrees]
-    limits = [_moments.limit(problem) for problem in problems]
-    checks, numbers = [], {}
-    for n, problem in zip(config.degrees, problems, strict=True):
-        if problem.residual.any():
-            more, found = floor_checks(config, problem, n)
-            checks += more
-            numbers |= found
-    settings = [
+def measure(config: Config, problems: list[Problem]) -> xr.Dataset:
+    """The limit; at fractions of it the mean of all draws, and runs."""
+    limits = [_every_draw.limit(problem) for problem in problems]
+    given = [
         (problem, fraction * limit)
         for problem, limit in zip(problems, limits, strict=True)
         for fraction in config.fractions
     ]
-    runs = replicate(
-        _distances, config.seed, [(*one, record) for one in settings for _ in range(R)]
-    )
-    samples = np.array(runs).reshape(len(settings), R, -1)
-    curves, rates, growths, typical = [], [], [], []
-    K, half = config.iterations, config.iterations // 2
-    for s, (problem, step) in enumerate(settings):
-        n, fraction = len(problem.theta) - 1, config.fractions[s % len(config.fractions)]
-        name = f"n_{n}/fraction_{fraction:g}"
-        drawn, mean = mean_of_all_runs(problem, step, config.enumerated)
-        at = np.union1d(record, [drawn, half])
-        fitted = problem._replace(y=problem.X @ problem.theta)  # the same without noise
-        with np.errstate(all="ignore"):
-            exact = _moments.moments(problem, step, 0, at)
-            expected = np.nan_to_num(np.trace(exact.second, axis1=1, axis2=2), nan=np.inf)
-            pure = _moments.moments(fitted, step, 0, at).second
-            pure = np.nan_to_num(np.trace(pure, axis1=1, axis2=2), nan=np.inf)
-        curves.append(expected[np.isin(at, record)])
-        by_k = dict(zip(at, expected, strict=True))
-        rate = float(np.log(np.linalg.eigvalsh(_moments.operator(problem).second(step))[-1]))
-        rates.append(rate)
-        seen = np.flatnonzero((pure < 1e200) & (pure > 1e-200))[-1]  # nor rounded to inf or 0
-        middle = np.searchsorted(at, at[seen] // 2)
-        growth = float(np.log(pure[seen] / pure[middle]) / max(at[seen] - at[middle], 1))
-        growths.append(growth)
-        # Of k · 10 sums and products each.
-        tol = 1e-12 * by_k[drawn]
-        checks.append(Check(f"mean_of_all_runs/{name}", mean, "==", by_k[drawn], tol))
-        final = samples[s, :, -1]
-        # Nor can a run come closer than the rounding of its steps (gd.py).
-        near = (EPS * np.linalg.norm(problem.theta) / (step * problem.eigenvalues[-1])) ** 2
-        share = float(np.mean(final > 2 * by_k[K] + near))
-        logs = np.median(np.log(np.maximum(samples[s], 1e-300)), 0)
-        last = np.flatnonzero(logs < 460)[-1]
-        typical.append(float((logs[last] - logs[0]) / max(record[last], 1)))
-        # Markov: at most half of the runs beyond twice the expectation; four of its deviations.
-        checks.append(
-            Check(f"share_beyond_twice_the_mean/{name}", share, "<=", 0.5, 2 / np.sqrt(R))
-        )
-        if fraction > 1:
-            # ρᵏ has other modes beside it, which the second half forgets.
-            checks.append(
-                Check(f"mean_grows/{name}", growth, "==", rate, 1e-3 * rate + 1 / at[seen])
-            )
-        elif fraction < 1:
-            checks.append(Check(f"mean_does_not_grow/{name}", growth, "<=", 0.0, 1e-3 / K))
-
-    shape = (len(config.degrees), len(config.fractions))
-    degree = sweep(config.degrees, "degree", "degree n")
-    fraction = sweep(config.fractions, "fraction", "step over the mean-square limit")
-    data = xr.Dataset(
+    tasks = [(*one, config.record) for one in given for _ in range(config.replicates)]
+    runs = np.array(replicate(_distances, config.seed, tasks))
+    means = [_every_draw.squared_distances(*one, config.record) for one in given]
+    all_runs = [_every_draw.mean_of_all_runs(*one, config.draws) for one in given]
+    shape, dims = (len(config.degrees), len(config.fractions)), ("degree", "fraction")
+    runs = runs.reshape(*shape, config.replicates, -1)
+    growths, label = [_every_draw.growth(*one) for one in given], "d ln E‖θ_k − θ*‖²/dk"
+    return xr.Dataset(
+        {
+            "limit": measured("degree", limits, "step where the mean square begins to grow"),
+            "step": measured(dims, np.reshape([one[1] for one in given], shape), "γ"),
+            "mean": measured((*dims, "k"), np.reshape(means, (*shape, -1)), "mean of all draws"),
+            "mean_of_all_runs": measured(dims, np.reshape(all_runs, shape), "mean of all runs"),
+            "growth": measured(dims, np.reshape(growths, shape), label),
+            "squared_distance": measured((*dims, "replicate", "k"), runs, "‖θ_k − θ*‖²"),
+            "typical_growth": measured(dims, typical(runs, config.record), "of the median run"),
+        },
         coords={
-            "degree": degree,
-            "fraction": fraction,
-            "replicate": replicates(R),
-            "k": steps(record, "k", "iteration k"),
+            "degree": sweep(config.degrees, "degree", "degree n"),
+            "fraction": sweep(config.fractions, "fraction", "step over the mean-square limit"),
+            "replicate": replicates(config.replicates),
+            "k": steps(config.record, "k", "iteration k"),
+        },
+    )
+
+
+def typical(runs: np.ndarray, record: np.ndarray) -> np.ndarray:
+    """Mean slope of the median of ln‖θ_k − θ*‖², up to 10²⁰⁰; of runs (…, replicate, k)."""
+    logs = np.median(np.log(np.maximum(runs, 1e-300)), -2)
+    last = np.array([[np.flatnonzero(one < 460)[-1] for one in row] for row in logs])
+    end = np.take_along_axis(logs, last[..., None], -1)[..., 0]
+    return (end - logs[..., 0]) / np.maximum(record[last], 1)
+
+
+def predict(config: Config, problems: list[Problem], step: xr.DataArray) -> xr.Dataset:
+    """The limit, and at these steps the recursion of second moments and its largest eigenvalue."""
+    limits, means, all_runs, rates = [], [], [], []
+    for problem, row in zip(problems, step.values, strict=True):
+        law = second_moment.homogeneous(_moments.gradients(problem))
+        limits.append(second_moment.limit(law))
+        for one in map(float, row):
+            at = np.union1d(config.record, [config.draws])
+            second = _moments.moments(problem, one, 0, at).second
+            with np.errstate(over="ignore", invalid="ignore"):
+                expected = np.nan_to_num(np.trace(second, axis1=1, axis2=2), nan=np.inf)
+            means.append(expected[np.isin(at, config.record)])
+            all_runs.append(expected[at == config.draws][0])
+            largest = np.linalg.eigvalsh(second_moment.evolution(law, one, len(law.H)))[-1]
+            rates.append(np.log(largest))
+    dims, shape = ("degree", "fraction"), step.shape
+    return xr.Dataset(
+        {
+            "limit_predicted": predicted("degree", limits, "1/λ_max(L^{−½}QL^{−½})"),
+            "mean_predicted": predicted((*dims, "k"), np.reshape(means, (*shape, -1)), "recursion"),
+            "mean_of_all_runs_predicted": predicted(dims, np.reshape(all_runs, shape), "recursion"),
+            "rate": predicted(dims, np.reshape(rates, shape), "ln ρ"),
         }
     )
-    dims = ("degree", "fraction", "replicate", "k")
-    data["squared_distance"] = (
-        dims,
-        samples.reshape(*shape, R, -1),
-        {"long_name": "‖θ_k − θ*‖²"},
+
+
+def run(config: Config) -> Result:
+    problems = [build(config, n) for n in config.degrees]
+    found = measure(config, problems)
+    theory = predict(config, problems, found["step"]).assign_coords(found.coords)
+    beta = xr.DataArray([problem.beta for problem in problems], {"degree": found["degree"]})
+    return Result(
+        data=found.merge(theory),
+        metrics={
+            "limit": found["limit"] * beta,
+            "rate": theory["rate"],
+            "growth": found["growth"],
+            "typical_growth": found["typical_growth"],
+        },
+        checks=compare(config, found, theory),
     )
-    data["squared_distance_predicted"] = (
-        ("degree", "fraction", "k"),
-        np.reshape(curves, (*shape, -1)),
-        {"long_name": "exact expectation", "role": "prediction"},
+
+
+def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
+    mean, limit = found["mean"], found["limit"]
+    largest = mean.copy(data=np.maximum.accumulate(mean.values, -1))
+    tol, seen = 1e-13 * (mean["k"] + 1) * largest, mean < HUGE
+    several, rounding = found["mean_of_all_runs"], "rounding of so many steps"
+    each, sums = theory["mean_of_all_runs_predicted"], "rounding of the sum of all runs"
+    expected, whole = theory["limit_predicted"], "rounding of an eigenvalue"
+    return (
+        Check("limit", limit, "==", expected, 1e-9 * limit, whole),
+        Check("growth", found["growth"], "==", theory["rate"], 1e-12, whole),
+        *check_where(seen, "mean", mean, "==", theory["mean_predicted"], tol, rounding),
+        Check("mean_of_all_runs", several, "==", each, 1e-12 * several, sums),
     )
-    for key, values, label, role in (
-        ("rate", rates, "ln ρ", "prediction"),
-        ("growth", growths, "d ln E‖θ_k − θ*‖²/dk", "measurement"),
-        ("typical_growth", typical, "the same of the median run", "measurement"),
-    ):
-        about = {"long_name": label, "role": role}
-        data[key] = (("degree", "fraction"), np.reshape(values, shape), about)
-    limit = [float(one * problem.beta) for one, problem in zip(limits, problems, strict=True)]
-    metrics = {
-        "limit": xr.DataArray(limit, {"degree": degree}),
-        "rate": data["rate"],
-        "growth": data["growth"],
-        "typical_growth": data["typical_growth"],
-    }
-    return Result(data, metrics | numbers, tuple(checks))
