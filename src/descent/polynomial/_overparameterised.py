@@ -53,3 +53,12 @@ def fits(
     """x, the function, and m(x; θ), for a figure."""
     x = np.linspace(*interval, count)
     return x, config.truth(x), theta @ _problem.features(x, config.degree).T
+
+
+def require_rational(points: int, degree: int, solutions: int) -> None:
+    """Refuse so many solutions in rational arithmetic that they take minutes."""
+    products = points**2 * (degree + 1) * solutions
+    if products > 10**6:
+        raise ValueError(
+            f"points {points}, degree {degree}: {products:.1e} products of fractions > 1e6, minutes"
+        )
