@@ -1,14 +1,13 @@
 """All solutions fit the points alike; between the points they err the more, the further from the shortest.
 
-A start keeps its part in the directions that no point sees. The solution nearest to it is the shortest one plus
-that part, which vanishes at the points and adds to the error everywhere else, in the end in proportion.
+The solution nearest to a start is the shortest one plus the part of the start that no point sees. That part
+vanishes at the points and adds to the error everywhere else, in the end in proportion.
 
     X: (N, p),   θ*(sa) = sa − Xᵀ(XXᵀ)⁻¹(sXa − y) = θ_min + sP_null a,    the solution nearest to sa
     ‖θ*(sa)‖² = ‖θ_min‖² + s²‖P_null a‖²                                      (Pythagoras)
     RMSE(s)² = A + 2sB + s²C exactly, of m(·; θ*(sa)) against the function:   slope 1 in log s, in the end
 
-A start in the row space, a = Xᵀw, has P_null a = 0: every scale gives the same θ. a = (1, …, 1) is one
-where x = 1 is a point.
+A start in the row space has P_null a = 0: every scale gives the same θ, as for (1, …, 1) if x = 1 is a point.
 
 See: on the left every curve goes through the points; in the middle norm and error grow as predicted; on the
 right the formula with an inverse loses digits that QR keeps.
@@ -35,13 +34,11 @@ DIMS = ("replicate", "scale")
 
 
 @experiment_config
-class Config(_overparameterised.Config):
+class Config(_overparameterised.Compared):
     seed: Seed
     replicates: Count  # directions a; one where the direction is not drawn
     direction: Literal["normal", "ones", "row_space", "null_space"]  # of a; the last two drawn too
     scales: tuple[Number, ...]  # s
-    outside: tuple[Number, Number]  # an interval beyond the points
-    grid: Count  # points of the RMSE
 
     def __post_init__(self):
         super().__post_init__()
@@ -51,16 +48,9 @@ class Config(_overparameterised.Config):
             raise ValueError(f"scales {low:g} … {high:g}: 0, the shortest, and more, up to 1e100")
         if self.direction == "ones" and self.replicates > 1:
             raise ValueError(f"direction ones is one: replicates {self.replicates} must be 1")
-        if not self.outside[0] < self.outside[1]:
-            raise ValueError(f"outside {list(self.outside)}: the lower end must come first")
-        _overparameterised.require_between(self.points, self.grid)
         _overparameterised.require_rational(self.points, self.degree, len(self.scales))
         runs = self.replicates * len(self.scales)
         require_bytes("replicates, scales, grid", 3.0 * (runs + self.degree) * self.grid)
-
-    @property
-    def spaces(self) -> dict[str, tuple[float, float]]:
-        return {"inside": self.interval, "outside": self.outside}
 
     def starts(self, a: np.ndarray) -> np.ndarray:
         """sa: (replicate, scale, p)."""
@@ -151,10 +141,10 @@ def run(config: Config) -> Result:
     found, theory = measure(config, problem, a, truth), predict(config, problem, a, truth)
     away = a @ null_projector(problem)
     share = np.linalg.norm(away, axis=1) / np.linalg.norm(a, axis=1)
-    names = ("norm", "rmse_inside", "rmse_outside")
+    medians = found[["norm", "rmse_inside", "rmse_outside"]].median("replicate", skipna=False)
     return Result(
         data=found.merge(theory),
-        metrics={name: found[name].median("replicate", skipna=False) for name in names}
+        metrics=dict(medians.data_vars)
         | {name: found[name] for name in ("digits_qr", "digits_inverse")}
         | {"null_share": share.mean()},
         checks=compare(config, problem, a, found, theory),
@@ -181,7 +171,7 @@ def reasons(
 def compare(
     config: Config, problem: Problem, a: np.ndarray, found: xr.Dataset, theory: xr.Dataset
 ) -> tuple[Check, ...]:
-    # What θ is computed from. QR loses cond X of that, relative to ε; ten times is for its constant.
+    # What θ is computed from. QR loses cond X of that; ten times is for its constant.
     length = np.linalg.norm(config.starts(a), axis=-1) + np.linalg.norm(problem.theta)
     size = xr.DataArray(length, dims=DIMS)
     near = 10 * EPS * problem.sigma[0] / problem.sigma[-1] * size
@@ -202,10 +192,10 @@ def compare(
 
 
 def errata(config: Config, measured: np.ndarray, predicted: np.ndarray) -> tuple[Erratum, ...]:
-    """Of the directions, the share that the course's first positive scale brings nearer to the function."""
+    """The share of directions that the course's first positive scale brings nearer to the function."""
     if not (config.of_the_course and config.direction == "normal" and 10 in config.scales):
         return ()
     k = config.scales.index(10)
     found, correct = (float((r[:, k] < r[:, 0]).mean()) for r in (measured, predicted))
-    where = "FRTN50 assignment 4a: with the norm the fit gets better at first"
+    where = "FRTN50 assignment 4a: the fit gets better at first"
     return (Erratum("share_better_at_scale_10", where, 1.0, correct, found, 0.0),)

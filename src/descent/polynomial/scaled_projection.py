@@ -24,7 +24,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from descent.config import Count, Number, experiment_config, require_increasing
+from descent.config import Number, experiment_config, require_increasing
 from descent.maths.bounds import require_bytes
 from descent.maths.projection import ROUTES, conditioning, digits, exact, project, relative_error
 from descent.polynomial import _overparameterised
@@ -41,23 +41,14 @@ Span = Annotated[Number, Field(ge=-250, le=250)]
 
 
 @experiment_config
-class Config(_overparameterised.Config):
+class Config(_overparameterised.Compared):
     spans: tuple[Span, ...]  # s, in decades
-    outside: tuple[Number, Number]  # an interval beyond the points
-    grid: Count  # points of the RMSE
 
     def __post_init__(self):
         super().__post_init__()
         require_increasing("spans", self.spans)
-        if not self.outside[0] < self.outside[1]:
-            raise ValueError(f"outside {list(self.outside)}: the lower end must come first")
-        _overparameterised.require_between(self.points, self.grid)
         _overparameterised.require_rational(self.points, self.degree, len(self.spans))
         require_bytes("degree, grid", 2.0 * (self.degree + len(self.spans)) * self.grid)
-
-    @property
-    def spaces(self) -> dict[str, tuple[float, float]]:
-        return {"inside": self.interval, "outside": self.outside}
 
     @property
     def scalings(self) -> list[np.ndarray]:
@@ -187,6 +178,7 @@ def errata(
         return ()
     shortest = grid_rmse(config, problem.theta, config.interval, config.grid)
     both = (theory["rmse_inside_predicted"], found["rmse_inside"])
-    correct, ratio = (float(error.sel(span=20)) / shortest for error in both)
+    at = config.spans.index(20)
+    correct, ratio = (float(error[at]) / shortest for error in both)
     name = "rmse_over_that_of_the_shortest"
     return (Erratum(name, WHERE, 1.0, correct, ratio, 1e-9 * correct),)
