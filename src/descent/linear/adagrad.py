@@ -29,6 +29,7 @@ from descent.linear._adaptive import NEAR
 from descent.linear._problem import EPS, descend
 from descent.maths import optimisers
 from descent.maths.bounds import require_work
+from descent.maths.coordinatewise import only_limit
 from descent.maths.projection import project
 from descent.result import Check, Result, measured, predicted, sweep
 
@@ -88,7 +89,7 @@ def predict(config: Config) -> xr.Dataset:
         "least": predicted("j", least, "shortest solution"),
         "square_of_least": predicted((), float(least @ least), "‖X⁺t‖²"),
     }
-    only = _adaptive.only_limit(X, t)
+    only = only_limit(X, t)
     if only is not None:
         found["limit_predicted"] = predicted("j", only, "the only limit of AdaGrad")
     return xr.Dataset(found)

@@ -113,3 +113,10 @@ def gain_of_spikes(data: Data) -> Float[np.ndarray, " r"]:
     """(π/2) Σ √(1 − x²)(2y sin ωx − y²): what spikes of width 1/d gain over no fit, times d(b − a)."""
     gain = np.sqrt(1 - data.x**2) * (2 * data.y * data.truth - data.y**2)
     return np.pi / 2 * gain.sum(1)
+
+
+def narrow(config) -> bool:
+    """Whether spikes are narrow against the room of a point, the wave, and the grid that sees them."""
+    width, of_one = config.interval[1] - config.interval[0], np.pi / config.degrees[-1]
+    room = 2 * of_one * max(config.points / width, config.frequency) <= 1
+    return bool(room and width <= of_one * config.grid)

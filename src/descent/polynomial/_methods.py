@@ -1,6 +1,7 @@
 """Runs of gradient descent and its adaptive relatives from 0 on the points, and where they end."""
 
 import numpy as np
+import xarray as xr
 from jaxtyping import Float
 
 from descent.maths.optimisers import (
@@ -14,6 +15,7 @@ from descent.maths.optimisers import (
     rmsprop,
 )
 from descent.polynomial._problem import Problem, null_projector
+from descent.result import replicates, steps, sweep
 
 NO_LEVELS = np.empty(0)
 
@@ -64,3 +66,17 @@ def unseen(problem: Problem, theta: Float[np.ndarray, "*s p"]) -> Float[np.ndarr
 def length(vectors: Float[np.ndarray, "*s p"]) -> Float[np.ndarray, "*s"]:
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(np.linalg.norm(vectors, axis=-1))
+
+
+def coordinates(config) -> dict[str, xr.Variable]:
+    power = np.arange(config.degree + 1)
+    return {
+        "k": steps(config.record, "k", "step k"),
+        "rate": sweep(config.rates, "rate", "rate γ of Adam"),
+        "adagrad_rate": sweep(config.adagrad_rates, "adagrad_rate", "rate of AdaGrad"),
+        "rmsprop_rate": sweep(config.rmsprop_rates, "rmsprop_rate", "rate of RMSProp"),
+        "gd_rate": sweep(config.gd_rates, "gd_rate", "γβ of GD"),
+        "sgd_rate": sweep(config.sgd_rates, "sgd_rate", "γβ of SGD"),
+        "replicate": replicates(config.replicates),
+        "power": xr.Variable("power", power, {"long_name": "power j"}),
+    }

@@ -122,7 +122,7 @@ def run(config: Config) -> Result:
     median = error["legendre"].median("replicate")
     best = [d + 1 < config.points for d in config.degrees]
     won = error["legendre"].values[:, over].min(1) < error["legendre"].values[:, ~over].min(1)
-    narrow = _narrow(config)
+    narrow = _bases.narrow(config)
     wide = f"spikes of width π/{config.degrees[-1]} are not narrow beside a point's room, the wave, the grid"
     result = (
         found[["error"]]
@@ -165,13 +165,6 @@ def reasons(config: Config, given: Expected, none: float) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _narrow(config: Config) -> bool:
-    """Whether spikes are narrow against the room of a point, the wave, and the grid that sees them."""
-    width, of_one = config.interval[1] - config.interval[0], np.pi / config.degrees[-1]
-    room = 2 * of_one * max(config.points / width, config.frequency) <= 1
-    return bool(room and width <= of_one * config.grid)
-
-
 def compare(
     config: Config, data: Data, given: Expected, found: xr.Dataset, theory: xr.Dataset
 ) -> tuple[Check, ...]:
@@ -192,7 +185,7 @@ def compare(
         Check("meets_the_points", met, "==", found["y"], product, why),
         Check("error_over_expected", units.mean("replicate"), "==", 1, chance, of_noise),
     )
-    if not _narrow(config):
+    if not _bases.narrow(config):
         return checks
     # About πn²/(wd) pairs lie within a spike's width π/d of each other, and each loses up to a spike.
     width = config.interval[1] - config.interval[0]

@@ -161,11 +161,8 @@ def reasons(
         return (f"the starts have {share.max():.1e} outside the row space: one solution for all",)
     _, B, C = quadratic(config, problem, away, config.interval)
     early = int((2 * B + config.scales[-1] * C < 0).sum())
-    return (
-        (f"scales up to {config.scales[-1]:g}: {early} directions err less until s = −2B/C",)
-        if early
-        else ()
-    )
+    late = f"scales up to {config.scales[-1]:g}: {early} directions err less until s = −2B/C"
+    return (late,) if early else ()
 
 
 def compare(
