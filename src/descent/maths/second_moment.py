@@ -152,11 +152,15 @@ def squared_distance(m: Decay, k: Float[np.ndarray, " s"]) -> Float[np.ndarray, 
         return m.rates ** k[:, None] @ weights
 
 
+def second(m: Decay, k: int) -> Float[np.ndarray, "r r"]:
+    """E e_ke_kᵀ."""
+    with np.errstate(under="ignore", over="ignore"):
+        return np.tensordot(m.rates**k * m.overlaps, m.directions, 1)
+
+
 def quantile(m: Decay, k: int, share: float) -> float:
     """What ‖e_k‖² stays below in this share of runs, with e normal along the principal axis of M_k."""
-    with np.errstate(under="ignore", over="ignore"):
-        M = np.tensordot(m.rates**k * m.overlaps, m.directions, 1)
-    values, axes = np.linalg.eigh(M)
+    values, axes = np.linalg.eigh(second(m, k))
     centre = float(axes[:, -1] @ iterate(m.mean, m.step, np.array([float(k)]))[0])
     spread = np.sqrt(max(values[-1] - centre**2, 0.0))
     return float(np.quantile((centre + spread * NORMAL) ** 2, share) + max(values[:-1].sum(), 0.0))

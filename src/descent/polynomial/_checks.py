@@ -11,8 +11,8 @@ def check_where(
     name: str,
     measured: xr.DataArray,
     relation: Relation,
-    predicted: xr.DataArray,
-    tol,
+    predicted: xr.DataArray | float,
+    tol: xr.DataArray | float,
     why: str,
 ) -> list[Check]:
     """The check at the points that are allowed, with 0 == 0 at the others; none if no point is."""

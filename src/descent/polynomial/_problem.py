@@ -118,7 +118,7 @@ def features(x: Float[np.ndarray, " s"], degree: int) -> Float[np.ndarray, "s p"
         return np.vander(x, degree + 1, increasing=True)
 
 
-def require_work(config: Points, degree: int, steps: float, samples: int, kept: float) -> None:
+def require_work(config: Points, degree: int, steps: int, samples: int, kept: int) -> None:
     """Refuse what takes hours, or more memory than a result may have.
 
     `steps` on `samples` samples each, and `kept` vectors of θ.

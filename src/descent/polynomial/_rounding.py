@@ -8,9 +8,10 @@ Measured at any step, size and degree tried it is two to ten times less.
 """
 
 import numpy as np
+import xarray as xr
 from jaxtyping import Float
 
-from descent.maths.quadratic import Quadratic
+from descent.maths.quadratic import Quadratic, first_within, iterate, squared_distance
 from descent.polynomial._problem import Problem
 
 EPS = float(np.finfo(float).eps)
@@ -35,7 +36,18 @@ def floor(problem: Problem, step: float) -> float:
     return float(EPS * scale * (1 / (1 - slowest) + sum(problem.X.shape)))
 
 
-def square(distance: Float[np.ndarray, "*s"], error: Float[np.ndarray, "*s"]) -> np.ndarray:
+def square(distance: xr.DataArray, error: xr.DataArray) -> xr.DataArray:
     """By how much the square of a distance may be off if the distance is off by `error`."""
     with np.errstate(over="ignore", invalid="ignore"):
         return 2 * distance * error + error**2
+
+
+def shift(problem: Problem, q: Quadratic, step: float, squared: float) -> float:
+    """By how many steps the first k with ‖θ_k − θ*‖² ≤ squared may be off: the rounding there over how much the
+    distance falls in a step, and one."""
+    first = first_within(q, step, squared) or 0
+    k = np.array([first, first + 1.0])
+    before, after = squared_distance(iterate(q, step, k))
+    fall = -0.5 * np.log(after / before) if after > 0 and before > 0 else np.inf
+    error = float(carried(problem, q, step, k)[0])
+    return float(1 + error / (np.sqrt(squared) * max(fall, 1e-300)))

@@ -2,9 +2,13 @@
 
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 
-from descent.style import COLOURS, against, figure, level, power
+from descent.figure import Axis, Figure, Mark, axis, curve, level, line, panel, points
+from descent.style import COLOURS, against, figure, power
+from descent.style import level as flat
+
+LEAST = 1e-33  # shown of a squared error: rounding
 
 
 def after_start(data: xr.Dataset) -> xr.Dataset:
@@ -12,114 +16,139 @@ def after_start(data: xr.Dataset) -> xr.Dataset:
     return data.isel(k=slice(1, None))
 
 
-def frame(axes: Axes, shown: xr.DataArray, floor: float) -> None:
-    """Logarithmic error, from `floor` or the least value shown up to the largest finite one."""
-    # Matplotlib's margins around what is larger leave float64.
+def errors(shown: xr.DataArray, label: str = "", above: float = 3.0) -> Axis:
+    """A logarithmic axis from LEAST or the least value shown up to the largest finite one."""
     values = shown.values[(shown.values < 1e200) & (shown.values > 0)]
-    low, high = (values.min(), values.max()) if values.size else (floor, 1.0)
-    # In this order: a scale without limits looks for some, in data that may be 0 or out of float64.
-    axes.set_ylim(max(low, floor) / 3, 3 * max(high, floor))
-    axes.set_yscale("log")
+    low, high = (values.min(), values.max()) if values.size else (LEAST, 1.0)
+    limits = (max(low, LEAST) / 3, above * max(high, LEAST))
+    return axis(shown, "log", limits=limits) if not label else Axis(label, "log", limits)
 
 
 def gd(data: xr.Dataset) -> Figure:
-    drawing, (left, middle, right) = figure(3)
+    late, panels = after_start(data), []
+    titles = {
+        "gap": "the loss falls to rounding at its own rate",
+        "squared_distance": "and so does the distance to the shortest solution",
+    }
+    for name, title in titles.items():
+        marks = [by_degree(late[name], late[f"{name}_predicted"], "closed form")]
+        panels.append(panel(title, axis(data["k"], "log"), errors(late[name]), *marks))
+    return Figure(tuple(panels))
+
+
+def by_degree(found: xr.DataArray, law: xr.DataArray, label: str) -> list[Mark]:
+    """A measured and a predicted curve at every degree."""
+    marks = []
+    for c, n in enumerate(found["degree"].values):
+        marks += curve(found.sel(degree=n), f"n = {n}", c)
+        marks += curve(law.sel(degree=n), label, role="predicted")
+    return marks
+
+
+def gd_average(data: xr.Dataset) -> Figure:
     late = after_start(data)
-    for n, colour in zip(data["degree"].values, COLOURS * data.sizes["degree"], strict=False):
+    found, k = late["average_gap"], late["k"]
+    limit = late["average_law"] / (k + 1.0) ** 2
+    marks = by_degree(found, late["average_gap_predicted"], "closed form")
+    marks += [
+        line(k, limit.sel(degree=n), "C/(k + 1)²", "grey", "bound") for n in data["degree"].values
+    ]
+    title = "the average only falls like 1/k²"
+    return Figure((panel(title, axis(data["k"], "log"), errors(found, above=10.0), marks),))
+
+
+def gd_iterations(data: xr.Dataset) -> Figure:
+    late, panels = after_start(data), []
+    names = {
+        "from_0": "from 0",
+        "from_slowest_mode": "from the slowest mode",
+        "with_frobenius": "from 0, step 1/β_F",
+    }
+    for n in data["degree"].values:
         one = late.sel(degree=n)
-        for axes, name in (
-            (left, "gap"),
-            (middle, "average_gap"),
-            (right, "squared_distance"),
-        ):
-            against(axes, one[name], f"n = {n}", colour)
-            seen = one[f"{name}_predicted"].where(one[f"{name}_predicted"] > 1e-33)
-            against(axes, seen, "closed form" if n == data["degree"][-1] else "", "black")
-        law = float(one["average_law"]) / (one["k"] + 1.0) ** 2
-        law = law.assign_attrs(one["average_gap"].attrs, role="prediction")
-        against(middle, law, "C/(k + 1)²" if n == data["degree"][-1] else "", "0.5", linestyle=":")
-    frame(left, late["gap"], 1e-33)
-    frame(middle, late["average_gap"], 1e-33)
-    frame(right, late["squared_distance"], 1e-33)
-    middle.set(ylim=(None, 10 * middle.get_ylim()[1]))
-    for axes, title in (
-        (left, "the last iterate: linear, to rounding"),
-        (middle, "the average: only 1/k²"),
-        (right, "distance from the shortest solution"),
-    ):
-        axes.set(xscale="log")
-        axes.set_title(title)
-        axes.legend()
-    left.set(ylabel="f(θ_k) − f*")
-    return drawing
+        marks = []
+        for c, (run, label) in enumerate(names.items()):
+            marks += curve(one["squared_distance"].sel(run=run), label, c)
+            marks += curve(one["squared_distance_predicted"].sel(run=run), "closed form")
+        reached = level(data.attrs["converged"], "converged", "grey", "bound")
+        counts = ", ".join(f"{count:g}" for count in one["count"].values)
+        y = errors(one["squared_distance"])
+        panels.append(panel(f"n = {n}: {counts}", axis(data["k"], "log"), y, marks, reached))
+    return Figure(tuple(panels))
 
 
 def sgd(data: xr.Dataset) -> Figure:
-    drawing, panels = figure(data.sizes["degree"])
-    late = after_start(data)
-    for axes, n in zip(panels, data["degree"].values, strict=True):
-        for h, colour in zip(data["hold"].values, COLOURS * data.sizes["hold"], strict=False):
-            one = late.sel(degree=n, hold=h)
-            name = {0: "γ₀", 1: "γ₀/(k + 1)"}.get(int(h), f"γ₀/(⌊k/{h}⌋ + 1)")
-            against(axes, one["gap"], name, colour)
-            last = h == data["hold"][-1]
-            against(axes, one["gap_predicted"], "expectation" if last else "", "black")
-            average = one["average_gap"].median("replicate", keep_attrs=True)
-            against(axes, average, f"{name}, average", colour, linestyle=":")
-        axes.set(xscale="log", ylabel="f − f*")
-        frame(axes, late["gap_predicted"].sel(degree=n), 1e-33)
-        axes.set_title(f"n = {n}: {data.sizes['replicate']} runs, 5–95 %")
-        axes.legend(fontsize="x-small")
-    return drawing
+    late, panels = after_start(data), []
+    for n in data["degree"].values:
+        marks = []
+        for c, hold in enumerate(data["hold"].values):
+            one = late.sel(degree=n, hold=hold)
+            name = {0: "γ₀", 1: "γ₀/(k + 1)"}.get(int(hold), f"γ₀/(⌊k/{hold}⌋ + 1)")
+            marks += curve(one["gap"], name, c)
+            marks += curve(one["gap_predicted"], "expectation")
+            marks += curve(one["average_gap_predicted"], "of the average", "grey", "bound")
+        y = errors(late["gap_predicted"].sel(degree=n), "f − f*")
+        title = f"n = {n}: {data.sizes['replicate']} runs, 5–95 %"
+        panels.append(panel(title, axis(data["k"], "log"), y, marks))
+    return Figure(tuple(panels))
 
 
 def stability(data: xr.Dataset) -> Figure:
-    drawing, panels = figure(data.sizes["degree"] + 1)
-    late = after_start(data)
-    for axes, n in zip(panels, data["degree"].values, strict=False):
-        for c, colour in zip(
-            data["fraction"].values, COLOURS * data.sizes["fraction"], strict=False
-        ):
-            one = late.sel(degree=n, fraction=c)
-            against(axes, one["squared_distance"], f"{c:g} of the limit", colour)
-            last = c == data["fraction"][-1]
-            label = "expectation" if last else ""
-            against(axes, one["squared_distance_predicted"], label, "black", linewidth=1)
-        axes.set(xscale="log")
-        frame(axes, late["squared_distance"].sel(degree=n), 1e-33)
-        axes.set_title(f"n = {n}: {data.sizes['replicate']} runs, 5–95 %")
-        axes.legend(fontsize="x-small")
-    right = panels[-1]
-    for n, colour in zip(data["degree"].values, COLOURS * data.sizes["degree"], strict=False):
+    late, panels, growth = after_start(data), [], []
+    for n in data["degree"].values:
+        marks = []
+        for c, fraction in enumerate(data["fraction"].values):
+            one = late.sel(degree=n, fraction=fraction)
+            marks += curve(one["squared_distance"], f"{fraction:g} of the limit", c)
+            marks += curve(one["mean_predicted"], "mean of all draws")
+        y = errors(late["squared_distance"].sel(degree=n))
+        title = f"n = {n}: {data.sizes['replicate']} runs, 5–95 %"
+        panels.append(panel(title, axis(data["k"], "log"), y, marks))
+    for c, n in enumerate(data["degree"].values):
         one = data.sel(degree=n)
-        against(right, one["growth"], f"mean, n = {n}", colour, marker="o", linestyle="none")
-        against(right, one["typical_growth"], f"median run, n = {n}", colour, marker="x")
-        last = n == data["degree"][-1]
-        above = one["rate"].where(one["fraction"] > 1)
-        against(right, above, "ln ρ" if last else "", "black")
-    level(right, 0.0, "")
-    right.set(ylabel="growth of ln‖θ_k − θ*‖² a step")
-    right.set_title("above the limit the mean grows as predicted")
-    right.legend(fontsize="x-small")
-    return drawing
+        growth.append(points(one["fraction"], one["growth"], f"mean, n = {n}", c))
+        growth.append(
+            points(
+                one["fraction"], one["typical_growth"], f"median run, n = {n}", c, marker="cross"
+            )
+        )
+        growth += curve(one["rate"], "ln ρ")
+    x, y = axis(data["fraction"]), Axis("growth of ln‖θ_k − θ*‖² a step")
+    panels.append(panel("the mean grows above the limit", x, y, growth, level(0.0, "bounded")))
+    return Figure(tuple(panels))
+
+
+def reshuffling(data: xr.Dataset) -> Figure:
+    panels = []
+    for n in data["degree"].values:
+        one, marks = data.sel(degree=n), []
+        for c, name in enumerate(data["sampling"].values):
+            label = str(name).replace("_", " ")
+            marks.append(points(one["replicate"], one["floor"].sel(sampling=name), label, c))
+            marks.append(level(float(one["floor_predicted"].sel(sampling=name)), "exact floor", c))
+        y = errors(one["floor"])
+        panels.append(panel(f"n = {n}: every run's floor", axis(data["replicate"]), y, marks))
+    return Figure(tuple(panels))
 
 
 def averaging(data: xr.Dataset) -> Figure:
-    drawing, panels = figure(data.sizes["degree"])
-    late = after_start(data)
-    for axes, n in zip(panels, data["degree"].values, strict=True):
-        for c, colour in zip(data["step"].values, COLOURS * data.sizes["step"], strict=False):
-            one = late.sel(degree=n, step=c)
-            against(axes, one["average_gap"], f"γβ = {c:g}", colour)
-            last = c == data["step"][-1]
-            against(axes, one["expected"], "expectation" if last else "", "black")
-            label = "a/(k + 1)² + b/(k + 1)" if last else ""
-            against(axes, one["law"], label, "0.5", linestyle=":")
-        frame(axes, late["average_gap"].sel(degree=n), 1e-33)
-        axes.set(xscale="log", ylim=(None, 10 * float(late["expected"].max())))
-        axes.set_title(f"n = {n}: the average of {data.sizes['replicate']} runs")
-        axes.legend()
-    return drawing
+    late, panels = after_start(data), []
+    k = late["k"] + 1.0
+    law = late["a"] / k**2 + late["b"] / k
+    for n in data["degree"].values:
+        marks = []
+        for c, step in enumerate(data["step"].values):
+            one = late.sel(degree=n, step=step)
+            marks += curve(one["average_gap"], f"γβ = {step:g}", c)
+            marks += curve(one["expected"], "expectation", role="predicted")
+            curved = law.sel(degree=n, step=step)
+            marks.append(line(late["k"], curved, "a/(k + 1)² + b/(k + 1)", "grey", "bound"))
+        highest = 10 * float(late["expected"].max())
+        y = errors(late["average_gap"].sel(degree=n))
+        y = axis(late["average_gap"], "log", limits=(y.limits[0], highest))
+        title = f"n = {n}: the average of {data.sizes['replicate']} runs"
+        panels.append(panel(title, axis(data["k"], "log"), y, marks))
+    return Figure(tuple(panels))
 
 
 def polynomials(axes: Axes, data: xr.Dataset, sweep: str, name: str, at) -> None:
@@ -138,26 +167,25 @@ def descending(axes: Axes, curve: xr.DataArray) -> None:
 
 
 def minnorm(data: xr.Dataset) -> Figure:
-    drawing, (left, right) = figure(2)
-    against(left, data["gd"][1:], "GD", COLOURS[0])
-    against(left, data["gd_predicted"][1:], "GD, closed form", "black")
-    for b, colour in zip(data["batch"].values, COLOURS[1:], strict=False):
-        against(left, data["sgd"].sel(batch=b, k=slice(1, None)), f"SGD, b = {b}", colour)
-        mean = data["sgd_predicted"].sel(batch=b, k=slice(1, None))
-        against(left, mean, f"E, b = {b}", "black", linestyle=(0, (1, 1 + b)))
-    left.set(xscale="log", xlabel="step k")
-    descending(left, data["gd"])
-    left.set_title("distance to the shortest solution")
-    left.legend()
-    for b, colour in zip(data["batch"].values, COLOURS[1:], strict=False):
-        against(right, data["null"].sel(batch=b, k=slice(100, None)), f"SGD, b = {b}", colour)
-    right.set(xscale="log", yscale="log")
-    right.set_title("no step leaves range Xᵀ but by rounding")
-    right.legend()
-    return drawing
+    gd = data["gd"][1:]
+    left = [curve(gd, "GD", 0), curve(data["gd_predicted"][1:], "GD, closed form")]
+    right = [line(data["t"], data["gd_null"], "GD", 0)]
+    for c, b in enumerate(data["batch"].values, 1):
+        one = data.sel(batch=b, k=slice(1, None))
+        left += [curve(one["sgd"], f"SGD, b = {b}", c), curve(one["sgd_predicted"], "E, SGD")]
+        right.append(curve(one["null"], f"SGD, b = {b}", c))
+    start, low = float(data["gd"][0]), float(data["gd"].min())
+    y = axis(data["gd"], "log", limits=(max(low, LEAST) / 100, 100 * start))
+    x = Axis("step k", "log")
+    return Figure(
+        (
+            panel("distance to the shortest solution", x, y, *left),
+            panel("no step leaves range Xᵀ but by rounding", x, axis(data["null"], "log"), *right),
+        )
+    )
 
 
-def adam(data: xr.Dataset) -> Figure:
+def adam(data: xr.Dataset) -> Drawing:
     drawing, (left, middle, right) = figure(3)
     for rate, colour in zip(data["rate"].values, COLOURS, strict=False):
         curve = data["distance"].sel(rate=rate, k=slice(1, None))
@@ -188,7 +216,7 @@ def adam(data: xr.Dataset) -> Figure:
     return drawing
 
 
-def projection(data: xr.Dataset) -> Figure:
+def projection(data: xr.Dataset) -> Drawing:
     drawing, (left, middle, right) = figure(3)
     scales = data["scale"].values
     polynomials(left, data, "scale", "s", scales[:3])
@@ -213,7 +241,7 @@ def projection(data: xr.Dataset) -> Figure:
     return drawing
 
 
-def scaled_projection(data: xr.Dataset) -> Figure:
+def scaled_projection(data: xr.Dataset) -> Drawing:
     drawing, (left, middle, right) = figure(3)
     spans = data["span"].values
     polynomials(left, data, "span", "s", sorted({spans[0], min(spans, key=abs), spans[-1]}))
@@ -240,13 +268,13 @@ def scaled_projection(data: xr.Dataset) -> Figure:
     return drawing
 
 
-def scaled_gd(data: xr.Dataset) -> Figure:
+def scaled_gd(data: xr.Dataset) -> Drawing:
     drawing, (axes,) = figure()
     against(axes, data["distance"], "measured, γ = rate/β_H", COLOURS[0])
     against(axes, data["predicted"], "closed form", "black")
     against(axes, data["frobenius"], "closed form, Frobenius norm", COLOURS[1])
     for squared in data["level"].values:
-        level(axes, squared, "levels compared" if squared == data["level"].values[0] else "")
+        flat(axes, squared, "levels compared" if squared == data["level"].values[0] else "")
         axes.lines[-1].set_linestyle(":")
     descending(axes, data["distance"])
     axes.set_title("scaled GD reaches the scaled projection")
@@ -254,7 +282,7 @@ def scaled_gd(data: xr.Dataset) -> Figure:
     return drawing
 
 
-def double_descent(data: xr.Dataset) -> Figure:
+def double_descent(data: xr.Dataset) -> Drawing:
     drawing, (axes,) = figure()
     for name, colour in zip(("legendre", "chebyshev", "monomial"), COLOURS, strict=False):
         against(axes, data[name], name, colour, marker=".")
@@ -263,7 +291,7 @@ def double_descent(data: xr.Dataset) -> Figure:
     wide = wide.where((data["degree"] > 3 * n) & (wide > 0), drop=True)
     if wide.size:
         against(axes, wide, "spikes at the points, 1/d law", "black")
-    level(axes, float(data["none"]), "no fit, m = 0")
+    flat(axes, float(data["none"]), "no fit, m = 0")
     axes.lines[-1].set_linestyle(":")
     axes.axvline(n - 1, color="0.6", linewidth=1, label="d + 1 = n")
     axes.set(xscale="log", yscale="log", ylabel="test error", ylim=(float(data["none"]) / 30, 1e14))

@@ -21,10 +21,9 @@ import xarray as xr
 
 from descent.config import Count, Positive, Refusal, experiment_config, require_increasing
 from descent.maths import quadratic
-from descent.maths.quadratic import Quadratic
 from descent.polynomial._kernels import descend, log_spaced
 from descent.polynomial._problem import Points, Problem, build, modes, require_work
-from descent.polynomial._rounding import EPS, carried, square
+from descent.polynomial._rounding import EPS, carried, shift, square
 from descent.result import Check, Erratum, Result, measured, predicted, steps, sweep
 
 RUNS = ["from_0", "from_slowest_mode", "with_frobenius"]
@@ -93,18 +92,8 @@ def shifts(config: Config, problem: Problem) -> list[float]:
             raise Refusal(
                 f"iterations {config.iterations}: {where}: they end at {left:.1e} > converged"
             )
-        found.append(shift(config, problem, q, step))
+        found.append(shift(problem, q, step, config.converged))
     return found
-
-
-def shift(config: Config, problem: Problem, q: Quadratic, step: float) -> float:
-    """The rounding at the crossing over how much the distance falls there in one iteration."""
-    first = quadratic.first_within(q, step, config.converged) or 0
-    k = np.array([first, first + 1.0])
-    before, after = quadratic.squared_distance(quadratic.iterate(q, step, k))
-    fall = -0.5 * np.log(after / before) if after > 0 and before > 0 else np.inf
-    error = float(carried(problem, q, step, k)[0])
-    return float(1 + error / (np.sqrt(config.converged) * max(fall, 1e-300)))
 
 
 def predict(config: Config, problems: list[Problem]) -> xr.Dataset:

@@ -1,17 +1,21 @@
-"""Gradient descent, sampled or not, started at 0 ends at the shortest of all polynomials through the points.
+"""Gradient descent from 0, sampled or not, ends at the shortest of all polynomials through the points.
 
-    θ_{k+1} = θ_k − γ(2/b) Σ_{i in batch} φ_i(φ_iᵀθ_k − y_i),   θ₀ = 0, samples uniform with replacement
-    every step lies in range Xᵀ ⟂ null X, so the limit, if there is one, is θ* = Xᵀ(XXᵀ)⁻¹y
+Every step is a combination of the rows of X, so that no step has a part in the null space of X, and the only solution
+without such a part is the shortest. When runs with samples come within a distance of it is known in the median.
+Sampling needs 130 times as many steps at the course's data, because it
+kicks the even modes, which the full gradient never excites and which are 20 times slower.
+
+    θ_{k+1} = θ_k − γ(2/b) Σ_{i in batch} φ_i(φ_iᵀθ_k − y_i),   θ₀ = 0,   batches uniform with replacement
+    θ_k ∈ range Xᵀ ⟂ null X, so the limit, if there is one, is θ* = Xᵀ(XXᵀ)⁻¹y
     GD:  ‖θ_k − θ*‖² = Σ (1 − γλ_i)²ᵏ c_i²,   c = Vᵀθ*
-    SGD: E‖θ_k − θ*‖² = Σ_j w_j ℓ_jᵏ exactly (descent.maths.second_moment); a run's median crossing from
-         the normal law of θ_k − θ* along its slowest mode, where that is the law: where what its kicks
-         multiply by is no longer near 1, it is claimed of no run
+    SGD: E‖θ_k − θ*‖² = Σ_j w_j ℓ_jᵏ (descent.maths.second_moment); the median crossing from the normal law of
+         θ_k − θ* along its slowest mode, where that carries it and its kicks hardly multiply
 
-With the course's odd data, GD only ever sees the odd modes; sampling kicks the even ones too, whose
-slowest is 20 times slower: that, and not only γ, is why SGD takes 130 times as many steps.
+See: on the left all runs fall to rounding, along the dashed curves; on the right their parts in the null
+space are rounding from the first step to the last.
 
-Source: FRTN50 assignment, exercises 4b and 4c; CSE 891 homework 2, question 3 (SGD and mini-batch SGD).
-4b reads convergence “between 25 – 30 thousand” off a step 1/‖H‖_F (26800 there); with 1/β it is 20181.
+Source: FRTN50 assignment, exercises 4b and 4c; CSE 891 homework 2, question 3 (SGD and mini-batch SGD). When
+the full gradient converges, and what 4b prints about it: gd_iterations.
 """
 
 from typing import Annotated
@@ -22,11 +26,26 @@ from pydantic import Field
 
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
 from descent.maths import quadratic, second_moment
-from descent.maths.optimisers import NEVER, descend, drawn, full_batch
+from descent.maths.optimisers import descend, full_batch
 from descent.maths.replicates import replicate
-from descent.polynomial import _overparameterised
-from descent.polynomial._problem import Problem, build, modes, null_projector
-from descent.result import Check, Erratum, Result, replicates, steps, sweep
+from descent.maths.sampling import Estimate, level, mean, median
+from descent.maths.second_moment import Decay
+from descent.polynomial import _moments, _overparameterised
+from descent.polynomial._checks import check_where, names
+from descent.polynomial._crossing import (
+    beyond,
+    decays,
+    gd_steps,
+    near_normal,
+    never,
+    reached,
+    require_crossings,
+)
+from descent.polynomial._from_zero import sampled_runs, to_solution
+from descent.polynomial._kernels import log_spaced
+from descent.polynomial._problem import Problem, build, modes, require_work
+from descent.polynomial._rounding import EPS, carried, square
+from descent.result import Check, Result, bound, measured, predicted, replicates, steps, sweep
 
 
 @experiment_config
@@ -43,162 +62,138 @@ class Config(_overparameterised.Config):
     def __post_init__(self):
         super().__post_init__()
         require_increasing("batches", self.batches)
+        least = int(np.ceil(np.log2(2 / level(len(self.batches)))))
+        if self.replicates < least:
+            raise ValueError(
+                f"replicates {self.replicates} < {least}: too few to tell a median from chance"
+            )
+        work, kept = self.replicates * self.steps, self.replicates * self.snapshots
+        require_work(self, self.degree, work * len(self.batches), max(self.batches), kept)
+
+    @property
+    def kept(self) -> np.ndarray:
+        return log_spaced(self.steps, self.snapshots)
 
 
-def logarithmic(last: int, count: int) -> np.ndarray:
-    """0, 1, …, last: about `count` steps, evenly spaced on a logarithmic axis."""
-    return np.unique([0, *np.geomspace(1, last, count).round().astype(int)])
+def measure_gd(config: Config, problem: Problem) -> xr.Dataset:
+    """The full gradient: distance, and part in the null space."""
+    start, t = np.zeros_like(problem.theta), log_spaced(gd_steps(config, problem), config.snapshots)
+    rates, batches = np.full_like(start, config.gd_rate / problem.beta), full_batch(config.points)
+    path = descend(problem.X, problem.y, start, rates, batches, t, problem.theta, np.empty(0))
+    distance, null = to_solution(problem, path.theta)
+    return xr.Dataset(
+        {
+            "gd": measured("t", distance, "‖θ_k − θ*‖²"),
+            "gd_null": measured("t", null, "‖P_null θ_k‖"),
+        },
+        coords={"t": steps(t, "t", "step k of GD")},
+    )
 
 
-def _run(rng, problem: Problem, rate: float, config: Config, kept: np.ndarray) -> tuple:
-    """d² and null-space component over (batch, k), and the crossing, of one stream for each b."""
-    rates = np.full(len(problem.theta), rate)
-    paths = [
-        descend(
-            problem.X, problem.y, np.zeros_like(rates), rates,
-            drawn(rng, len(problem.y), config.steps, b), kept, problem.theta, np.array([config.squared]),
-        )
-        for b in config.batches
-    ]  # fmt: skip
-    theta = np.stack([path.theta for path in paths])
-    distance, null = to_solution(problem, theta)
-    return distance, null, [path.first[0] for path in paths]
+def measure_sgd(config: Config, problem: Problem) -> xr.Dataset:
+    """The same of all runs with samples."""
+    given = [(problem, config.sgd_rate / problem.beta, config)] * config.replicates
+    found = zip(*replicate(sampled_runs, config.seed, given), strict=True)
+    distance, null, first = map(np.array, found)
+    label = f"steps until ‖θ_k − θ*‖² ≤ {config.squared:g}"
+    dims = ("replicate", "batch")
+    return xr.Dataset(
+        {
+            "sgd": measured((*dims, "k"), distance, "‖θ_k − θ*‖²"),
+            "null": measured((*dims, "k"), null, "‖P_null θ_k‖"),
+            "crossing": measured(dims, reached(first), label),
+        },
+        coords={
+            "replicate": replicates(config.replicates),
+            "batch": sweep(config.batches, "batch", "batch size b"),
+            "k": steps(config.kept, "k", "step k of SGD"),
+        },
+    )
 
 
-def to_solution(problem: Problem, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """‖θ − θ*‖² and ‖P_null θ‖; ∞ where a run left float64."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        null = np.linalg.norm(theta @ null_projector(problem), axis=-1)
-        both = ((theta - problem.theta) ** 2).sum(-1), null
-    return beyond(both[0]), beyond(both[1])
-
-
-def beyond(values: np.ndarray) -> np.ndarray:
-    """∞ for what ∞ − ∞ left."""
-    return np.where(np.isnan(values), np.inf, values)
-
-
-def reached(first) -> np.ndarray:
-    """First crossings as numbers; inf if there was none."""
-    first = np.asarray(first, float)
-    return np.where(first == NEVER, np.inf, first)
+def predict(config: Config, problem: Problem, laws: list[Decay]) -> xr.Dataset:
+    """Closed forms: of the full gradient; of the mean, the median crossing and the latest crossing of samples."""
+    q, rate = modes(problem, np.zeros_like(problem.theta)), config.gd_rate / problem.beta
+    t = log_spaced(gd_steps(config, problem), config.snapshots).astype(float)
+    closed, k = quadratic.squared_distance(quadratic.iterate(q, rate, t)), config.kept.astype(float)
+    means = np.array([beyond(second_moment.squared_distance(law, k)) for law in laws])
+    # A run is above c times the mean with probability 1/c at the most.
+    late = config.squared * level(len(laws)) / config.replicates
+    middle = never(second_moment.first_below(law, config.squared, 0.5) for law in laws)
+    latest = never(second_moment.first_below(law, late) for law in laws)
+    return xr.Dataset(
+        {
+            "gd_predicted": predicted("t", closed, "‖θ_k − θ*‖², closed form"),
+            "sgd_predicted": predicted(("batch", "k"), means, "E‖θ_k − θ*‖²"),
+            "crossing_predicted": predicted("batch", middle, "median crossing, predicted"),
+            "crossing_bound": bound("batch", latest, "no run is later"),
+        }
+    )
 
 
 def run(config: Config) -> Result:
     problem = build(config, config.degree)
-    start = np.zeros_like(problem.theta)
-    mean, gamma = modes(problem, start), config.gd_rate / problem.beta
-    # Rounding has a part in every mode; what grows from it does so after the crossing.
-    excited = mean._replace(start=np.where(quadratic.excited(mean), mean.start, 0.0))
-    expected_gd = quadratic.first_within(excited, gamma, config.squared)
-    last = config.steps if expected_gd is None else min(config.steps, max(expected_gd * 2, 100))
-    t, k = logarithmic(last, config.snapshots), logarithmic(config.steps, config.snapshots)
-    gd = descend(
-        problem.X, problem.y, start, np.full_like(start, gamma), full_batch(config.points), t,
-        problem.theta, np.array([config.squared]),
-    )  # fmt: skip
-
-    rate = config.sgd_rate / problem.beta
-    Z = problem.X @ problem.V
-    laws = [second_moment.moments(Z, mean, rate, b) for b in config.batches]
-    given = [(problem, rate, config, k)] * config.replicates
-    gd_distance, gd_null = to_solution(problem, gd.theta)
-    distance, null, first = map(np.array, zip(*replicate(_run, config.seed, given), strict=True))
-    crossing = reached(first)  # (replicate, batch)
-
-    data = xr.Dataset(
-        {
-            "gd": ("t", gd_distance, {"long_name": "‖θ_k − θ*‖²"}),
-            "gd_predicted": (
-                "t",
-                quadratic.squared_distance(quadratic.iterate(mean, gamma, t)),
-                {"long_name": "‖θ_k − θ*‖², closed form", "role": "prediction"},
-            ),
-            "sgd": (("replicate", "batch", "k"), distance, {"long_name": "‖θ_k − θ*‖²"}),
-            "sgd_predicted": (
-                ("batch", "k"),
-                beyond(
-                    np.array([second_moment.squared_distance(law, k.astype(float)) for law in laws])
-                ),
-                {"long_name": "E‖θ_k − θ*‖²", "role": "prediction"},
-            ),
-            "null": (("replicate", "batch", "k"), null, {"long_name": "‖P_null θ_k‖"}),
-            "crossing": (
-                ("replicate", "batch"),
-                crossing,
-                {"long_name": f"steps until ‖θ_k − θ*‖² ≤ {config.squared:g}"},
-            ),
+    laws = decays(config, problem)
+    require_crossings(config, problem, laws)
+    gd, sgd = measure_gd(config, problem), measure_sgd(config, problem)
+    found, each = gd.merge(sgd), {name: sgd[name] for name in ("batch", "k")} | {"t": gd["t"]}
+    theory = predict(config, problem, laws).assign_coords(each)
+    stable = theory["crossing_bound"].copy(data=[law.rates[-1] < 1 for law in laws])
+    est = median(found["crossing"])
+    normal, moved = near_normal(config, laws, est.tol)
+    why = f"{names(~normal)}: the error is not near normal along one mode"
+    return Result(
+        data=found.merge(theory),
+        metrics={
+            "sgd_crossing": est.value,
+            "sgd_crossing_predicted": theory["crossing_predicted"],
+            "null_component": found["null"].max(),
         },
-        coords={
-            "t": steps(t, "t", "step k of GD"),
-            "k": steps(k, "k", "step k of SGD"),
-            "batch": sweep(config.batches, "batch", "batch size b"),
-            "replicate": replicates(config.replicates),
-        },
+        checks=(
+            *compare(config, problem, found, theory, stable),
+            *crossings(found, theory, stable, normal, est._replace(tol=est.tol + moved)),
+        ),
+        no_claim=unstable(config, problem, stable),
+        unchecked={} if normal.all() else {"sgd_crossing": why},
     )
-    gd_crossing = float(reached(gd.first)[0])
-    predicted_gd = np.inf if expected_gd is None else float(expected_gd)
-    # Above 2/β the modes that the start does not excite grow from rounding, after the crossing.
-    checks = [Check("gd_stays", float(gd_distance[-1]), "<=", config.squared, 0.0)]
-    if expected_gd is not None:
-        # The last digit of d² at the crossing, where it falls by 0.2 % a step and rounding is 1e-9 of it.
-        checks.insert(0, Check("gd_crossing_as_predicted", gd_crossing, "==", predicted_gd, 2))
-    # A run that grows has the rounding of what it grows to.
-    if config.gd_rate <= 2:
-        checks.append(
-            Check("gd_null_component", float(gd_null.max()), "<=", 0.0, drift(problem, last))
-        )
-    stable = [law.rates[-1] <= 1 for law in laws]
-    if any(stable):
-        largest, limit = float(null[:, stable].max()), drift(problem, config.steps)
-        checks.append(Check("sgd_null_component", largest, "<=", 0.0, limit))
-    predictions = {}
-    for b, law, found in zip(config.batches, laws, crossing.T, strict=True):
-        low, middle, high = (
-            second_moment.first_below(law, config.squared, share) for share in (0.05, 0.5, 0.95)
-        )
-        if (
-            middle is None or high is None or low is None
-        ):  # above the limit of stability in mean square
-            checks.append(Check(f"sgd_stable/batch_{b}", law.rates[-1], "<=", 1.0, 0.0))
-            continue
-        predictions[b] = middle
-        # Four standard errors of a median of normal times, whose 5 and 95 % are 3.29 sd apart.
-        error = 4 * 1.2533 * (high - low) / 3.29 / np.sqrt(config.replicates)
-        # The normal law is that of runs where kicks hardly multiply: what that moves is in the error.
-        moved = second_moment.multiplied(law, middle) / -np.log(law.rates[-1])
-        if moved <= error:
-            checks.append(
-                Check(
-                    f"sgd_crossing/batch_{b}", float(np.median(found)), "==", middle, error + moved
-                )
-            )
-        # Markov: a run is above 500R times the mean with probability 1/(500R) at the most.
-        latest = second_moment.first_below(law, config.squared / (500 * config.replicates))
-        checks.append(Check(f"sgd_last_crossing/batch_{b}", float(found.max()), "<=", latest, 0.0))
-    metrics = {
-        "gd_crossing": gd_crossing,
-        "gd_crossing_predicted": predicted_gd,
-        "sgd_crossing": data["crossing"].median("replicate", skipna=False),
-        "null_component": null.max(),
-    }
-    if len(predictions) == len(config.batches):
-        data["crossing_predicted"] = (
-            "batch",
-            np.array([predictions[b] for b in config.batches], float),
-            {"long_name": "median crossing, predicted", "role": "prediction"},
-        )
-        metrics["sgd_crossing_predicted"] = data["crossing_predicted"]
-    return Result(data, metrics, tuple(checks), errata(config, gd_crossing, predicted_gd))
 
 
-def drift(problem: Problem, count: int) -> float:
-    """What the rounding of θ in every step adds up to, as a random walk: ε‖θ*‖√k."""
-    return float(np.finfo(float).eps * np.linalg.norm(problem.theta) * np.sqrt(count))
+def unstable(config: Config, problem: Problem, stable: xr.DataArray) -> tuple[str, ...]:
+    """Why there is nothing to end at."""
+    reasons = []
+    if config.gd_rate >= 2:
+        reasons.append(f"gd_rate {config.gd_rate:g} ≥ 2: a mode grows, if only from rounding")
+    if not stable.all():
+        limit = _moments.limit(problem) * problem.beta
+        rate = f"sgd_rate {config.sgd_rate:g}, {names(~stable)}"
+        reasons.append(f"{rate}: E‖θ_k − θ*‖² grows (from {limit:.4f} on with batch 1)")
+    return tuple(reasons)
 
 
-def errata(config: Config, measured: float, predicted: float) -> tuple[Erratum, ...]:
-    if not (config.of_the_course and config.gd_rate == 1 and config.squared == 1e-16):
-        return ()
-    where = "FRTN50 assignment 4b: between 25 – 30 thousand iterations"
-    return (Erratum("gd_crossing_at_least", where, 25_000, predicted, measured, 2),)
+def compare(config: Config, problem: Problem, found, theory, stable) -> list[Check]:
+    """The full gradient; the null space; the mean of runs that are still near the start."""
+    q, rate = modes(problem, np.zeros_like(problem.theta)), config.gd_rate / problem.beta
+    gd, t, k, size = found["gd"], found["t"], found["k"], EPS * np.linalg.norm(problem.theta)
+    error = gd.copy(data=carried(problem, q, rate, t.values.astype(float)))
+    off, here = square(np.sqrt(gd), error) + 2 * EPS * t * gd, (t >= 0) & (config.gd_rate < 2)
+    slowest, random = "rounding, carried on by the slowest mode", "rounding of θ, as a random walk"
+    null, expected = found["null"].max("replicate"), theory["sgd_predicted"]
+    near = (expected >= 0.5 * expected.isel(k=0)).all("batch")
+    early = int(np.flatnonzero(near.values)[-1]) if near.any() else 0
+    est, there, inside = mean(found["sgd"].isel(k=early)), expected.isel(k=early), stable & (k >= 0)
+    tol, few, many = (est.tol + 1e-12 * est.value, *(4 * size * np.sqrt(s + 1) for s in (t, k)))
+    return [
+        *check_where(here, "gd", gd, "==", theory["gd_predicted"], off, slowest),
+        *check_where(here, "gd_null_component", found["gd_null"], "==", 0.0, few, random),
+        *check_where(inside, "sgd_null_component", null, "==", 0.0, many, random),
+        *check_where(stable, "sgd_early", est.value, "==", there, tol, est.why),
+    ]
+
+
+def crossings(found, theory, stable, normal, est: Estimate) -> list[Check]:
+    last, markov = found["crossing"].max("replicate"), "Markov's inequality"
+    expected, latest = theory["crossing_predicted"], theory["crossing_bound"]
+    return [
+        *check_where(normal, "sgd_crossing", est.value, "==", expected, est.tol, est.why),
+        *check_where(stable, "sgd_last_crossing", last, "<=", latest, 0.0, markov),
+    ]
