@@ -29,13 +29,6 @@ def descent(problem: Problem, rate: float, batches, kept: np.ndarray) -> Float[n
     ).theta
 
 
-def at_full_batch(problem: Problem, memory: Memory, rates, epsilon: float, last: int):
-    """The ends of an adaptive method, by rate."""
-    start, full, kept = np.zeros_like(problem.theta), full_batch(len(problem.y)), np.array([last])
-    runs = [adapt(problem.X, problem.y, start, r, epsilon, memory, full, kept) for r in rates]
-    return np.concatenate(runs)
-
-
 def one_sample_a_step(rng, problem: Problem, config, kept: np.ndarray):
     """θ_k of Adam over (rate, k) and of SGD over (sgd_rate, k), all on the same samples."""
     start, batches = np.zeros_like(problem.theta), drawn(rng, config.points, config.steps, 1)
@@ -55,6 +48,18 @@ def adaptive(config) -> dict[str, tuple[str, Memory, tuple[float, ...]]]:
         "adagrad": ("adagrad_rate", adagrad(), config.adagrad_rates),
         "rmsprop": ("rmsprop_rate", rmsprop(config.decay), config.rmsprop_rates),
     }
+
+
+def at_full_batch(problem: Problem, config) -> dict[str, tuple[str, np.ndarray]]:
+    """The dimension and the ends, by rate, of gradient descent and of every adaptive method."""
+    full, kept = full_batch(config.points), np.array([config.steps])
+    X, y, start = problem.X, problem.y, np.zeros_like(problem.theta)
+    gd = [descent(problem, rate, full, kept)[0] for rate in config.gd_rates]
+    ends = {"gd": ("gd_rate", np.array(gd))}
+    for name, (dim, memory, rates) in adaptive(config).items():
+        runs = [adapt(X, y, start, r, config.epsilon, memory, full, kept) for r in rates]
+        ends[name] = (dim, np.concatenate(runs))
+    return ends
 
 
 def unseen(problem: Problem, theta: Float[np.ndarray, "*s p"]) -> Float[np.ndarray, "*s p"]:

@@ -23,7 +23,6 @@ from pydantic import Field
 
 from descent.config import Count, Number, Positive, Seed, experiment_config, require_increasing
 from descent.maths.coordinatewise import groups, only_limit
-from descent.maths.optimisers import full_batch
 from descent.maths.quadratic import iterate
 from descent.maths.replicates import replicate
 from descent.polynomial import _methods, _overparameterised, _rounding
@@ -103,19 +102,13 @@ def measure(config: Config, problem: Problem) -> xr.Dataset:
         "sgd_farthest": measured(of_sgd, length(sgd).max(-1), "largest ‖θ_k‖ of SGD"),
         "sgd_seen": measured((*of_sgd, "power"), sgd[:, :, -1] - away, "θ − P_null θ of SGD"),
     }
-    full = full_batch(config.points)
-    gd = [_methods.descent(problem, r, full, np.array([last]))[0] for r in config.gd_rates]
-    ends = {
-        "adam": (each, final),
-        "sgd": (of_sgd, sgd[:, :, -1]),
-        "gd": (("gd_rate",), np.array(gd)),
-    }
-    for name, (dim, memory, rates) in _methods.adaptive(config).items():
-        theta = _methods.at_full_batch(problem, memory, rates, config.epsilon, last)
+    ends = {"adam": (each, final), "sgd": (of_sgd, sgd[:, :, -1])}
+    for name, (dim, theta) in _methods.at_full_batch(problem, config).items():
         ends[name] = ((dim,), theta)
         hidden = unseen(problem, theta)
-        apart = max(float(length(a - b)) for a in hidden for b in hidden)
-        found[f"{name}_spread"] = measured((), apart, "largest ‖P_null(θ − θ′)‖ over rates")
+        apart = max(float(length(one - other)) for one in hidden for other in hidden)
+        if name != "gd":
+            found[f"{name}_spread"] = measured((), apart, "largest ‖P_null(θ − θ′)‖ over rates")
     for name, (dims, theta) in ends.items():
         with np.errstate(over="ignore", invalid="ignore"):
             f = loss(problem, theta)
