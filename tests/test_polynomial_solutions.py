@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from descent.config import Refusal
-from descent.maths import optimisers, second_moment
+from descent.maths import optimisers
 from descent.maths import projection as projections
 from descent.maths.projection import by_inverse, exact, project, relative_error
 from descent.maths.quadratic import Quadratic
@@ -21,7 +21,6 @@ from descent.polynomial import (
     adam,
     double_descent,
     figures,
-    minnorm,
     projection,
     scaled_gd,
     scaled_projection,
@@ -34,7 +33,6 @@ PARAMS = YAML(typ="safe").load(Path(__file__).parents[1] / "params.yaml")["polyn
 MODULES = {
     "adam": adam,
     "double_descent": double_descent,
-    "minnorm": minnorm,
     "projection": projection,
     "scaled_gd": scaled_gd,
     "scaled_projection": scaled_projection,
@@ -70,10 +68,6 @@ def course():
 @pytest.mark.parametrize(
     ("name", "change", "rule"),
     [
-        ("minnorm", {"degree": 2}, "degree 2 ≤ points − 1 = 2"),
-        ("minnorm", {"batches": [3, 1]}, "increasing"),
-        ("minnorm", {"amplitude": 1e200}, "amplitude 1e.200: its square"),
-        ("minnorm", {"steps": 10**9}, "less than or equal"),
         ("projection", {"degree": 6}, "degree 6 ≤ points − 1 = 6"),
         ("projection", {"scales": [1, 2]}, "scales 1 … 2: 0, the shortest"),
         ("projection", {"scales": [0, 1e200]}, "up to 1e100"),
@@ -150,103 +144,6 @@ def test_first_crossings_are_those_of_every_step(course):
     distance = ((path.theta - course.theta) ** 2).sum(1)
     expected = [int(np.argmax(distance <= 1.0)), int(np.argmax(distance <= 1e-1)), optimisers.NEVER]
     assert path.first.tolist() == expected
-
-
-# --- second moments ---
-
-
-def test_second_moments_are_those_of_every_sequence_of_batches():
-    """All N^b batches, one after another, on a problem of three samples."""
-    X = np.random.default_rng(1).standard_normal((3, 5))
-    Vt = np.linalg.svd(X, full_matrices=False)[2]
-    Z, e = X @ Vt.T, np.array([1.0, -2.0, 0.5])
-    H, gamma = 2 / 3 * Z.T @ Z, 0.05
-    mean = Quadratic(np.diagonal(H).copy(), e)
-    for b in (1, 2):
-        law = second_moment.moments(Z, mean, gamma, b)
-        M, expected = np.outer(e, e), []
-        for _ in range(4):
-            expected.append(np.trace(M))
-            total = np.zeros_like(M)
-            for batch in np.ndindex(*(3,) * b):
-                A = np.eye(3) - 2 * gamma / b * Z[list(batch)].T @ Z[list(batch)]
-                total += A @ M @ A / 3**b
-            M = total
-        found = second_moment.squared_distance(law, np.arange(4.0))
-        assert_allclose(found, expected, rtol=1e-12)
-
-
-def test_crossings_of_the_course(course):
-    mean = modes(course, np.zeros_like(course.theta))
-    law = second_moment.moments(course.X @ course.V, mean, 0.1 / course.beta, 1)
-    assert -np.log(law.rates[-1]) == pytest.approx(9.2911165e-6, rel=1e-7)
-    assert second_moment.first_below(law, 1e-16) == pytest.approx(2.780e6, rel=2e-4)
-    # A Monte Carlo of 64 runs: median 2.668e6, 5–95 % 2.305e6 to 2.900e6; the median's error is 0.03e6.
-    assert second_moment.first_below(law, 1e-16, 0.5) == pytest.approx(2.668e6, abs=0.12e6)
-    k = np.array([7e5])
-    assert second_moment.squared_distance(law, k)[0] == pytest.approx(2.465076804e-8, rel=1e-6)
-    unstable = second_moment.moments(course.X @ course.V, mean, 0.4 / course.beta, 1)
-    assert second_moment.first_below(unstable, 1e-16) is None
-    barely = second_moment.moments(course.X @ course.V, mean, 0.395 / course.beta, 1)
-    assert barely.rates[-1] < 1  # the limit is 0.3950669
-
-
-def test_the_median_of_a_product_is_as_far_below_as_multiplied_says():
-    """One mode, so e_k is a product of 1 − 2γz²: its median square is e^{−τ} times that of its mean."""
-    Z, step, k = np.array([[1.0], [0.5], [0.8]]), 0.05, 200
-    mean = Quadratic(np.array([2 / 3 * float((Z**2).sum())]), np.ones(1))
-    law = second_moment.moments(Z, mean, step, 1)
-    tau = second_moment.multiplied(law, k) / 2
-    factors = np.log(np.abs(1 - 2 * step * Z[:, 0] ** 2))  # a median of many is their mean
-    assert -tau == pytest.approx(
-        2 * k * (factors.mean() - np.log(1 - step * mean.eigenvalues[0])), rel=0.1
-    )
-
-
-# --- minimum norm ---
-
-
-@pytest.mark.parametrize(("rate", "batch"), [(0.1, 1), (0.1, 3), (0.5, 1), (0.6, 3)])
-def test_no_normal_crossing_is_claimed_where_kicks_multiply(rate, batch):
-    """The trap: on two points runs are products, and 5 to 40 steps faster than the normal law has them."""
-    changes = {"points": 2, "degree": 3, "sgd_rate": rate, "batches": [batch], "replicates": 32}
-    config = minnorm.Config(**PARAMS["minnorm"] | changes | {"steps": 3000})
-    checks = minnorm.run(config).checks
-    assert f"sgd_last_crossing/batch_{batch}" in {check.name for check in checks}
-    assert f"sgd_crossing/batch_{batch}" not in {check.name for check in checks}
-    assert [check for check in checks if not check.holds] == []
-
-
-def test_a_forgotten_kick_is_caught(monkeypatch):
-    """The variance of sampling left out: SGD as GD."""
-    moments = second_moment.moments
-    monkeypatch.setattr(
-        second_moment, "moments", lambda Z, mean, step, b: moments(Z, mean, step, 10**6 * b)
-    )
-    assert {"sgd_crossing/batch_1", "sgd_crossing/batch_3"} <= broken("minnorm", replicates=16)
-
-
-def test_a_wrong_gradient_factor_is_caught(monkeypatch):
-    """∇f without its 2."""
-    full = minnorm.descend
-
-    def halved(X, y, start, rates, *rest):
-        return full(X, y, start, rates / 2, *rest)
-
-    monkeypatch.setattr(minnorm, "descend", halved)
-    assert {"gd_crossing_as_predicted", "sgd_crossing/batch_1"} <= broken("minnorm")
-
-
-def test_too_few_steps_do_not_converge():
-    assert broken("minnorm", steps=200) >= {"sgd_crossing/batch_1", "sgd_last_crossing/batch_1"}
-
-
-def test_divergence_is_a_result():
-    """And above 2/β though no excited mode is unstable: the others grow from rounding."""
-    course = {"points": 7, "degree": 9, "steps": 1000}
-    failed = broken("minnorm", **course, gd_rate=2.5, sgd_rate=1.5)
-    assert {"gd_stays", "sgd_stable/batch_1"} <= failed
-    assert "gd_stays" in broken("minnorm", **course, gd_rate=2.2)
 
 
 # --- projections ---
