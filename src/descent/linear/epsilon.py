@@ -47,11 +47,10 @@ class Config:
         far = abs(self.t) / float(np.abs(self.sample).sum())
         _adaptive.require_reach("eta", self.eta, far, self.steps)
         require_work("steps", 20.0 * len(self.epsilons) * self.steps * len(self.x))
-        small, large = self.bent < SMALL, self.straight < LARGE
-        if not small.any() or not large.any():
+        if not self.small.any() or not self.large.any():
             raise ValueError(
                 f"epsilons {self.epsilons[0]:g} … {self.epsilons[-1]:g} must lie on both sides: "
-                f"ε/√G {self.bent[0]:.2g} < {SMALL} and √G/ε {self.straight[-1]:.2g} < {LARGE}"
+                f"ε/√G {self.bent[0]:.2g} < {SMALL} and 2η‖x‖²/ε < √G/ε {self.straight[-1]:.2g} < {LARGE}"
             )
 
     @property
@@ -68,6 +67,16 @@ class Config:
         """√G/ε, by ε: max|x_j|μ."""
         mu = _adaptive.mu(self.sample, float(self.t), self.eta, self.epsilons)
         return np.abs(self.sample).max() * mu
+
+    @property
+    def small(self) -> np.ndarray:
+        return self.bent < SMALL
+
+    @property
+    def large(self) -> np.ndarray:
+        """Where √G/ε is small, and a step of gradient descent even more so."""
+        step = 2 * self.eta * float(self.sample @ self.sample) / np.array(self.epsilons)
+        return (self.straight < LARGE) & (step < self.straight)
 
 
 def predict(config: Config) -> xr.Dataset:
@@ -124,7 +133,7 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     x, t, limit = config.sample, float(config.t), found["limit"]
     corner, shortest = t * np.sign(x) / np.abs(x).sum(), t * x / (x @ x)
     left = 2 * NEAR * abs(t) / np.linalg.norm(x) + 1000 * EPS * np.abs(corner).max()
-    small, large = config.bent < SMALL, config.straight < LARGE
+    small, large = config.small, config.large
     # The next order is the first times the small number, up to a factor of order 1.
     moved = np.linalg.norm(limit - corner, axis=1)
     next_small = xr.DataArray(4 * config.bent * moved + left, dims="epsilon").isel(epsilon=small)

@@ -167,7 +167,7 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     near, rounding = 64 * EPS * size / min(share, 2 - share), "rounding, which a run forgets"
     end = near + NEAR * size
     slope = 16 * EPS * float((np.abs(x).max() + t) ** 2)
-    squares = 32 * EPS * float(theory["along"].max() ** 2 + (t * line) ** 2)
+    squares = 32 * EPS * float(found["along"].max() ** 2 + (t * line) ** 2)
     return (
         Check(
             "gradient_at_0",

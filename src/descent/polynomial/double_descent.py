@@ -124,11 +124,8 @@ def run(config: Config) -> Result:
     won = error["legendre"].values[:, over].min(1) < error["legendre"].values[:, ~over].min(1)
     narrow = _bases.narrow(config)
     wide = f"spikes of width π/{config.degrees[-1]} are not narrow beside a point's room, the wave, the grid"
-    result = (
-        found[["error"]]
-        .merge(theory[["spikes"]])
-        .assign(none=predicted((), none, "test error of m = 0"))
-    )
+    label = {"long_name": "test error of m = 0", "role": "prediction"}
+    result = found[["error"]].merge(theory[["spikes"]]).assign(none=((), none, label))
     return Result(
         data=result.assign_attrs(points=config.points),
         metrics={

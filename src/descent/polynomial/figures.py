@@ -7,6 +7,7 @@ from descent.figure import (
     Figure,
     Mark,
     Panel,
+    Real,
     Scale,
     axis,
     curve,
@@ -230,7 +231,7 @@ def adam(data: xr.Dataset) -> Figure:
     )
 
 
-def polynomials(data: xr.Dataset, sweep: str, at, limits: tuple[float, float], title: str) -> Panel:
+def polynomials(data: xr.Dataset, sweep: str, at, limits: tuple[Real, Real], title: str) -> Panel:
     """The points, the function, and the fits of a sweep."""
     fits = [
         curve(data["fit"].sel({sweep: value}), f"s = {value:g}", c % COLOURS)

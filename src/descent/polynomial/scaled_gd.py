@@ -48,7 +48,7 @@ class Config(_overparameterised.Config):
             )
         if self.rate >= 2:
             raise ValueError(f"rate {self.rate:g} ≥ 2 (in 1/β_H): scaled descent diverges")
-        require_work(self, self.degree, self.steps, self.points, self.snapshots)
+        require_work(self, self.degree, float(self.steps), self.points, float(self.snapshots))
 
     @property
     def h_inverse(self) -> np.ndarray:
@@ -106,7 +106,8 @@ def run(config: Config) -> Result:
     found, theory = measure(config, problem, form), predict(config, problem, form)
     data, slow = found.merge(theory), config.rate / form.frobenius
     other = np.sqrt(form.squared_distance(slow, config.record))
-    data["frobenius"] = predicted("k", other, "the same with the Frobenius norm for β_H")
+    label = {"long_name": "the same with the Frobenius norm for β_H", "role": "prediction"}
+    data["frobenius"] = ("k", other, label)
     late = [form.first_within(slow, level) for level in config.levels]
     left, size = form.left(config.rate, config.steps), float(np.linalg.norm(found["end"]))
     clear = np.sqrt(config.levels) >= 10 * form.blur(config.rate)
