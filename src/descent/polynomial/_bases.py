@@ -116,7 +116,12 @@ def gain_of_spikes(data: Data) -> Float[np.ndarray, " r"]:
 
 
 def narrow(config) -> bool:
-    """Whether spikes are narrow against the room of a point, the wave, and the grid that sees them."""
+    """Whether spikes are narrow against the room of a point, the wave, and the grid that sees them.
+
+    And the noise well below the wave, for points that nearly coincide amplify it.
+    """
     width, of_one = config.interval[1] - config.interval[0], np.pi / config.degrees[-1]
     room = 2 * of_one * max(config.points / width, config.frequency) <= 1
-    return bool(room and width <= of_one * config.grid)
+    wave = np.sin(config.frequency * np.linspace(*config.interval, config.grid))
+    clear = 2 * config.noise <= np.sqrt(np.mean(wave**2))
+    return bool(room and clear and width <= of_one * config.grid)
