@@ -9,6 +9,7 @@ from descent.maths.optimisers import NEVER
 from descent.maths.sampling import level
 from descent.maths.second_moment import Decay
 from descent.polynomial import _moments
+from descent.polynomial._checks import names
 from descent.polynomial._problem import Problem, modes
 from descent.polynomial._rounding import floor
 
@@ -79,6 +80,14 @@ def require_crossings(config, problem: Problem, laws: list[Decay]) -> None:
             )
 
 
+def still_near(laws: list[Decay], k: np.ndarray) -> int:
+    """The place of the last of these k up to which every E‖e_k‖² is within a factor 2 of the start's."""
+    curves = np.array([second_moment.squared_distance(law, k.astype(float)) for law in laws])
+    ratios = curves / curves[:, :1]
+    near = ((ratios >= 0.5) & (ratios <= 2)).all(0)
+    return int(np.flatnonzero(np.logical_and.accumulate(near))[-1])
+
+
 def near_normal(config, laws: list[Decay], tol: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
     """Where the error at the median crossing lies along one mode and its kicks multiply by no more than half of what
     the runs leave open; and by how much that may move the crossing."""
@@ -93,3 +102,15 @@ def near_normal(config, laws: list[Decay], tol: xr.DataArray) -> tuple[xr.DataAr
         moved.append(second_moment.multiplied(law, middle) / -np.log(law.rates[-1]))
         allowed.append(bool(values[:-1].sum() < 0.05 * values[-1] and moved[-1] <= 0.5 * open_))
     return tol.copy(data=allowed), tol.copy(data=moved)
+
+
+def unstable(config, problem: Problem, stable: xr.DataArray) -> tuple[str, ...]:
+    """Why there is nothing to end at."""
+    reasons = []
+    if config.gd_rate >= 2:
+        reasons.append(f"gd_rate {config.gd_rate:g} ≥ 2: a mode grows, if only from rounding")
+    if not stable.all():
+        limit = _moments.limit(problem) * problem.beta
+        rate = f"sgd_rate {config.sgd_rate:g}, {names(~stable)}"
+        reasons.append(f"{rate}: E‖θ_k − θ*‖² grows (from {limit:.4f} on with batch 1)")
+    return tuple(reasons)

@@ -39,7 +39,7 @@ def unsettled(problems: list[Problem], config, curve: xr.DataArray, at: np.ndarr
     scale = bend / ((1 - x) ** 2 * (2 + x))
     size = [np.sqrt(p.beta / 2) * np.linalg.norm(p.theta) for p in problems]
     error = xr.DataArray(size, {"degree": bend["degree"]}) * counted[2] ** 2 * 2.0**-53
-    rounding = 2 * np.sqrt(last) * error + error**2 + 1e-9 * last
+    rounding = 2 * np.sqrt(abs(last)) * error + error**2 + 1e-9 * abs(last)
     slope = np.maximum(2 * x * (1 - x**2) * scale, bend) / (counted[2] - counted[1])
     rest = np.maximum(2 * x**3 * scale, bend)
     return Line(

@@ -151,5 +151,5 @@ def mean_gap(samples: xr.DataArray, variance: xr.DataArray) -> Mean:
     high = stats.gamma.isf(half, shape) / shape
     reach = np.maximum(1 / low - 1, 1 - 1 / high)  # μ = mean/(1 ∓ …)
     normal = np.sqrt(spread) * -stats.norm.ppf(half)
-    tol = xr.where(shape < 1e8, value * np.minimum(reach, 1e3), normal)
+    tol = xr.where(shape < 1e8, abs(value) * np.minimum(reach, 1e3), normal)
     return Mean(value, tol, f"gamma law of the mean of {R} replicates")

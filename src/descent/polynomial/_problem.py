@@ -22,6 +22,7 @@ from descent.maths.quadratic import Quadratic
 from descent.maths.sampling import FEWEST
 
 SPEED, LONGEST = 1e9, 3600  # multiplications a second of the compiled loops; seconds of a run
+LARGEST = 1e70  # of data: fourth powers are summed
 NUMBERS = 2**28  # that a result may hold: 2 GiB
 COURSE = {"points": 7, "interval": (-1, 1), "frequency": 5, "growth": 2, "amplitude": 0.1}
 
@@ -40,6 +41,10 @@ class Points:
         if not self.interval[0] < self.interval[1]:
             low, high = self.interval
             raise ValueError(f"interval [{low:g}, {high:g}]: the lower end must come first")
+        if not 1e-70 <= self.amplitude <= LARGEST:
+            raise ValueError(
+                f"amplitude {self.amplitude:g}: its fourth power must stay in float64, 1e-70 … {LARGEST:g}"
+            )
 
     @property
     def of_the_course(self) -> bool:
@@ -149,8 +154,10 @@ def build(config: Points, degree: int) -> Problem:
         )
     x = np.linspace(*config.interval, config.points)
     y, X = config.truth(x), features(x, degree)
-    if not (np.isfinite(y).all() and np.isfinite(X).all()):
-        raise Refusal(f"degree {degree}: φ(x) or y leaves float64 on this interval")
+    if not (np.abs(y).max() < LARGEST and np.abs(X).max() < LARGEST):
+        raise Refusal(
+            f"degree {degree}: φ(x) or y, or its fourth power, leaves float64 on this interval"
+        )
     if np.abs(y).max() < 1e-12 * config.amplitude:  # ω = 0, or nodes of the sine at every point
         raise Refusal("every y is 0: the start θ₀ = 0 is the solution")
     U, sigma, Vt = np.linalg.svd(X, full_matrices=False)

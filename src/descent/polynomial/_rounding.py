@@ -36,10 +36,10 @@ def floor(problem: Problem, step: float) -> float:
     return float(EPS * scale * (1 / (1 - slowest) + sum(problem.X.shape)))
 
 
-def square(distance: xr.DataArray, error: xr.DataArray) -> xr.DataArray:
+def of_square(square: xr.DataArray, error: xr.DataArray) -> xr.DataArray:
     """By how much the square of a distance may be off if the distance is off by `error`."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return 2 * distance * error + error**2
+        return 2 * np.sqrt(abs(square)) * error + error**2
 
 
 def shift(problem: Problem, q: Quadratic, step: float, squared: float) -> float:

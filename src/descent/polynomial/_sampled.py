@@ -33,10 +33,11 @@ def expectations(config, problems: list[Problem]) -> list[list[Moments]]:
     ]
 
 
-def near_normal(config, problems: list[Problem], expected: xr.Dataset) -> tuple[xr.DataArray, dict]:
+def near_normal(
+    config, problems: list[Problem], exact: list[list[Moments]], like: xr.DataArray
+) -> tuple[xr.DataArray, dict]:
     """Where the last error is far above rounding and its kicks hardly multiply; and why not elsewhere."""
-    gaps, K = expected["gap_predicted"], config.iterations
-    rounded, spread = xr.zeros_like(gaps, bool), xr.zeros_like(gaps, bool)
+    K, rounded, spread = config.iterations, xr.zeros_like(like, bool), xr.zeros_like(like, bool)
     for i, problem in enumerate(problems):
         step, start = config.step / problem.beta, modes(problem, np.zeros_like(problem.theta))
         law = second_moment.homogeneous(_moments.gradients(problem))
@@ -45,7 +46,8 @@ def near_normal(config, problems: list[Problem], expected: xr.Dataset) -> tuple[
             late = step / (K // hold + 1) if hold else step
             slowest = late * problem.eigenvalues[-1]
             error = 2 * EPS * np.linalg.norm(problem.theta) * min(K, 1 / slowest)
-            rounded[i, j] = float(gaps[i, j]) < 100 * problem.beta / 2 * error**2
+            last = float(_moments.expected_gap(problem, exact[i][j].second[-1]))
+            rounded[i, j] = last < 100 * problem.beta / 2 * error**2
             # Σ γ_k² is that of so many first steps.
             kicks = int(min(K, np.pi**2 / 6 * hold)) if hold else K
             multiplied = second_moment.multiplied(law, kicks)

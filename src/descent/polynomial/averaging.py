@@ -171,7 +171,7 @@ def compare(
     seen = settled & (crossing > 10 / crossing.copy(data=slowest)) & (crossing < config.ends[1])
     near = np.log(config.iterations) / config.snapshots * crossing
     return (
-        Check("average_gap", est.value, "==", law, est.tol + 1e-9 * law, est.why),
+        Check("average_gap", est.value, "==", law, est.tol + 1e-9 * abs(law), est.why),
         *check_where(settled, "a", fit.constant, "==", a, tol.constant, bends),
         *check_where(settled, "b", fit.slope, "==", b, tol.slope, bends),
         *check_where(seen, "crossover", crossing, "==", a / b, near, "points of the curve between"),

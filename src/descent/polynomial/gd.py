@@ -28,7 +28,7 @@ from descent.polynomial import _descent
 from descent.polynomial._checks import check_where
 from descent.polynomial._kernels import descend
 from descent.polynomial._problem import Problem, build, gap, modes
-from descent.polynomial._rounding import EPS, carried, square
+from descent.polynomial._rounding import EPS, carried, of_square
 from descent.result import Check, Result, bound, measured, predicted, steps, sweep
 
 HUGE = 1e100  # of a distance whose square is compared
@@ -158,7 +158,7 @@ def compare(config: Config, problems: list[Problem], found, theory) -> tuple[Che
     squares, gaps, spans = found["squared_distance"], found["gap"], found["span"]
     error = rounding(config, problems, found)
     root = xr.DataArray([np.sqrt(p.beta / 2) for p in problems], {"degree": found["degree"]})
-    near, off = square(np.sqrt(squares), error), square(np.sqrt(gaps), root * error)
+    near, off = of_square(squares, error), of_square(gaps, root * error)
     seen = squares < HUGE**2
     why = "rounding of a step, carried on by the slowest mode"
     ends = "a thousandth of rounding and a hundredth of other modes at both ends"
@@ -180,5 +180,5 @@ def rounding(config: Config, problems: list[Problem], found: xr.Dataset) -> xr.D
         # λ is known to (N + n + 1)2⁻⁵² of itself, which shows in ρᵏ where that does not vanish.
         fastest = np.abs(1 - step * q.eigenvalues).max()
         spread = sum(problem.X.shape) * config.step / fastest if config.grows else 1
-        bounds.append(carried(problem, q, step, k) + EPS * k * np.sqrt(squares) * spread)
+        bounds.append(carried(problem, q, step, k) + EPS * k * np.sqrt(abs(squares)) * spread)
     return xr.DataArray(bounds, {"degree": found["degree"], "k": found["k"]})

@@ -20,7 +20,7 @@ from descent.maths import quadratic
 from descent.polynomial import _descent
 from descent.polynomial._kernels import descend
 from descent.polynomial._problem import Problem, build, gap, modes
-from descent.polynomial._rounding import EPS, carried, square
+from descent.polynomial._rounding import EPS, carried, of_square
 from descent.result import Check, Result, measured, predicted, steps, sweep
 
 LEFT = 0.01  # of the slowest mode, up to which the limit is compared
@@ -102,7 +102,7 @@ def compare(config: Config, problems: list[Problem], found, theory, constant) ->
         bounds.append(np.sqrt(problem.beta / 2) * error)
         left.append(config.left(problem))
     gaps, each = found["average_gap"], {"degree": found["degree"]}
-    off = square(np.sqrt(gaps), xr.DataArray(bounds, each | {"k": found["k"]}))
+    off = of_square(gaps, xr.DataArray(bounds, each | {"k": found["k"]}))
     # (1 − ρ^{k+1})² and the rounding of f − f*
     last = 2 * constant * xr.DataArray(left, each) + off[:, -1].drop_vars("k") * (k[-1] + 1) ** 2
     rounding = "rounding of a step, carried on by the slowest mode, and of the sum"

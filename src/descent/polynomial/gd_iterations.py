@@ -23,7 +23,7 @@ from descent.config import Count, Positive, Refusal, experiment_config, require_
 from descent.maths import quadratic
 from descent.polynomial._kernels import descend, log_spaced
 from descent.polynomial._problem import Points, Problem, build, modes, require_work
-from descent.polynomial._rounding import EPS, carried, shift, square
+from descent.polynomial._rounding import EPS, carried, of_square, shift
 from descent.result import Check, Erratum, Result, measured, predicted, steps, sweep
 
 RUNS = ["from_0", "from_slowest_mode", "with_frobenius"]
@@ -165,7 +165,7 @@ def compare(config: Config, problems: list[Problem], found, theory, tol) -> tupl
         ]
         for problem in problems
     ]
-    off = square(np.sqrt(squares), squares.copy(data=error) + EPS * k[-1] * np.sqrt(squares))
+    off = of_square(squares, squares.copy(data=error)) + 2 * EPS * k[-1] * abs(squares)
     rounding = "rounding of a step, carried on by the slowest mode"
     exact, expected = theory["squared_distance_predicted"], theory["count_predicted"]
     checks = [
