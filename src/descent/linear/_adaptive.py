@@ -27,17 +27,19 @@ def require_sample(x: tuple[float, ...], t: float) -> None:
         raise ValueError(f"x, t: {least:g} … {most:g}, squares leave float64 beyond 1e±100")
 
 
-def require_reach(name: str, eta: float, way: float, count: int) -> None:
-    """Refuse a rate whose steps cannot add up to the way: a coordinate of AdaGrad moves 2η√K at the most.
+def require_reach(name: str, etas: tuple[float, ...], way: float, count: int) -> None:
+    """Refuse rates whose steps cannot add up to the way: a coordinate of AdaGrad moves 2η√K at the most.
 
     Raises:
         ValueError: naming the rate and the way.
     """
-    reach = 2 * eta * count**0.5
-    if not way < reach < 1e100:
-        raise ValueError(
-            f"{name} {eta:g}: {count} steps of AdaGrad go 2η√K = {reach:g} < {way:g}, the way, or leave float64"
-        )
+    for eta in etas:
+        reach = 2 * eta * count**0.5
+        if not way < reach < 1e100:
+            raise ValueError(
+                f"{name} {eta:g}: {count} steps of AdaGrad go 2η√K = {reach:g}, "
+                f"which must be more than the way, {way:g}, and less than 1e100"
+            )
 
 
 def ends(X, t, etas, memory, kept, epsilon: float = NONE) -> Float[np.ndarray, "eta k d"]:

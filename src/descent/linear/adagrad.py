@@ -63,7 +63,7 @@ class Config:
         if np.linalg.matrix_rank(np.array(self.samples, float)) < n:
             raise ValueError("samples: the rows depend on each other")
         way = max(abs(self.t) / np.abs(self.X).sum(1))
-        _adaptive.require_reach("etas", self.etas[0], float(way), self.steps)
+        _adaptive.require_reach("etas", self.etas, float(way), self.steps)
         runs = len(self.etas) + len(self.shares)
         require_work("steps, samples", 4.0 * runs * self.steps * n * d)
 

@@ -45,7 +45,7 @@ class Config:
         require_increasing("epsilons", self.epsilons)
         _adaptive.require_sample(self.x, self.t)
         far = abs(self.t) / float(np.abs(self.sample).sum())
-        _adaptive.require_reach("eta", self.eta, far, self.steps)
+        _adaptive.require_reach("eta", (self.eta,), far, self.steps)
         require_work("steps", 20.0 * len(self.epsilons) * self.steps * len(self.x))
         if not self.small.any() or not self.large.any():
             raise ValueError(

@@ -50,7 +50,7 @@ class Config:
     def __post_init__(self):
         require_increasing("etas", self.etas)
         _adaptive.require_sample(self.x, self.t)
-        _adaptive.require_reach("etas", self.etas[0], self.far, self.steps)
+        _adaptive.require_reach("etas", self.etas, self.far, self.steps)
         require_work("steps", 20.0 * 3 * (len(self.etas) + 1) * self.steps * len(self.x))
 
     @property

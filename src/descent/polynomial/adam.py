@@ -181,7 +181,7 @@ def compare(
     # Of ‖Xe‖ ≥ σ_min ‖e‖; both sides are rounded to 10ε‖θ‖ times cond X.
     checks, why = [], "√(N f)/σ_min, what the loss allows"
     for name in ("adam", "adam_full", "adagrad", "rmsprop"):
-        allowed = np.sqrt(config.points * found[f"{name}_end_loss"]) / smallest
+        allowed = np.sqrt(config.points * found[f"{name}_end_loss"].clip(min=0)) / smallest
         largest = np.sqrt((found[f"{name}_end"] ** 2).sum("power")) + size
         near = allowed + 10 * EPS * largest * problem.sigma[0] / smallest
         checks.append(
