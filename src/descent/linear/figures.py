@@ -2,119 +2,177 @@
 
 import numpy as np
 import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from descent.style import COLOURS, against, figure, level
+from descent.figure import (
+    Axis,
+    Figure,
+    Mark,
+    Panel,
+    axis,
+    band,
+    curve,
+    level,
+    line,
+    panel,
+    points,
+)
 
-FLOOR = 1e-17  # what is drawn for 0 on a logarithmic axis
+FLOOR = 1e-17  # the lower end of distances, below all rounding
+COLOURS = 7
 
 
-def decay(axes: Axes, data: xr.Dataset) -> None:
-    """‖w_k − ŵ‖ over problems, and its prediction, above rounding."""
-    measured, predicted = data["distance"], data["distance_predicted"]
-    against(
-        axes, measured.clip(FLOOR, keep_attrs=True), f"{data.sizes['replicate']} problems, 5–95 %"
+def decay(data: xr.Dataset) -> Panel:
+    """‖w_k − ŵ‖ over problems, and the median of its prediction."""
+    middle = data["distance_predicted"].median("replicate").assign_attrs(role="prediction")
+    return panel(
+        "gradient descent from 0",
+        axis(data["k"]),
+        axis(data["distance"], "log", limits=(FLOOR, None)),
+        curve(data["distance"], f"{data.sizes['replicate']} problems, 5–95 %"),
+        curve(middle, "mode by mode, median"),
     )
-    middle = predicted.median("replicate").clip(FLOOR).assign_attrs(predicted.attrs)
-    against(axes, middle, "mode by mode, median", "black")
-    axes.set(yscale="log", ylim=(FLOOR, None), ylabel=measured.attrs["long_name"])
-    axes.set_title("gradient descent from 0")
-    axes.legend()
 
 
 def underparameterised(data: xr.Dataset) -> Figure:
-    drawing, (left, right) = figure(2)
-    decay(left, data)
-    both = data[["risk", "risk_predicted"]].to_array()
-    ends = [float(both.min()), float(both.max())]
-    right.plot(data["risk_predicted"], data["risk"], ".", label="one problem each")
-    right.plot(ends, ends, "--", color="black", label="equal")
-    right.set(xscale="log", yscale="log", xlabel=data["risk_predicted"].attrs["long_name"])
-    right.set(ylabel=data["risk"].attrs["long_name"])
-    right.set_title("error that noise leaves")
-    right.legend()
-    return drawing
+    found, expected = data["risk"], data["risk_predicted"]
+    ends = [float(min(found.min(), expected.min())), float(max(found.max(), expected.max()))]
+    risk = panel(
+        "error that noise leaves",
+        axis(expected, "log"),
+        axis(found, "log"),
+        points(expected, found, "one problem each", size=3),
+        line(ends, ends, "equal", role="predicted"),
+    )
+    return Figure((decay(data), risk))
 
 
 def overparameterised(data: xr.Dataset) -> Figure:
-    drawing, (left, right) = figure(2)
-    decay(left, data)
-    against(right, data["missed"], f"{data.sizes['replicate']} problems, 5–95 %", marker="o")
-    against(right, data["missed_predicted"], "mean predicted: 1 − n/d", "black")
-    right.set(ylim=(0, 1))
-    right.set_title("risk of the shortest solution")
-    right.legend()
-    return drawing
+    unseen = data["null_predicted"].median("replicate").values
+    parts = panel(
+        "what no sample sees",
+        axis(data["k"]),
+        Axis("‖Pw_k‖"),
+        curve(data["null"].isel(start=0), "from 0"),
+        curve(data["null"].isel(start=1), "from elsewhere, 5–95 %", 1),
+        level(unseen[0], "‖Pw₀‖, median"),
+        level(unseen[1], "‖Pw₀‖, median"),
+    )
+    return Figure((decay(data), parts))
+
+
+def risk(data: xr.Dataset) -> Figure:
+    missed = panel(
+        "",
+        axis(data["n"]),
+        axis(data["missed"], limits=(0, 1)),
+        curve(data["missed"], f"{data.sizes['replicate']} problems, 5–95 %", marker=True),
+        curve(data["missed_predicted"], "mean predicted: 1 − n/d"),
+    )
+    return Figure((missed,))
 
 
 def plane(data: xr.Dataset) -> Figure:
-    drawing, (left, right) = figure(2)
-    first, second = (data["line"].sel(i=i) for i in (1, 2))
-    left.plot(first, second, color="black", linewidth=1, label="solutions xᵀw = t")
-    for start, colour in zip(data["start"].values, COLOURS * data.sizes["start"], strict=False):
-        path, end = data["w"].sel(start=start), data["limit"].sel(start=start)
+    solutions = line(data["line"][:, 0], data["line"][:, 1], "solutions xᵀw = t", "ink", width=1)
+    paths, decays = [solutions], []
+    for start in data["start"].values:
+        one, shade = data.sel(start=start), int(start) % COLOURS
         name = "from 0" if start == 0 else f"from start {start}"
-        left.plot(path.sel(i=1), path.sel(i=2), ".-", color=colour, label=name)
-        left.plot(end[0], end[1], "x", color="black", label="" if start else "nearest solution")
-        curve = data["distance"].sel(start=start).clip(FLOOR, keep_attrs=True)
-        against(right, curve, name, colour)
-        line = data["distance_predicted"].sel(start=start).clip(FLOOR, keep_attrs=True)
-        against(right, line, "" if start else "predicted", "black")
-    left.set(xlabel="w₁", ylabel="w₂")
-    left.set_title("straight along x")
-    left.legend(fontsize="x-small")
-    right.set(yscale="log", ylim=(FLOOR, None), ylabel=data["distance"].attrs["long_name"])
-    right.set_title("the same factor a step from every start")
-    right.legend(fontsize="x-small")
-    return drawing
+        paths.append(line(one["w"][:, 0], one["w"][:, 1], name, shade))
+        paths.append(points(one["w"][:, 0], one["w"][:, 1], colour=shade, size=3))
+        end = "" if start else "nearest solution"
+        paths.append(points(one["limit"][0], one["limit"][1], end, "ink", marker="cross"))
+        decays += curve(one["distance"], name, shade)
+        decays += curve(one["distance_predicted"], "predicted")
+    left = panel("straight along x", Axis("w₁"), Axis("w₂"), paths)
+    label = axis(data["distance"], "log", limits=(FLOOR, None))
+    title = "the same factor a step from every start"
+    return Figure((left, panel(title, axis(data["k"]), label, decays)))
 
 
 def row_space(data: xr.Dataset) -> Figure:
-    drawing, (left, right) = figure(2)
-    for b, colour in zip(data["b"].values, COLOURS * data.sizes["b"], strict=False):
-        against(left, data["distance"].sel(b=b).clip(FLOOR, keep_attrs=True), f"b = {b}", colour)
-    against(left, data["bound"], colour="black")
-    left.set(yscale="log", ylim=(FLOOR, 3))
-    left.set_title(f"to the shortest solution, {data.sizes['replicate']} problems")
-    left.legend()
-    across = data["across"].clip(FLOOR, keep_attrs=True)
-    against(right, across, "median and 5–95 %", marker="o")
-    level(right, 16 * np.finfo(float).eps * float(data["k"][-1]) ** 0.5, "rounding: 16ε√K")
-    right.set(xscale="log", yscale="log", ylim=(FLOOR, 1), ylabel="relative to ‖w_∞‖")
-    right.set_title("largest null component along the run")
-    right.legend()
-    return drawing
+    distances, unseen = [], []
+    for place, b in enumerate(data["b"].values):
+        distances += curve(data["distance"].sel(b=b), f"b = {b}", place % COLOURS)
+        unseen += curve(data["null"].sel(b=b), f"b = {b}", place % COLOURS)
+    most = np.sqrt(data["mean_square_bound"]).assign_attrs(role="bound")
+    left = panel(
+        f"to the nearest solution, {data.sizes['replicate']} problems",
+        axis(data["k"]),
+        axis(data["distance"], "log", limits=(FLOOR, 3)),
+        distances,
+        curve(most, "bound on the root mean square"),
+    )
+    middle = float(data["null_predicted"].median("replicate"))
+    right = panel(
+        "what no sample sees",
+        axis(data["k"]),
+        axis(data["null"]),
+        unseen,
+        level(middle, "‖Pw₀‖, median"),
+    )
+    return Figure((left, right))
 
 
 def adagrad(data: xr.Dataset) -> Figure:
-    drawing, (left, middle, right) = figure(3)
-    for method, name in enumerate(("AdaGrad", "RMSProp", "Adam")):
-        path = data["path"].isel(method=method)
-        style = {"marker": ".", "markersize": 7 - 2 * method, "linewidth": 3 - method}
-        left.plot(path.isel(i=0), path.isel(i=-1), color=COLOURS[method], label=name, **style)
-    corner, shortest = data["corner"], data["shortest"]
-    left.plot([0, shortest[0]], [0, shortest[-1]], color=COLOURS[3], label="gradient descent")
-    left.plot(corner[0], corner[-1], "x", color="black", label="t sign(x)/‖x‖₁")
-    left.plot(shortest[0], shortest[-1], "+", color="black", label="shortest")
-    left.set(xlabel="w₁", ylabel="w₂" if data.sizes["i"] == 2 else "last coordinate of w")
-    left.set_title("one sample: all three go along sign(x)")
-    left.legend(fontsize="x-small")
-    against(middle, data["off_corner"], "from t sign(x)/‖x‖₁", marker="o")
-    against(middle, data["off_corner_predicted"], colour="black")
-    against(middle, data["off_shortest"], "from the shortest", marker="o")
-    top = 3 * float(data[["off_corner", "off_shortest"]].to_array().max())
-    middle.set(xscale="log", yscale="log", ylim=(float(data["off_corner"].min()) / 3, top))
-    middle.set(ylabel="distance of the limit")
-    middle.set_title("one sample: ε leads from one to the other")
-    middle.legend(fontsize="x-small")
-    for j, colour in zip(data["j"].values[:7], COLOURS, strict=False):
-        against(right, data["limit"].sel(j=j), f"w_{j} of AdaGrad", colour, marker="o")
-        right.axhline(float(data["least"].sel(j=j)), color=colour, linestyle="--", linewidth=1)
-    right.axhline(
-        np.nan, color="black", linestyle="--", linewidth=1, label="gradient descent, any γ"
+    marks: list[Mark] = []
+    for place, j in enumerate(data["j"].values[:COLOURS]):
+        marks += curve(data["limit"].sel(j=j), f"w_{j} of AdaGrad", place, marker=True)
+        shortest = float(data["least"].sel(j=j))
+        marks.append(level(shortest, "gradient descent, any γ", place))
+    return Figure((panel("", axis(data["eta"], "log"), Axis("limit"), marks),))
+
+
+def one_sample(data: xr.Dataset) -> Figure:
+    x, t = np.atleast_1d(data.attrs["x"]), float(data.attrs["t"])
+    middle = data["eta"].values[data.sizes["eta"] // 2]
+    paths = data["path"].sel(eta=middle).transpose("rule", "k", "i").values
+    names = ("AdaGrad", "RMSProp", "Adam")
+    rays = [
+        line(path[:, 0], path[:, -1], name, place, width=5 - 2 * place)
+        for place, (path, name) in enumerate(zip(paths, names, strict=True))
+    ]
+    shortest, corner = t * x / (x @ x), data["corner"].values
+    left = panel(
+        f"the way from 0, η = {middle:g}",
+        Axis("w₁"),
+        Axis("w₂" if len(x) == 2 else "last coordinate of w"),
+        rays,
+        line([0, shortest[0]], [0, shortest[-1]], "gradient descent", 3),
+        points(corner[0], corner[-1], "t sign(x)/‖x‖₁", "ink", marker="cross"),
+        points(shortest[0], shortest[-1], "shortest", "ink", marker="star"),
     )
-    right.set(xscale="log", ylabel="limit")
-    right.set_title("more samples: a limit for every η")
-    right.legend(fontsize="x-small")
-    return drawing
+    marks: list[Mark] = []
+    for place, name in enumerate(names):
+        one = data.isel(rule=place, i=0)
+        marks.append(band(data["eta"], one["lowest"], one["highest"], name, place))
+    for sign in (-1, 1):
+        edge = data["corner"][0] + sign * data["cycle_predicted"]
+        marks += curve(edge, "RMSProp predicted: ±η/2", role="predicted")
+    marks.append(level(corner[0], "t sign(x)/‖x‖₁", role="predicted", colour="grey"))
+    title = "between which values w₁ is in the end"
+    return Figure((left, panel(title, axis(data["eta"], "log"), Axis("w₁"), marks)))
+
+
+def epsilon(data: xr.Dataset) -> Figure:
+    x, t = np.atleast_1d(data.attrs["x"]), float(data.attrs["t"])
+
+    def distance(name: str, point: np.ndarray) -> xr.DataArray:
+        off = np.sqrt(((data[name] - point) ** 2).sum("i"))
+        role = {"role": "prediction"} if name != "limit" else {}
+        return off.assign_attrs(role)
+
+    corner, shortest = t * np.sign(x) / np.abs(x).sum(), t * x / (x @ x)
+    near = [distance("limit", point) for point in (corner, shortest)]
+    top = 3 * float(np.nanmax([one.max() for one in near]))
+    low = float(np.nanmin([one.min() for one in near])) / 3
+    limits = (low if low > 0 else None, top if top > 0 else None)
+    lead = panel(
+        "",
+        axis(data["epsilon"], "log"),
+        Axis("distance of the limit", "log", limits=limits),
+        curve(near[0], "from t sign(x)/‖x‖₁", 0, marker=True),
+        curve(near[1], "from the shortest", 1, marker=True),
+        curve(distance("small_predicted", corner), "first order in ε", 0),
+        curve(distance("large_predicted", shortest), "first order in √G/ε", 1),
+    )
+    return Figure((lead,))

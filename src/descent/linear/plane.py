@@ -1,9 +1,16 @@
-"""One sample in the plane: from 0, gradient descent walks straight along x to the point of the line xᵀw = t nearest to 0.
+"""From 0, gradient descent on one sample walks straight to the nearest point of the line xᵀw = t.
 
-    x: (2,),   f(w) = (xᵀw − t)²,   ∇f = 2(xᵀw − t)x along x at every w
-    w_k − w_∞ = (1 − 2γ‖x‖²)ᵏ (w₀ − w_∞),   w_∞ = w₀ + (t − xᵀw₀) x/‖x‖²;   stable for γ < 1/‖x‖²
+The gradient is a multiple of the sample x at every w, and the residual shrinks by one factor a step. So every
+run is a straight line along x, and it ends where that meets the solutions, at a right angle.
 
-With x = (2, 1), t = 2: the line 2w₁ + w₂ = 2, the direction −(2, 1)/√5, the factor 1 − 10γ, the limit (0.8, 0.4).
+    x: (2,),   f(w) = (xᵀw − t)²,   ∇f(w) = 2(xᵀw − t)x,   γ the step
+    w_k = w_∞ + (1 − 2γ‖x‖²)ᵏ (w₀ − w_∞),   w_∞ = w₀ + (t − xᵀw₀) x/‖x‖²;   stable for γ < 1/‖x‖²
+    w₁ on the line:   ‖w₁‖² = t²/‖x‖² + ‖w₁ − ŵ‖²,   ŵ = tx/‖x‖²
+
+With x = (2, 1), t = 2 the limit is (0.8, 0.4) and the factor 1 − 10γ.
+
+See: on the left every run goes straight along x and stops at the cross, the nearest solution; on the right the
+distances from the line fall by the same factor a step.
 
 Source: CSE 891 homework 2, question 3.3.
 """
@@ -15,11 +22,14 @@ import xarray as xr
 from pydantic import Field
 
 from descent.config import Count, Number, Positive, experiment_config
-from descent.linear.problem import EPS, descend
-from descent.result import Check, Result, steps, sweep
+from descent.linear._problem import EPS, descend
+from descent.maths.bounds import require_bytes
+from descent.result import Check, Result, measured, predicted, steps, sweep
 
 Point = Annotated[tuple[Number, ...], Field(min_length=2, max_length=2)]
 FOLD = 1e6  # by which the runs around the critical step grow or shrink
+NEAR = 1e-9  # of a start's distance, at which its run counts as arrived
+LONGEST = 10**7  # steps around the critical one: half a second
 
 
 @experiment_config
@@ -29,113 +39,161 @@ class Config:
     starts: Annotated[tuple[Point, ...], Field(min_length=1)]  # w₀; the origin is added
     step: Positive  # γ
     steps: Count
-    margin: Annotated[float, Field(gt=0, lt=0.5)]  # around the critical step 1/‖x‖²
+    margin: Annotated[float, Field(gt=0, lt=0.5)]  # around the critical step 1/‖x‖², as a share
 
     def __post_init__(self):
         if not any(self.x):
             raise ValueError("x = 0: every w fits or none")
-        critical = 1 / float(np.square(self.x).sum())
-        if self.step >= critical:
-            raise ValueError(
-                f"step {self.step:g} ≥ 1/‖x‖² = {critical:g}: gradient descent diverges"
-            )
+        largest = max(abs(v) for v in (*self.x, self.t, *(v for w in self.starts for v in w)))
+        if largest > 1e100 or max(map(abs, self.x)) < 1e-100:
+            raise ValueError(f"x, t, starts: {largest:g}, squares leave float64 beyond 1e±100")
+        if self.step >= self.critical:
+            raise ValueError(f"step {self.step:g} ≥ 1/‖x‖² = {self.critical:g}: it diverges")
+        needed = fold(abs(1 - 2 * self.step / self.critical), 1 / NEAR)
+        if self.steps < needed:
+            raise ValueError(f"steps {self.steps} < {needed:g}, which bring the runs within 1e-9")
+        if fold(1 + 2 * self.margin, FOLD) > LONGEST:
+            raise ValueError(f"margin {self.margin:g}: leaving takes more than 10⁷ steps")
+        require_bytes("starts, steps", 8.0 * (len(self.starts) + 1) * self.steps)
+
+    @property
+    def critical(self) -> float:
+        return 1 / float(np.square(self.x).sum())
+
+    @property
+    def origins(self) -> np.ndarray:
+        return np.array([(0.0, 0.0), *self.starts], float)
 
 
-def nearest(x: np.ndarray, t: float, w: np.ndarray) -> np.ndarray:
-    """The point of the line xᵀw = t nearest to each w."""
-    return w + (t - w @ x)[..., None] * x / (x @ x)
+def fold(factor: float, times: float) -> float:
+    """Steps in which a factor a step changes a length `times`, up or down; one at the least."""
+    rate = abs(np.log(factor)) if factor else np.inf
+    return max(1.0, np.ceil(np.log(times) / rate)) if rate else np.inf
 
 
-def run(config: Config) -> Result:
-    x, t = np.array(config.x, float), float(config.t)
-    starts = np.array([(0.0, 0.0), *config.starts], float)
-    S, K, critical = len(starts), config.steps, 1 / float(x @ x)
-    k = np.arange(K + 1)
-    limits = nearest(x, t, starts)
-
-    def path(start, gamma, count):
-        X, y = x[None], np.array([t])
-        return descend(X, y, start, gamma, np.arange(count + 1), start, -1.0).theta
-
-    w = np.stack([path(start, config.step, K) for start in starts])  # (start, k, 2)
-    residual = w @ x - t
-    factor = 1 - 2 * config.step / critical
-    predicted = limits[:, None] + (factor**k)[:, None] * (starts - limits)[:, None]
-    size = float(np.abs(limits).max() + np.abs(starts).max() + np.abs(w).max())
-    tol = 64 * EPS * size / min(2 * config.step / critical, 2 - 2 * config.step / critical)
-
-    # ∇f by central differences, which are exact for a quadratic but for rounding.
-    gradient = np.array([((e @ x - t) ** 2 - (-e @ x - t) ** 2) / 2 for e in np.eye(2)])
-    moves = w - starts[:, None]
-    sideways = np.abs(moves @ np.array([-x[1], x[0]])).max() / np.linalg.norm(x)
-    # A residual of more than t, so that the rounding of t does not matter.
-    off = limits[0] + (1 + abs(t)) * x / (x @ x)
-    factors = [1 + 2 * sign * config.margin for sign in (-1, 1)]
-    measured = []
-    for f in factors:
-        count = max(1, int(np.log(FOLD) / abs(np.log(f))))
-        end = path(off, (1 + f) / 2 * critical, count)[-1]
-        measured.append(float(np.abs((end @ x - t) / (off @ x - t)) ** (1 / count)))
-
-    along = np.linspace(-1, 1, 41) * max(1.0, 2 * np.abs(starts - limits[0]).max())
-    direction = np.array([-x[1], x[0]]) / np.linalg.norm(x)
-    line = limits[0] + along[:, None] * direction
-    gaps = np.square(line).sum(1)  # ‖w₁‖²
-    pythagoras = gaps - limits[0] @ limits[0] - np.square(line - limits[0]).sum(1)
-
-    data = xr.Dataset(
+def predict(config: Config, along: np.ndarray) -> xr.Dataset:
+    """The line that a run walks, its end, and the factors around the critical step."""
+    x, t, starts = np.array(config.x, float), float(config.t), config.origins
+    limit = starts + (t - starts @ x)[:, None] * x / (x @ x)
+    powers = (1 - 2 * config.step / config.critical) ** np.arange(config.steps + 1)
+    way = starts - limit
+    factors = [1 - 2 * config.margin, 1 + 2 * config.margin]
+    squares = t**2 / (x @ x) + along**2
+    distance = abs(powers) * np.linalg.norm(way, axis=1)[:, None]
+    path = limit[:, None] + powers[:, None] * way[:, None]
+    return xr.Dataset(
         {
-            "w": (("start", "k", "i"), w, {"long_name": "w_k"}),
-            "distance": (
-                ("start", "k"),
-                np.linalg.norm(w - limits[:, None], axis=2),
-                {"long_name": "‖w_k − w_∞‖"},
-            ),
-            "distance_predicted": (
-                ("start", "k"),
-                np.linalg.norm(predicted - limits[:, None], axis=2),
-                {"long_name": "|1 − 2γ‖x‖²|ᵏ ‖w₀ − w_∞‖", "role": "prediction"},
-            ),
-            "limit": (
-                ("start", "i"),
-                limits,
-                {"long_name": "nearest solution", "role": "prediction"},
-            ),
-            "line": (("along", "i"), line, {"long_name": "solutions"}),
-            "squared_norm": ("along", gaps, {"long_name": "‖w₁‖² on the line"}),
+            "w_predicted": predicted(("start", "k", "i"), path, "w_∞ + (1 − 2γ‖x‖²)ᵏ(w₀ − w_∞)"),
+            "limit": predicted(("start", "i"), limit, "nearest solution"),
+            "distance_predicted": predicted(("start", "k"), distance, "|1 − 2γ‖x‖²|ᵏ ‖w₀ − w_∞‖"),
+            "factor_predicted": predicted("side", factors, "1 ∓ 2·margin"),
+            "squared_norm_predicted": predicted("along", squares, "t²/‖x‖² + ‖w₁ − ŵ‖²"),
+            "gradient_predicted": predicted("i", -2 * t * x, "−2tx"),
+        }
+    )
+
+
+def measure(config: Config, along: np.ndarray) -> xr.Dataset:
+    """The runs from every start, two around the critical step, and points of the line."""
+    x, t, starts = np.array(config.x, float), float(config.t), config.origins
+    size, k = np.linalg.norm(x), np.arange(config.steps + 1)
+    w = np.stack([path(config, w0, config.step, k) for w0 in starts])
+    # ∇f by central differences, which are exact for a quadratic but for rounding.
+    gradient = [((e @ x - t) ** 2 - (-e @ x - t) ** 2) / 2 for e in np.eye(2)]
+    # A residual of more than t, so that the rounding of t does not matter.
+    off, factors = (2 * abs(t) + 1) * np.sign(t or 1.0) * x / (x @ x), []
+    for sign in (-1, 1):
+        count = fold(1 + 2 * sign * config.margin, FOLD)
+        gamma = (1 + sign * config.margin) * config.critical
+        end = path(config, off, gamma, np.array([int(count)]))[0]
+        factors.append(abs((end @ x - t) / (off @ x - t)) ** (1 / count))
+    line = t * x / (x @ x) + along[:, None] * np.array([-x[1], x[0]]) / size
+    return xr.Dataset(
+        {
+            "w": measured(("start", "k", "i"), w, "w_k"),
+            "distance": measured(("start", "k"), abs(w @ x - t) / size, "distance from the line"),
+            "factor": measured("side", factors, "factor a step"),
+            "line": measured(("along", "i"), line, "solutions"),
+            "squared_norm": measured("along", np.square(line).sum(1), "‖w₁‖² on the line"),
+            "gradient": measured("i", gradient, "∇f(0)"),
         },
         coords={
-            "start": sweep(range(S), "start", "start, the origin first"),
+            "start": sweep(range(len(starts)), "start", "start, the origin first"),
             "k": steps(k, "k", "iteration k"),
             "i": ("i", [1, 2], {"long_name": "coordinate"}),
             "along": ("along", along, {"long_name": "distance from ŵ along the line"}),
+            "side": ("side", ["below", "above"], {"long_name": "side of the critical step"}),
         },
     )
+
+
+def path(config: Config, start: np.ndarray, gamma: float, kept: np.ndarray) -> np.ndarray:
+    X, y = np.array([config.x], float), np.array([config.t], float)
+    return descend(X, y, start, gamma, kept, start, -1.0).theta
+
+
+def run(config: Config) -> Result:
+    largest = max(
+        1.0, 2 * float(np.abs(config.origins).max()) + 2 * abs(config.t) * config.critical**0.5
+    )
+    along = np.linspace(-1, 1, 41) * largest
+    found, theory = measure(config, along), predict(config, along)
+    limit = theory["limit"][0]
     return Result(
-        data=data,
+        data=found.merge(theory),
         metrics={
-            "limit_1": limits[0, 0],
-            "limit_2": limits[0, 1],
-            "limit_norm": float(np.linalg.norm(limits[0])),
-            "gradient_1": gradient[0],
-            "gradient_2": gradient[1],
-            "factor": factor,
-            "critical_step": critical,
+            "limit_1": limit[0],
+            "limit_2": limit[1],
+            "limit_norm": np.linalg.norm(limit),
+            "gradient_1": found["gradient"][0],
+            "gradient_2": found["gradient"][1],
+            "factor": 1 - 2 * config.step / config.critical,
+            "critical_step": config.critical,
         },
-        checks=(
-            Check("gradient_at_0", float(np.abs(gradient + 2 * t * x).max()), "<=", 0.0,
-                  16 * EPS * float((np.abs(x).max() + abs(t)) ** 2)),
-            Check("never_leaves_the_ray_along_x", float(sideways), "<=", 0.0, tol),
-            Check("path_as_predicted", float(np.abs(w - predicted).max()), "<=", 0.0, tol),
-            Check("ends_at_the_nearest_solution", float(np.abs(w[:, -1] - limits).max()), "<=", 0.0,
-                  1e-9 * size),
-            Check("ends_on_the_line", float(np.abs(residual[:, -1]).max()), "<=", 0.0,
-                  1e-9 * size * float(np.abs(x).sum())),
-            Check("pythagoras", float(np.abs(pythagoras).max()), "<=", 0.0, 32 * EPS * float(gaps.max())),
-            Check("no_solution_is_shorter", float(gaps.min()), ">=", float(limits[0] @ limits[0]),
-                  32 * EPS * float(gaps.max())),
-            # Six decades of growth or decay, to the rounding of t.
-            Check("factor_below_the_critical_step", measured[0], "==", factors[0], 1e-6),
-            Check("factor_above_the_critical_step", measured[1], "==", factors[1], 1e-6),
+        checks=compare(config, found, theory),
+    )
+
+
+def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
+    x, t, starts, line = (
+        np.array(config.x, float),
+        abs(config.t),
+        config.origins,
+        config.critical**0.5,
+    )
+    size = 2 * float(np.abs(starts).max() * np.sqrt(2) + t * line)
+    share = 2 * config.step / config.critical
+    # Each step rounds w by ε of its size and the run forgets a share of that.
+    near, rounding = 64 * EPS * size / min(share, 2 - share), "rounding, which a run forgets"
+    end = near + NEAR * size
+    slope = 16 * EPS * float((np.abs(x).max() + t) ** 2)
+    squares = 32 * EPS * float(found["along"].max() ** 2 + (t * line) ** 2)
+    return (
+        Check(
+            "gradient_at_0",
+            found["gradient"],
+            "==",
+            theory["gradient_predicted"],
+            slope,
+            "rounding of f",
         ),
-    )  # fmt: skip
+        Check("path", found["w"], "==", theory["w_predicted"], near, rounding),
+        Check("distance", found["distance"], "==", theory["distance_predicted"], near, rounding),
+        Check("end", found["w"][:, -1], "==", theory["limit"], end, "10⁻⁹ of the way is left"),
+        Check(
+            "squared_norm",
+            found["squared_norm"],
+            "==",
+            theory["squared_norm_predicted"],
+            squares,
+            "rounding of squares",
+        ),
+        Check(
+            "factor",
+            found["factor"],
+            "==",
+            theory["factor_predicted"],
+            64 * EPS * FOLD,
+            "rounding of t beside a residual of 10⁻⁶",
+        ),
+    )

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from descent.config import experiment_config
+from descent.config import Count, Number, experiment_config
 from descent.polynomial import _problem
 
 
@@ -24,6 +24,24 @@ class Config(_problem.Config):
     def of_the_course(self) -> bool:
         """Whether what the course document prints is about this very problem."""
         return super().of_the_course and self.degree == 9
+
+
+@experiment_config
+class Compared(Config):
+    """With intervals on which solutions are compared with the function."""
+
+    outside: tuple[Number, Number]  # an interval beyond the points
+    grid: Count  # points of the RMSE
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.outside[0] < self.outside[1]:
+            raise ValueError(f"outside {list(self.outside)}: the lower end must come first")
+        require_between(self.points, self.grid)
+
+    @property
+    def spaces(self) -> dict[str, tuple[float, float]]:
+        return {"inside": self.interval, "outside": self.outside}
 
 
 def require_between(points: int, grid: int) -> None:
@@ -53,3 +71,12 @@ def fits(
     """x, the function, and m(x; θ), for a figure."""
     x = np.linspace(*interval, count)
     return x, config.truth(x), theta @ _problem.features(x, config.degree).T
+
+
+def require_rational(points: int, degree: int, solutions: int) -> None:
+    """Refuse so many solutions in rational arithmetic that they take minutes."""
+    products = points**2 * (degree + 1) * solutions
+    if products > 10**6:
+        raise ValueError(
+            f"points {points}, degree {degree}: {products:.1e} products of fractions > 1e6, minutes"
+        )

@@ -1,41 +1,35 @@
-"""Whether more coefficients than points overfit depends on the basis: Legendre recovers, monomials never do.
+"""With more coefficients than points, the basis decides: Legendre fits recover, monomials stay as bad as at n.
 
-    x_i ~ U[a, b],  y_i = sin(ωx_i) + noise · N(0, 1),   features b_0(x) … b_d(x),   θ of least ‖θ‖ among
-    the best fits;   test error = ½ mean (m(x) − sin ωx)² on a grid of [a, b] (½, and no noise)
+Up to n coefficients the best fit is one polynomial, whatever the basis. Beyond, the shortest of many is taken,
+and short means something else in every basis. Given the points, its expected error is exact.
 
-d + 1 ≤ n: the fit does not depend on the basis. d + 1 > n: it interpolates, by the kernel Σ_k b_k(x)b_k(x′).
-For Chebyshev's T_k = cos kϑ, x = cos ϑ, that kernel narrows to spikes of width 1/d at the points, and
+    x_i ~ U[a, b],  y_i = sin(ωx_i) + noise · N(0, 1),  i = 1 … n;   features b_0(x) … b_d(x);   θ of least ‖θ‖
+    among the best fits;   test error = ½ mean (m(x) − sin ωx)² on a grid of [a, b] (½, and no noise)
+    m(x) = Σ_i y_i L_i(x):   E error = ½ mean (Σ_i sin(ωx_i)L_i − sin ωx)² + ½ noise² Σ_i mean L_i²,   given x
+
+For Chebyshev's T_k = cos kϑ, x = cos ϑ, the L_i narrow to spikes of width 1/d at the points, and
     error = ½ mean sin²(ωx) − (π/2d) Σ_i √(1 − x_i²)(2y_i sin(ωx_i) − y_i²)/(b − a) + O(1/d²),
-that of no fit at all in the end. P_k fall off as k^{-1/2}, so Legendre's kernel keeps broad tails; x^k vanishes
-inside [0, 1], so more monomials add nothing there, and the error stays where the interpolation peak left it.
+that of no fit at all in the end. P_k fall off as k^{-1/2}, so Legendre's keep broad tails; x^k vanishes inside
+[0, 1], so more monomials add nothing there, and the error stays where the peak at d + 1 = n left it.
 
-Source: CSE 891 homework 2, question 3.5 (fit_poly; its notebook is not attached: sin 10x, noise 0.1, n = 14,
-d = 2 … 200 are those of a public copy). Over data sets the median of overparameterised Legendre does not
-beat the best low degree; on one data set it may, as on that copy's. Nor does it recover what the points cannot
-resolve, a wave of fewer than two of them or one below the noise; and without noise there is no peak.
+See: all bases agree up to d + 1 = n, where the error peaks; then Legendre falls below no fit, Chebyshev comes
+to it along the dashed law, and monomials stay far above.
+
+Source: CSE 891 homework 2, question 3.5 (fit_poly; the numbers are those of a public copy). Over data sets the
+median of overparameterised Legendre does not beat the best low degree; on one data set it may.
 """
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
-from numpy.polynomial import chebyshev, legendre
 
-from descent.config import (
-    Count,
-    Number,
-    Positive,
-    Refusal,
-    Seed,
-    experiment_config,
-    require_increasing,
-)
-from descent.result import Check, Result, replicates, sweep
+from descent.config import Count, Number, Positive, Seed, experiment_config, require_increasing
+from descent.maths.bounds import require_bytes
+from descent.polynomial import _bases
+from descent.polynomial._bases import BASES, Data, Expected
+from descent.result import Check, Result, measured, predicted, replicates, sweep
 
-BASES = {
-    "chebyshev": chebyshev.chebvander,
-    "legendre": legendre.legvander,
-    "monomial": lambda x, degree: x[..., None] ** np.arange(degree + 1),
-}
+EPS = float(np.finfo(float).eps)
+EACH = ("basis", "replicate", "degree")
 
 
 @experiment_config
@@ -53,143 +47,148 @@ class Config:
         require_increasing("degrees", self.degrees)
         low, high = self.interval
         if not -1 <= low < high <= 1:
-            raise ValueError(
-                f"interval [{low:g}, {high:g}] must lie in [−1, 1], where the bases are bounded"
-            )
-        if not self.degrees[0] + 1 < self.points < self.degrees[-1] + 1:
-            raise ValueError(
-                f"degrees {self.degrees[0]} … {self.degrees[-1]} must lie on both sides of points − 1 = {self.points - 1}"
-            )
-        if self.grid <= self.points:
-            raise ValueError(
-                f"grid {self.grid} ≤ points {self.points}: it must see what is between the points"
-            )
-        if self.degrees[-1] > 5000:
-            raise ValueError(f"degree {self.degrees[-1]} > 5000: nothing new, and much memory")
+            raise ValueError(f"interval [{low:g}, {high:g}] must lie in [−1, 1]: bounded bases")
+        n, first, last = self.points, self.degrees[0], self.degrees[-1]
+        if not first + 1 < n < last + 1:
+            raise ValueError(f"degrees {first} … {last}: not both sides of points − 1 = {n - 1}")
+        if self.grid <= n:
+            raise ValueError(f"grid {self.grid} ≤ points {n}: it must see what is between them")
+        if last > 5000:
+            raise ValueError(f"degree {last} > 5000: nothing new, and much memory")
+        if self.frequency * high > 1e6 or self.noise > 1e6:
+            raise ValueError("frequency, noise: up to 1e6, beyond which a sine has no digits left")
+        require_bytes("replicates, points, degrees", 6.0 * self.replicates * n * last)
+        require_bytes("grid, replicates, degrees", 4.0 * self.grid * (self.replicates + last))
 
 
-def least_norm(
-    A: Float[np.ndarray, "*r n p"], y: Float[np.ndarray, "*r n"]
-) -> tuple[Float[np.ndarray, "*r p"], Float[np.ndarray, " *r"]]:
-    """θ of least norm among the best fits, and cond A; no singular value is cut off."""
-    U, sigma, Vt = np.linalg.svd(A, full_matrices=False)
-    if not (sigma[..., -1] > 0).all():
-        raise Refusal("two points of a data set coincide: no polynomial has its rank there")
-    coefficients = (U.mT @ y[..., None])[..., 0] / sigma
-    return (Vt.mT @ coefficients[..., None])[..., 0], sigma[..., 0] / sigma[..., -1]
+def draw(config: Config) -> Data:
+    rng = np.random.default_rng(config.seed)
+    x = rng.uniform(*config.interval, (config.replicates, config.points))
+    truth = np.sin(config.frequency * x)
+    y = truth + config.noise * rng.standard_normal(x.shape)
+    grid = np.linspace(*config.interval, config.grid)
+    return Data(x, y, truth, grid, np.sin(config.frequency * grid))
 
 
-def errors(
-    basis: str,
-    x: Float[np.ndarray, "r n"],
-    y: Float[np.ndarray, "r n"],
-    grid: Float[np.ndarray, " g"],
-    truth: Float[np.ndarray, " g"],
-    degrees: tuple[int, ...],
-) -> tuple[Float[np.ndarray, "r d"], Float[np.ndarray, "r d"], Float[np.ndarray, "r d"]]:
-    """Test error, relative misfit at the points, and condition number, for each degree."""
-    features, test = (BASES[basis](points, degrees[-1]) for points in (x, grid))
-    rows = []
-    for d in degrees:
-        A = features[..., : d + 1]
-        theta, cond = least_norm(A, y)
-        error = 0.5 * np.mean((theta @ test[:, : d + 1].T - truth) ** 2, -1)
-        residual = np.abs((A @ theta[..., None])[..., 0] - y).max(-1)
-        size = np.linalg.norm(A, axis=(-2, -1)) * np.linalg.norm(theta, axis=-1) + np.abs(y).max(-1)
-        rows.append((error, residual / size, cond))
-    return tuple(np.stack(column, 1) for column in zip(*rows, strict=True))
+def predict(config: Config, data: Data, given: Expected) -> xr.Dataset:
+    """The one fit up to n coefficients; the expected error at the last degree; the law of the spikes."""
+    width, degrees = config.interval[1] - config.interval[0], np.array(config.degrees)
+    none = 0.5 * float(np.mean(data.truth_on_grid**2))
+    spikes = none - _bases.gain_of_spikes(data)[:, None] / (width * degrees)
+    under = [d for d in config.degrees if d + 1 <= config.points]
+    root = [_bases.orthogonal_fit(data, d, config.interval) for d in under]
+    label = "test error of spikes at the points"
+    return xr.Dataset(
+        {
+            "root_predicted": predicted(("replicate", "low"), np.stack(root, 1), "√ of the error"),
+            "last_predicted": predicted(
+                ("basis", "replicate"), given.mean, "expected at the last d"
+            ),
+            "spikes": predicted(("replicate", "degree"), spikes, label),
+        }
+    )
 
 
-def gain_of_spikes(
-    x: Float[np.ndarray, "r n"], y: Float[np.ndarray, "r n"], truth: Float[np.ndarray, "r n"]
-) -> Float[np.ndarray, " r"]:
-    """(π/2) Σ √(1 − x²)(2y sin ωx − y²): what spikes of width 1/d gain over no fit, times d(b − a)."""
-    return np.pi / 2 * (np.sqrt(1 - x**2) * (2 * y * truth - y**2)).sum(1)
+def measure(config: Config, data: Data) -> xr.Dataset:
+    """The test errors, and the fits at the points."""
+    found = [_bases.errors(name, data, config.degrees) for name in BASES]
+    error, met, size, cond = (np.stack(parts) for parts in zip(*found, strict=True))
+    under = np.array(config.degrees) + 1 <= config.points
+    return xr.Dataset(
+        {
+            "error": measured(EACH, error, "test error"),
+            "root": measured(("basis", "replicate", "low"), np.sqrt(error[..., under]), "√ error"),
+            "met": measured((*EACH, "i"), met, "fit at the points"),
+            "size": measured(EACH, size, "‖A‖‖θ‖ + max|y|"),
+            "condition": measured(("basis", "replicate", "low"), cond[..., under], "cond A"),
+            "y": measured(("replicate", "i"), data.y, "y_i"),
+        },
+        coords={
+            "basis": ("basis", list(BASES), {"long_name": "basis"}),
+            "degree": sweep(config.degrees, "degree", "degree d"),
+            "low": ("low", np.array(config.degrees)[under], {"long_name": "degree d < n"}),
+            "replicate": replicates(config.replicates),
+        },
+    )
 
 
 def run(config: Config) -> Result:
-    rng, n, degrees = np.random.default_rng(config.seed), config.points, np.array(config.degrees)
-    x = rng.uniform(*config.interval, (config.replicates, n))
-    truth_at_points = np.sin(config.frequency * x)
-    y = truth_at_points + config.noise * rng.standard_normal(x.shape)
-    grid = np.linspace(*config.interval, config.grid)
-    truth = np.sin(config.frequency * grid)
-    found = {name: errors(name, x, y, grid, truth, config.degrees) for name in BASES}
-
-    none = 0.5 * float(np.mean(truth**2))  # of m = 0
-    over = degrees + 1 > n
-    width = config.interval[1] - config.interval[0]
-    spikes = none - gain_of_spikes(x, y, truth_at_points)[:, None] / (width * degrees)
-    data = xr.Dataset(
-        {
-            name: (("replicate", "degree"), values[0], {"long_name": f"test error, {name}"})
-            for name, values in found.items()
-        }
-        | {
-            "spikes": (
-                ("replicate", "degree"),
-                spikes,
-                {"long_name": "test error of spikes at the points", "role": "prediction"},
-            ),
-            "none": ((), none, {"long_name": "test error of m = 0", "role": "prediction"}),
-        },
-        coords={
-            "degree": sweep(config.degrees, "degree", "degree d"),
-            "replicate": replicates(config.replicates),
-        },
-    ).assign_attrs(points=n)
-    median = {name: np.median(values[0], 0) for name, values in found.items()}
-    under = {name: values[0][:, ~over] for name, values in found.items()}
-    cond = np.max([values[2][:, ~over] for values in found.values()], 0)
-    apart = np.ptp([np.sqrt(e) for e in under.values()], 0) / np.sqrt(under["legendre"])
-    best = float(median["legendre"][degrees + 1 < n].min())
-    at_the_end = median["chebyshev"][-1]
-    # About πn²/(wd) pairs lie within a spike's width π/d of each other, and each loses up to a spike.
-    spike = 0.5 * float(np.mean(y**2 + truth_at_points**2))
-    second = spike * (np.pi * n / (width * degrees[-1])) ** 2
-    checks = [
-        # Of least squares in floating point, relative to cond.
-        Check("one_fit_for_all_bases_up_to_n", float((apart / cond).max()), "<=", 0.0, 100 * np.finfo(float).eps),
-        # Of the product Aθ, d + 1 terms a row, and of the backward error of n singular vectors.
-        Check(
-            "interpolates", float(max(v[1][:, over].max() for v in found.values())), "<=", 0.0,
-            (n + degrees[-1] + 1) * np.finfo(float).eps,
-        ),
-        Check("legendre_below_no_fit", float(median["legendre"][-1]), "<=", none, 0.0),
-        Check("legendre_below_chebyshev", float(median["legendre"][-1]), "<=", float(at_the_end), 0.0),
-        Check("monomials_above_no_fit", float(median["monomial"][over].min()), ">=", none, 0.0),
-    ]  # fmt: skip
-    # The expansion is in the spikes' width, against the room of a point, the wave, and the grid that sees them.
-    width_of_one = np.pi / degrees[-1]
-    narrow = 2 * width_of_one * max(n / width, config.frequency) <= 1
-    if narrow and width <= width_of_one * config.grid:
-        ends = float(np.median(spikes[:, -1]))
-        checks.append(
-            Check("chebyshev_ends_in_spikes", float(at_the_end), "==", ends, float(second))
-        )
-    for name in BASES if n - 1 in config.degrees else ():
-        peak = float(median[name][config.degrees.index(n - 1)])
-        checks.append(
-            Check(
-                f"peak_above_every_low_degree/{name}",
-                peak,
-                ">=",
-                float(median[name][degrees + 1 < n].max()),
-                0.0,
-            )
-        )
+    data = draw(config)
+    given = _bases.expected(data, config.degrees[-1], config.noise)
+    found, theory = measure(config, data), predict(config, data, given)
+    none = 0.5 * float(np.mean(data.truth_on_grid**2))
+    over = np.array(config.degrees) + 1 > config.points
+    error = {name: found["error"].sel(basis=name, drop=True) for name in BASES}
+    median = error["legendre"].median("replicate")
+    best = [d + 1 < config.points for d in config.degrees]
+    won = error["legendre"].values[:, over].min(1) < error["legendre"].values[:, ~over].min(1)
+    narrow = _bases.narrow(config)
+    wide = "spikes are not narrow beside the points, the wave, the grid, or noise hides them"
+    label = {"long_name": "test error of m = 0", "role": "prediction"}
+    result = found[["error"]].merge(theory[["spikes"]]).assign(none=((), none, label))
     return Result(
-        data=data,
+        data=result.assign_attrs(points=config.points),
         metrics={
-            f"log10_{name}": np.log10(data[name]).median("replicate", skipna=False)
-            for name in BASES
+            f"log10_{name}": np.log10(one.where(one > 0)).median("replicate", skipna=False)
+            for name, one in error.items()
         }
         | {
-            "best_low_degree": best,
+            "best_low_degree": median[best].min(),
             "error_of_no_fit": none,
-            "share_won_by_legendre": float(
-                (found["legendre"][0][:, over].min(1) < under["legendre"].min(1)).mean()
-            ),
+            "share_won_by_legendre": won.mean(),
         },
-        checks=tuple(checks),
+        checks=compare(config, data, given, found, theory),
+        no_claim=reasons(config, given, none),
+        unchecked={} if narrow else {"chebyshev_ends_in_spikes": wide},
     )
+
+
+def reasons(config: Config, given: Expected, none: float) -> tuple[str, ...]:
+    """Why nothing can be told of these data, or Legendre is not expected to recover, or monomials are."""
+    _, legendre, monomial = (float(np.median(mean)) for mean in given.mean)
+    found, chance = [], float(given.chance.max())
+    if chance >= 1:
+        found.append(
+            f"replicates {config.replicates}: chance lets a mean error be {chance:.2g} off 1"
+        )
+    if not legendre < none:
+        found.append(
+            f"degree {config.degrees[-1]}: Legendre expects {legendre:.2g}, no fit {none:.2g}"
+        )
+    if not monomial > none:
+        found.append(
+            f"degree {config.degrees[-1]}: monomials expect {monomial:.2g}, no fit {none:.2g}"
+        )
+    return tuple(found)
+
+
+def compare(
+    config: Config, data: Data, given: Expected, found: xr.Dataset, theory: xr.Dataset
+) -> tuple[Check, ...]:
+    n, last = config.points, config.degrees[-1]
+    scale = np.maximum(theory["root_predicted"], np.sqrt(np.mean(data.y**2)))
+    solve = 100 * EPS * found["condition"] * scale
+    over = np.array(config.degrees) + 1 > n
+    met, size = (found[name].isel(degree=over) for name in ("met", "size"))
+    product, why = (n + last + 1) * EPS * size, "(n + d + 1)ε of the product Aθ"
+    # Two points that nearly coincide make an error that all others vanish beside, so each in its own units.
+    units = found["error"].isel(degree=-1, drop=True) / theory["last_predicted"]
+    chance = xr.DataArray(given.chance, dims="basis")
+    of_noise = "sum of χ² given the points, Laurent and Massart"
+    checks = (
+        Check(
+            "one_fit_up_to_n", found["root"], "==", theory["root_predicted"], solve, "100ε cond A"
+        ),
+        Check("meets_the_points", met, "==", found["y"], product, why),
+        Check("error_over_expected", units.mean("replicate"), "==", 1, chance, of_noise),
+    )
+    if not _bases.narrow(config):
+        return checks
+    # About πn²/(wd) pairs lie within a spike's width π/d of each other, and each loses up to a spike.
+    width = config.interval[1] - config.interval[0]
+    spike = 0.5 * float(np.mean(data.y**2 + data.truth**2))
+    second = spike * (np.pi * n / (width * last)) ** 2
+    end = float(found["error"].sel(basis="chebyshev")[:, -1].median())
+    expected = float(theory["spikes"][:, -1].median())
+    close = "pairs within a spike's width"
+    return (*checks, Check("chebyshev_ends_in_spikes", end, "==", expected, second, close))

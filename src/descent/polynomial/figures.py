@@ -1,12 +1,25 @@
 """Figures of the polynomial family: one function per experiment, named after it."""
 
 import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Drawing
 
-from descent.figure import Axis, Figure, Mark, axis, curve, level, line, panel, points
-from descent.style import COLOURS, against, figure, power
-from descent.style import level as flat
+from descent.figure import (
+    Axis,
+    Figure,
+    Mark,
+    Panel,
+    Real,
+    Scale,
+    axis,
+    curve,
+    level,
+    line,
+    moment,
+    panel,
+    points,
+    power,
+)
+
+COLOURS = 7  # of the palette
 
 LEAST = 1e-33  # shown of a squared error: rounding
 
@@ -151,21 +164,6 @@ def averaging(data: xr.Dataset) -> Figure:
     return Figure(tuple(panels))
 
 
-def polynomials(axes: Axes, data: xr.Dataset, sweep: str, name: str, at) -> None:
-    """The points, the function, and the fits of a sweep."""
-    for value, colour in zip(at, COLOURS, strict=False):
-        against(axes, data["fit"].sel({sweep: value}), f"{name} = {value:g}", colour)
-    against(axes, data["truth"], "the function", "black", linestyle=":")
-    axes.plot(data["i"], data["point"], "o", color="black", label="points")
-
-
-def descending(axes: Axes, curve: xr.DataArray) -> None:
-    """A logarithmic axis from below the least value to above the first, which a divergent run leaves."""
-    # Limits first: a scale without them looks for some, in data that may have left float64.
-    axes.set_ylim(max(float(curve.min()), 1e-300) / 100, 100 * float(curve[0]))
-    axes.set_yscale("log")
-
-
 def minnorm(data: xr.Dataset) -> Figure:
     gd = data["gd"][1:]
     left = [curve(gd, "GD", 0), curve(data["gd_predicted"][1:], "GD, closed form")]
@@ -185,14 +183,12 @@ def minnorm(data: xr.Dataset) -> Figure:
     )
 
 
-def adam(data: xr.Dataset) -> Drawing:
-    drawing, (left, middle, right) = figure(3)
-    for rate, colour in zip(data["rate"].values, COLOURS, strict=False):
-        curve = data["distance"].sel(rate=rate, k=slice(1, None))
-        against(left, curve, f"γ = {power(rate)}", colour)
-    left.set(xscale="log", yscale="log")
-    left.set_title("Adam, one sample a step: distance to θ*")
-    left.legend()
+def adam(data: xr.Dataset) -> Figure:
+    left = [
+        curve(data["distance"].sel(rate=rate, k=slice(1, None)), f"γ = {power(rate)}", c % COLOURS)
+        for c, rate in enumerate(data["rate"].values)
+    ]
+    ends = curve(data["distance"].isel(k=-1), "Adam, one sample", 0, marker=True)
     names = {
         "adam": "Adam, one sample",
         "adam_full": "Adam, full batch",
@@ -201,100 +197,141 @@ def adam(data: xr.Dataset) -> Drawing:
         "gd": "GD",
         "sgd": "SGD",
     }
-    against(middle, data["distance"].isel(k=-1), "Adam, one sample", COLOURS[0], marker="o")
-    for (name, label), colour in zip(list(names.items())[1:5], COLOURS[1:], strict=False):
-        label = "GD, rate γβ" if name == "gd" else label
-        against(middle, data[f"{name}_distance"], label, colour, marker="o")
-    middle.set(xscale="log", yscale="log", xlabel="rate")
-    middle.set_title("where a method ends depends on its rate, but for GD")
-    middle.legend()
-    for (name, label), colour in zip(names.items(), COLOURS, strict=False):
-        against(right, data[f"{name}_limit"], label, colour, marker="o", markersize=4)
-    against(right, data["shortest"], "θ*, the shortest", "black")
-    right.set_title("the six ends, at the smallest rate of each")
-    right.legend()
-    return drawing
+    coefficients: list[Mark] = []
+    for c, (name, label) in enumerate(names.items()):
+        if f"{name}_distance" in data:
+            label_of_end = "GD, rate γβ" if name == "gd" else label
+            ends += curve(data[f"{name}_distance"], label_of_end, c, marker=True)
+        smallest = data[f"{name}_end"]
+        along = next(dim for dim in smallest.dims if dim not in ("replicate", "power"))
+        coefficients += curve(smallest.isel({along: 0}), label, c, marker=True)
+    powers = Axis(data["power"].attrs["long_name"])
+    return Figure(
+        (
+            panel(
+                "Adam, one sample a step",
+                axis(data["k"], "log"),
+                axis(data["distance"], "log"),
+                *left,
+            ),
+            panel(
+                "only GD's end is the same at every rate",
+                Axis("rate", "log"),
+                Axis("‖θ − θ*‖", "log"),
+                ends,
+            ),
+            panel(
+                "the ends, at the smallest rates",
+                powers,
+                Axis("coefficient of xʲ"),
+                coefficients,
+                curve(data["shortest"], "θ*, the shortest"),
+            ),
+        )
+    )
 
 
-def projection(data: xr.Dataset) -> Drawing:
-    drawing, (left, middle, right) = figure(3)
+def polynomials(data: xr.Dataset, sweep: str, at, limits: tuple[Real, Real], title: str) -> Panel:
+    """The points, the function, and the fits of a sweep."""
+    fits = [
+        curve(data["fit"].sel({sweep: value}), f"s = {value:g}", c % COLOURS)
+        for c, value in enumerate(at)
+    ]
+    return panel(
+        title,
+        axis(data["x"]),
+        Axis("m(x; θ)", limits=limits),
+        *fits,
+        curve(data["truth"], "the function", "ink"),
+        points(data["i"], data["point"], "points", "ink"),
+    )
+
+
+def digits(data: xr.Dataset, scale: Scale, sweep: str, names: dict[str, str], title: str) -> Panel:
+    marks = [
+        curve(data[f"digits_{name}"], label, c, marker=True)
+        for c, (name, label) in enumerate(names.items())
+    ]
+    return panel(title, axis(data[sweep], scale), Axis("correct digits", limits=(0, 17)), *marks)
+
+
+def projection(data: xr.Dataset) -> Figure:
     scales = data["scale"].values
-    polynomials(left, data, "scale", "s", scales[:3])
-    left.set(ylim=(-3, 3), ylabel="m(x; θ)")
-    left.set_title("every scale meets the points")
-    left.legend()
-    positive = data.sel(scale=scales[1:])
-    against(middle, positive["norm"], colour=COLOURS[0], marker="o")
-    against(middle, positive["norm_predicted"].median("replicate", keep_attrs=True), colour="black")
-    for name, colour in zip(("inside", "outside"), COLOURS[1:], strict=False):
-        against(middle, positive[f"rmse_{name}"], colour=colour, marker="o")
-        predicted = positive[f"rmse_{name}_predicted"].median("replicate", keep_attrs=True)
-        against(middle, predicted, "√(A + 2sB + s²C)" if name == "inside" else "", "black")
-    middle.set(xscale="log", yscale="log", ylabel="norm and error")
-    middle.set_title("the longer, the worse between the points")
-    middle.legend()
-    against(right, data["digits_qr"], marker="o")
-    against(right, data["digits_inverse"], marker="o")
-    right.set(xscale="symlog", ylabel="correct digits", ylim=(0, 17))
-    right.set_title("against rational arithmetic")
-    right.legend()
-    return drawing
-
-
-def scaled_projection(data: xr.Dataset) -> Drawing:
-    drawing, (left, middle, right) = figure(3)
-    spans = data["span"].values
-    polynomials(left, data, "span", "s", sorted({spans[0], min(spans, key=abs), spans[-1]}))
-    left.set(ylim=(-5, 5), xlim=(-1.1, 1.1), ylabel="m(x; θ)")
-    left.set_title("high powers cheap, s > 0: wild between points")
-    left.legend()
-    for name, colour in zip(("inside", "outside"), COLOURS, strict=False):
-        against(middle, data[f"rmse_{name}"], colour=colour, marker="o")
-        label = "of the rational solution" if name == "inside" else ""
-        against(middle, data[f"rmse_{name}_predicted"], label, "black")
-    middle.set(yscale="log", ylabel="RMSE")
-    middle.set_title("error between and beyond the points")
-    middle.legend()
-    for name, label in (
-        ("qr", "sorted, pivoted QR"),
-        ("lstsq", "SVD of XH^(−½)"),
-        ("solve", "solve"),
-        ("inverse", "inverse"),
+    positive, marks = data.sel(scale=scales[1:]), []
+    for c, (name, law) in enumerate(
+        {
+            "norm": "Pythagoras",
+            "rmse_inside": "√(A + 2sB + s²C)",
+            "rmse_outside": "√(A + 2sB + s²C)",
+        }.items()
     ):
-        against(right, data[f"digits_{name}"], label, marker="o")
-    right.set(ylabel="correct digits", ylim=(0, 17))
-    right.set_title("the textbook formula loses them")
-    right.legend()
-    return drawing
+        marks += curve(positive[name], colour=c, marker=True)
+        middle = positive[f"{name}_predicted"].median("replicate")
+        marks += curve(middle, law, role="predicted")
+    title = "the longer, the worse between the points"
+    routes = {"qr": "QR", "inverse": "(XXᵀ)⁻¹"}
+    return Figure(
+        (
+            polynomials(data, "scale", scales[:3], (-3, 3), "every scale meets the points"),
+            panel(title, axis(data["scale"], "log"), Axis("norm and error", "log"), marks),
+            digits(data, "symlog", "scale", routes, "against rational arithmetic"),
+        )
+    )
 
 
-def scaled_gd(data: xr.Dataset) -> Drawing:
-    drawing, (axes,) = figure()
-    against(axes, data["distance"], "measured, γ = rate/β_H", COLOURS[0])
-    against(axes, data["predicted"], "closed form", "black")
-    against(axes, data["frobenius"], "closed form, Frobenius norm", COLOURS[1])
-    for squared in data["level"].values:
-        flat(axes, squared, "levels compared" if squared == data["level"].values[0] else "")
-        axes.lines[-1].set_linestyle(":")
-    descending(axes, data["distance"])
-    axes.set_title("scaled GD reaches the scaled projection")
-    axes.legend()
-    return drawing
+def scaled_projection(data: xr.Dataset) -> Figure:
+    spans, marks = data["span"].values, []
+    shown = sorted({spans[0], min(spans, key=abs), spans[-1]})
+    for c, name in enumerate(("rmse_inside", "rmse_outside")):
+        marks += curve(data[name], colour=c, marker=True)
+        marks += curve(data[f"{name}_predicted"], "of the rational solution")
+    title = "error between and beyond the points"
+    routes = {
+        "qr": "sorted, pivoted QR",
+        "lstsq": "SVD of XH^(−½)",
+        "solve": "solve",
+        "inverse": "inverse",
+    }
+    return Figure(
+        (
+            polynomials(data, "span", shown, (-5, 5), "high powers cheap, s > 0: wild between"),
+            panel(title, axis(data["span"]), Axis("RMSE", "log"), marks),
+            digits(data, "linear", "span", routes, "the textbook formula loses them"),
+        )
+    )
 
 
-def double_descent(data: xr.Dataset) -> Drawing:
-    drawing, (axes,) = figure()
-    for name, colour in zip(("legendre", "chebyshev", "monomial"), COLOURS, strict=False):
-        against(axes, data[name], name, colour, marker=".")
-    n = data.attrs["points"]
-    wide = data["spikes"].median("replicate", keep_attrs=True)
-    wide = wide.where((data["degree"] > 3 * n) & (wide > 0), drop=True)
-    if wide.size:
-        against(axes, wide, "spikes at the points, 1/d law", "black")
-    flat(axes, float(data["none"]), "no fit, m = 0")
-    axes.lines[-1].set_linestyle(":")
-    axes.axvline(n - 1, color="0.6", linewidth=1, label="d + 1 = n")
-    axes.set(xscale="log", yscale="log", ylabel="test error", ylim=(float(data["none"]) / 30, 1e14))
-    axes.set_title(f"median and 5–95 % of {data.sizes['replicate']} data sets")
-    axes.legend()
-    return drawing
+def scaled_gd(data: xr.Dataset) -> Figure:
+    run = panel(
+        "",
+        axis(data["k"]),
+        axis(data["distance"], "log"),
+        curve(data["distance"], "measured, γ = rate/β_H"),
+        curve(data["distance_predicted"], "closed form"),
+        curve(data["frobenius"], "closed form, Frobenius norm", 1),
+        [
+            level(float(squared) ** 0.5, "levels compared", "grey", "bound")
+            for squared in data["level"].values
+        ],
+    )
+    return Figure((run,))
+
+
+def double_descent(data: xr.Dataset) -> Figure:
+    n, none = int(data.attrs["points"]), float(data["none"])
+    wide = data["spikes"].median("replicate").assign_attrs(role="prediction")
+    wide = wide.where(data["degree"] > 3 * n)
+    names = ("legendre", "chebyshev", "monomial")
+    errors_of = panel(
+        "",
+        axis(data["degree"], "log"),
+        axis(data["error"], "log", limits=(none / 30, 1e14)),
+        *(
+            curve(data["error"].sel(basis=name), name, c, marker=True)
+            for c, name in enumerate(names)
+        ),
+        curve(wide, "Chebyshev: spikes at the points, 1/d law"),
+        level(none, "no fit, m = 0", "grey"),
+        moment(n - 1, "d + 1 = n", "grey", "bound"),
+    )
+    return Figure((errors_of,))

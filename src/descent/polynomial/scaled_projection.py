@@ -1,103 +1,97 @@
-"""A norm in which high powers are cheap picks a far worse fit of the same points, and its textbook formula loses all digits.
+"""Which solution is the shortest depends on the norm, and its textbook formula can lose all its digits.
+
+A norm in which high powers are cheap picks a solution that uses them, and it is wild between the points. The
+formula inverts a matrix whose condition number is the square of that of the problem, so its result may look
+plausible and be wrong; QR of the problem itself is right to rounding.
 
     θ*_H = H⁻¹Xᵀ(XH⁻¹Xᵀ)⁻¹y,   the solution of least ‖θ‖_H;   H⁻¹ = diag of p values from 10^(−s/2) to 10^(s/2)
     a span s > 0 makes high powers cheap, s < 0 low ones; a factor common to H⁻¹ changes no θ
+    cond(XH⁻¹Xᵀ) = cond(XH^{-1/2})²:   2 · 10²⁰ at s = 20
 
-XH⁻¹Xᵀ has the square of the condition number of XH^{-1/2}, 2 · 10²⁰ at s = 20, and an inverse that is
-formed looks plausible when it is wrong. Row-sorted, pivoted QR is right to rounding at any span; both are
-held against the solution in rational arithmetic.
+All are held against the solution in rational arithmetic.
+
+See: on the left the curves with s > 0 meet the points and leave the function between them; on the right QR and
+the SVD keep their digits at every span, the inverse and the solve do not.
 
 Source: FRTN50 assignment, exercises 1g and 4e: H⁻¹ = logspace(−10, 10). Its solution finds the fit good; it
 is so at the seven points only, which every solution meets: between them it is 196 times that of θ_min.
 """
 
+from fractions import Fraction
 from typing import Annotated
 
 import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from descent.config import Count, Number, experiment_config, require_increasing
+from descent.config import Number, experiment_config, require_increasing
+from descent.maths.bounds import require_bytes
 from descent.maths.projection import ROUTES, conditioning, digits, exact, project, relative_error
 from descent.polynomial import _overparameterised
-from descent.polynomial._problem import build, grid_rmse
-from descent.result import Check, Erratum, Result, sweep
+from descent.polynomial._problem import Problem, build, grid_rmse
+from descent.result import Check, Erratum, Result, measured, predicted, sweep
 
 WHERE = "FRTN50 assignment 4e: the fit appears good"
+EPS = float(np.finfo(float).eps)
+LOSS = (
+    1e3  # how much more the square of the condition has to lose than QR may, for the two to differ
+)
 # Beyond, squares of 10^(s/2) leave float64.
 Span = Annotated[Number, Field(ge=-250, le=250)]
 
 
 @experiment_config
-class Config(_overparameterised.Config):
+class Config(_overparameterised.Compared):
     spans: tuple[Span, ...]  # s, in decades
-    outside: tuple[Number, Number]  # an interval beyond the points
-    grid: Count  # points of the RMSE
 
     def __post_init__(self):
         super().__post_init__()
         require_increasing("spans", self.spans)
-        if not self.outside[0] < self.outside[1]:
-            raise ValueError(f"outside {list(self.outside)}: the lower end must come first")
-        _overparameterised.require_between(self.points, self.grid)
+        _overparameterised.require_rational(self.points, self.degree, len(self.spans))
+        require_bytes("degree, grid", 2.0 * (self.degree + len(self.spans)) * self.grid)
+
+    @property
+    def scalings(self) -> list[np.ndarray]:
+        """H⁻¹ of every span."""
+        return [np.logspace(-s / 2, s / 2, self.degree + 1) for s in self.spans]
 
 
-def run(config: Config) -> Result:
-    problem, start = build(config, config.degree), np.zeros(config.degree + 1)
-    X, y, eps = problem.X, problem.y, np.finfo(float).eps
-    scalings = [np.logspace(-s / 2, s / 2, len(start)) for s in config.spans]
-    truth = [exact(X, y, start, h) for h in scalings]
+def predict(config: Config, truth: list[list[Fraction]]) -> xr.Dataset:
+    """The rational solutions and their errors."""
+    theta = np.array([[float(v) for v in one] for one in truth])
+    found = {"theta_predicted": predicted(("span", "power"), theta, "θ_j, rational")}
+    for name, space in config.spaces.items():
+        error = _overparameterised.rmse(config, theta, space, config.grid)
+        found[f"rmse_{name}_predicted"] = predicted("span", error, "of the rational solution")
+    return xr.Dataset(found)
+
+
+def measure(config: Config, problem: Problem, truth: list[list[Fraction]]) -> xr.Dataset:
+    """The solutions by sorted, pivoted QR, and the digits that four routes get right."""
+    X, y, start, scalings = problem.X, problem.y, np.zeros(config.degree + 1), config.scalings
     theta = np.array([project(X, y, start, h) for h in scalings])
-    errors = {
-        name: [
-            relative_error(route(X, y, start, h), t) for h, t in zip(scalings, truth, strict=True)
-        ]
-        for name, route in ROUTES.items()
-    }
-    # Ten times the first-order bound leaves room for the constant of Householder's method.
-    bound = [10 * eps * conditioning(X, t, h) for t, h in zip(theta, scalings, strict=True)]
-
-    spaces = {"inside": config.interval, "outside": config.outside}
-    rounded = np.array([[float(v) for v in t] for t in truth])
-    rmse, expected = (
-        {n: _overparameterised.rmse(config, which, i, config.grid) for n, i in spaces.items()}
-        for which in (theta, rounded)
-    )
-    shortest = grid_rmse(config, problem.theta, config.interval, config.grid)
+    h_norm = np.sqrt((theta**2 / np.array(scalings)).sum(1))
     x, function, curves = _overparameterised.fits(config, theta, config.outside)
-    data = xr.Dataset(
-        {
-            "theta": (("span", "power"), theta, {"long_name": "θ_j"}),
-            "norm": ("span", np.linalg.norm(theta, axis=1), {"long_name": "‖θ*_H‖"}),
-            "h_norm": (
-                "span",
-                np.sqrt((theta**2 / np.array(scalings)).sum(1)),
-                {"long_name": "‖θ*_H‖_H"},
-            ),
-            "fit": (("span", "x"), curves, {"long_name": "m(x; θ*_H)"}),
-            "truth": ("x", function, {"long_name": "the function"}),
-            "point": ("i", y, {"long_name": "y_i"}),
-        }
-        | {
-            f"rmse_{name}": ("span", value, {"long_name": f"RMSE on [{low:g}, {high:g}]"})
-            for (name, value), (low, high) in zip(rmse.items(), spaces.values(), strict=True)
-        }
-        | {
-            f"rmse_{name}_predicted": (
-                "span",
-                value,
-                {"long_name": "RMSE of the rational solution", "role": "prediction"},
-            )
-            for name, value in expected.items()
-        }
-        | {
-            f"digits_{name}": (
-                "span",
-                [digits(e) for e in route],
-                {"long_name": f"correct digits by {name}"},
-            )
-            for name, route in errors.items()
-        },
+    found = {
+        "theta": measured(("span", "power"), theta, "θ_j"),
+        "norm": measured("span", np.linalg.norm(theta, axis=1), "‖θ*_H‖"),
+        "h_norm": measured("span", h_norm, "‖θ*_H‖_H"),
+        "met": measured(("span", "i"), theta @ X.T, "Xθ*_H"),
+        "fit": measured(("span", "x"), curves, "m(x; θ*_H)"),
+        "truth": measured("x", function, "the function"),
+        "point": measured("i", y, "y_i"),
+    }
+    for name, (low, high) in config.spaces.items():
+        error = _overparameterised.rmse(config, theta, (low, high), config.grid)
+        found[f"rmse_{name}"] = measured("span", error, f"RMSE on [{low:g}, {high:g}]")
+    for name, route in ROUTES.items():
+        right = [
+            digits(relative_error(route(X, y, start, h), t))
+            for h, t in zip(scalings, truth, strict=True)
+        ]
+        found[f"digits_{name}"] = measured("span", right, f"correct digits by {name}")
+    return xr.Dataset(
+        found,
         coords={
             "span": sweep(config.spans, "span", "span of H⁻¹ in decades"),
             "power": ("power", np.arange(len(start)), {"long_name": "power j"}),
@@ -105,40 +99,86 @@ def run(config: Config) -> Result:
             "i": ("i", problem.x, {"long_name": "x_i"}),
         },
     )
-    widest = int(np.argmax(np.abs(config.spans)))
-    met = np.abs(theta @ X.T - y).max(1) / (np.abs(theta) @ np.abs(X).max(0))
-    lost = float((data["digits_qr"] - data["digits_inverse"])[widest])
-    checks = [
-        Check(f"qr_against_exact/span_{s:g}", error, "<=", 0.0, tol)
-        for s, error, tol in zip(config.spans, errors["qr"], bound, strict=True)
-    ] + [
-        # Of the product Xθ and, by backward stability, of θ; relative to its largest terms.
-        Check("interpolates", float(met.max()), "<=", 0.0, 10 * len(start) * eps),
-    ]  # fmt: skip
-    root = np.linalg.svd(X * np.sqrt(scalings[widest]), compute_uv=False)
-    if (
-        eps * (root[0] / root[-1]) ** 2 > bound[widest]
-    ):  # else the square is no loss, as of one point
-        checks.append(Check("digits_lost_by_the_inverse", lost, ">=", 0.0, 0.0))
-    for name in spaces:
-        ratio = np.abs(rmse[name] / expected[name] - 1).max()
-        # θ_j is right to its bound, and the polynomial is at most Σ|θ_j||x|ʲ of it.
-        base = np.abs(theta) @ np.maximum(np.abs(spaces[name]).max(), 1) ** np.arange(len(start))
-        checks.append(
-            Check(
-                f"rmse_{name}_predicted",
-                float(ratio),
-                "<=",
-                0.0,
-                float((bound * base / expected[name]).max()),
-            )
-        )
-    errata = []
-    if config.of_the_course and 20 in config.spans:
-        at = config.spans.index(20)
-        ratios = [float(r["inside"][at] / shortest) for r in (expected, rmse)]
-        errata.append(
-            Erratum("rmse_over_that_of_the_shortest", WHERE, 1.0, *ratios, 1e-9 * ratios[0])
-        )
+
+
+def run(config: Config) -> Result:
+    problem, start = build(config, config.degree), np.zeros(config.degree + 1)
+    truth = [exact(problem.X, problem.y, start, h) for h in config.scalings]
+    found, theory = measure(config, problem, truth), predict(config, truth)
     names = ("norm", "h_norm", "rmse_inside", "rmse_outside", *(f"digits_{n}" for n in ROUTES))
-    return Result(data, {name: data[name] for name in names}, tuple(checks), tuple(errata))
+    near = _allowed(config, problem)
+    lost = _lost(config, problem, near)
+    kept = "cond² of every span here is no more than QR loses"
+    return Result(
+        data=found.merge(theory),
+        metrics={name: found[name] for name in names},
+        checks=compare(config, problem, found, theory, near, lost),
+        errata=errata(config, problem, found, theory),
+        unchecked={} if any(lost) else {"digits_of_the_inverse": kept},
+    )
+
+
+def _allowed(config: Config, problem: Problem) -> np.ndarray:
+    """The relative error of QR, by span: ten times the first order, for the constant of Householder's method."""
+    start = np.zeros(config.degree + 1)
+    return np.array(
+        [
+            10 * EPS * conditioning(problem.X, project(problem.X, problem.y, start, h), h)
+            for h in config.scalings
+        ]
+    )
+
+
+def _lost(config: Config, problem: Problem, near: np.ndarray) -> list[bool]:
+    """At which spans the square of the condition loses far more than QR; at one point it is no loss."""
+    roots = [np.linalg.svd(problem.X * np.sqrt(h), compute_uv=False) for h in config.scalings]
+    with np.errstate(divide="ignore", over="ignore"):
+        return [
+            bool(EPS * (r[0] / r[-1]) ** 2 > LOSS * tol) for r, tol in zip(roots, near, strict=True)
+        ]
+
+
+def compare(
+    config: Config,
+    problem: Problem,
+    found: xr.Dataset,
+    theory: xr.Dataset,
+    near: np.ndarray,
+    lost: list[bool],
+) -> tuple[Check, ...]:
+    exact_theta = theory["theta_predicted"]
+    bound = xr.DataArray(near * found["norm"].values, dims="span")
+    why = "10ε of the conditioning of QR, sorted and pivoted"
+    # Of the product Xθ and, by backward stability, of θ; relative to its largest terms.
+    terms = xr.DataArray(np.abs(found["theta"].values) @ np.abs(problem.X).max(0), dims="span")
+    rounding = 10 * (config.degree + 1) * EPS * terms
+    checks = [
+        Check("solution", found["theta"], "==", exact_theta, bound, why),
+        Check(
+            "meets_the_points", found["met"], "==", found["point"], rounding, "10pε of the terms"
+        ),
+    ]
+    for name, space in config.spaces.items():
+        # θ_j is right to its bound, and the polynomial is at most Σ|θ_j||x|ʲ of it.
+        reach = np.maximum(np.abs(space).max(), 1) ** np.arange(config.degree + 1)
+        off = xr.DataArray(near * (np.abs(found["theta"].values) @ reach), dims="span")
+        error, expected = found[f"rmse_{name}"], theory[f"rmse_{name}_predicted"]
+        checks.append(Check(f"rmse_{name}", error, "==", expected, off, why))
+    if any(lost):
+        inverse, qr = (found[f"digits_{n}"].isel(span=lost) for n in ("inverse", "qr"))
+        of_square = "ε cond² is a thousand times what QR may lose"
+        checks.append(Check("digits_of_the_inverse", inverse, "<=", qr, 0, of_square))
+    return tuple(checks)
+
+
+def errata(
+    config: Config, problem: Problem, found: xr.Dataset, theory: xr.Dataset
+) -> tuple[Erratum, ...]:
+    if not (config.of_the_course and 20 in config.spans):
+        return ()
+    shortest = grid_rmse(config, problem.theta, config.interval, config.grid)
+    both = (theory["rmse_inside_predicted"], found["rmse_inside"])
+    at = config.spans.index(20)
+    correct, ratio = (float(error[at]) / shortest for error in both)
+    name = "rmse_over_that_of_the_shortest"
+    return (Erratum(name, WHERE, 1.0, correct, ratio, 1e-9 * correct),)
