@@ -97,9 +97,13 @@ def search(squares: Float[np.ndarray, " n"]) -> Point:
         edge = (2 - beta) / (beta * squares.max())
         return least(lambda eta: computed_rate(beta, eta, squares), 0.0, edge)
 
-    def best_rate(beta: np.ndarray) -> np.ndarray:
-        return np.array([computed_rate(b, best_step(b), squares) for b in beta.tolist()])
+    def weight(r):
+        return 1 - r * np.abs(r)  # r = √(1 − β), negative for β > 1
 
-    beta = least(best_rate, 0.0, 2.0, zooms=15)  # to 10⁻⁹; a repeated root is known to 10⁻⁸
+    def best_rate(r: np.ndarray) -> np.ndarray:
+        found = [computed_rate(b, best_step(b), squares) for b in weight(r).tolist()]
+        return np.array(found)
+
+    beta = float(weight(least(best_rate, -1.0, 1.0, zooms=20)))
     eta = best_step(beta)
     return Point(beta, eta, float(computed_rate(beta, eta, squares)))

@@ -36,8 +36,6 @@ class Points:
             raise ValueError(f"points {self.points}: two directions and a residual take at least 3")
         if self.beta >= 2:
             raise ValueError(f"beta {self.beta:g} ≥ 2: no step is stable")
-        if self.seed >= 2**32:
-            raise ValueError(f"seed {self.seed} ≥ 2³²: not a seed of RandomState")
         require_at_most(self, "the points fill the memory", points=10_000_000)
         require_at_most(self, "rounding, 2⁻⁵²steps², would hide the error", steps=100_000)
         if self.points * self.steps > 1e9:

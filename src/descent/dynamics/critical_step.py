@@ -35,7 +35,8 @@ class Config:
             raise ValueError(f"margin {self.margin:g} ≥ 0.5: the first mode changes its sign there")
         if self.margin * self.steps > 9:
             raise ValueError(
-                f"margin · steps = {self.margin * self.steps:g} > 9: below η_max the error reaches rounding"
+                f"margin · steps = {self.margin * self.steps:g} > 9: "
+                "below η_max the error reaches rounding"
             )
         if self.margin < 1e-12:
             raise ValueError(f"margin {self.margin:g} < 1e-12: no margin, to rounding")

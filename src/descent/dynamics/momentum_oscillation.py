@@ -100,7 +100,7 @@ def elsewhere(config: Config, given: Problem) -> tuple[str, ...]:
     reasons = []
     if not large > 1 > small:
         reasons.append(
-            f"2ησ² is {large:.3g} and {small:.3g}: of the two directions not one alone flips at every step"
+            f"2ησ² is {large:.3g} and {small:.3g}: not one direction alone flips at every step"
         )
     if large >= 2:
         reasons.append(f"2ησ₁² = {large:.3g} ≥ 2: plain descent diverges")

@@ -1,4 +1,4 @@
-"""One weight under gradient descent on one noisy example: its exact moments, and the tail of a sample.
+"""One weight under gradient descent on one noisy example: runs, exact moments, and the tail of a sample.
 
     w ← (1 − ηx̌²) w + ηx̌y,   x̌ ~ N(x, σ²) fresh at every step,   w₀ = 0
 
@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from descent.noise.thresholds import log_moment, raw_moments
+from descent.maths.limits import require_within
+from descent.noise._thresholds import log_moment, raw_moments
 
 
 class Chain(NamedTuple):
@@ -29,6 +30,34 @@ class Moments(NamedTuple):
 
     mean: Float[np.ndarray, " E"]
     variance: Float[np.ndarray, " E"]
+
+
+def require_scales(x: float, sigmas: tuple[float, ...], name: str, y: float = 1.0) -> None:
+    """Refuse noise too small beside x to tell the critical steps, and numbers whose powers leave float64.
+
+    Raises:
+        ValueError: naming the field.
+    """
+    require_within("y", y, 1e-50, 1e50, "squares of w leave float64")
+    require_within(name, sigmas, 1e-15, 1e15, "eighth powers leave float64")
+    require_within("x", x, 0, 1e15, "eighth powers leave float64")
+    for sigma in sigmas:
+        if sigma < 1e-3 * x:
+            raise ValueError(
+                f"{name} {sigma:g} < 1e-3 x = {1e-3 * x:g}: the critical steps agree to a part in 10⁶"
+            )
+
+
+def simulate(
+    rng: np.random.Generator, chain: Chain, eta: Float[np.ndarray, " E"], runs: int, steps: int
+) -> Float[np.ndarray, "E runs"]:
+    """w at t = `steps` of every run, all steps η on the same noise."""
+    step, w = eta[:, None], np.zeros((len(eta), runs))
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond η_as they diverge
+        for _ in range(steps):
+            noisy = chain.x + chain.sigma * rng.standard_normal(runs)
+            w = w * (1 - step * noisy**2) + step * (noisy * chain.y)
+    return w
 
 
 def evolved(chain: Chain, eta: Float[np.ndarray, " E"], steps: int) -> Moments:
@@ -54,11 +83,17 @@ def stationary(chain: Chain, eta: Float[np.ndarray, " E"]) -> Moments:
     return Moments(np.full_like(eta, chain.limit), square - chain.limit**2)
 
 
-def hill(deviation: Float[np.ndarray, "E n"], count: int) -> Float[np.ndarray, " E"]:
-    """1/mean of ln(s_i/s_{count + 1}) over the `count` largest s of |deviation|."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        top = np.log(np.partition(np.abs(deviation), -count - 1, axis=1)[:, -count - 1 :])
-        return count / (top - top.min(1, keepdims=True)).sum(1)
+def steps_to_settle(chain: Chain, eta: float, left: float) -> int:
+    """Steps until no more than a part `left` of the start remains in mean and second moment."""
+    m = raw_moments(chain.x, chain.sigma, 4)
+    slowest = max(abs(1 - eta * m[2]), np.sqrt(1 - 2 * eta * m[2] + eta**2 * m[4]))
+    return int(np.ceil(np.log(left) / np.log(slowest))) if slowest < 1 else 2**31
+
+
+def log_excess(deviation: Float[np.ndarray, "... n"], count: int) -> Float[np.ndarray, "..."]:
+    """Hill's: the mean of ln(s_i/s_{count + 1}) over the `count` largest s of |deviation|; 1/α for a power law."""
+    top = np.log(np.partition(np.abs(deviation), -count - 1, axis=-1)[..., -count - 1 :])
+    return (top - top.min(-1, keepdims=True)).sum(-1) / count
 
 
 def steps_to_fill(chain: Chain, eta: float, alpha: float, runs: int) -> float:
