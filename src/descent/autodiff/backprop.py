@@ -1,4 +1,4 @@
-"""One sweep back over seven nodes and eight edges gives ∂L/∂x, and the skip connection is one of its three paths.
+"""One sweep back over 7 nodes and 8 edges gives ∂L/∂x, and the skip connection is one of its three paths.
 
 The derivative at a node is the sum over its outgoing edges of what comes back along them, so every edge is used once.
 The same gradient is the sum over all paths from x to L. The path of the skip contributes just y − s, and leaving it out

@@ -1,6 +1,6 @@
 """Polyak's β and η have the least rate of all, yet other β and η reach any one accuracy in fewer iterations.
 
-At his point both outer modes have a repeated root, so the error is not ρᵗ but ρᵗ(1 + t(1 + ρ)). The factor t costs
+At this point both outer modes have a repeated root, so the error is not ρᵗ but ρᵗ(1 + t(1 + ρ)). The factor t costs
 iterations. With a slightly smaller β the roots are complex, the rate is a little worse, and the factor is gone.
 
     L = ‖Xw − y‖²,   z ← (1 − β)z + β∇L(w),   w ← w − ηz,   z₀ = 0;   κ = (σ₁/σ_n)²
@@ -9,7 +9,7 @@ iterations. With a slightly smaller β the roots are complex, the rate is a litt
     at (β, η*), β < β*:  |x_t| ≤ rᵗ√(1 + c²),  r = √(1 − β),  c = (cos θ − r)/sin θ,  which bounds the fewest
 
 See: on the right Polyak's iterations lie on their closed form, and the fewest are below them for every ε; on the
-left the fewest are beside his point and not at it.
+left the fewest are beside that point and not at it.
 
 Source: CS182 homework 2, question 2g; Polyak, USSR Computational Mathematics 4 (1964).
 """

@@ -26,7 +26,7 @@ from descent.config import Count, Positive, Seed, experiment_config, require_inc
 from descent.maths.limits import require_operations, require_within
 from descent.maths.sampling import mean, share
 from descent.minima import _chain as chain
-from descent.minima import _operator as operator
+from descent.minima._laws import Laws, carry, require_size
 from descent.minima._descent import settled
 from descent.minima._setting import Setting, Terms
 from descent.result import Check, Erratum, Result, measured, predicted, replicates, steps, sweep
@@ -48,7 +48,7 @@ class Config(Setting):
         require_within("gammas", self.gammas, 0, 0.999, "from 1 on every run diverges")
         work = self.replicates * self.steps * len(self.swept)
         require_operations("replicates × steps × gammas", 10.0 * work)
-        operator.require_size(self.wells, self.swept, self.resolution)
+        require_size(self.wells, self.swept, self.resolution)
 
     @property
     def swept(self) -> list[float]:
@@ -61,7 +61,7 @@ class Config(Setting):
         return self.swept.index(self.step)
 
 
-def predict(config: Config, laws: operator.Laws) -> xr.Dataset:
+def predict(config: Config, laws: Laws) -> xr.Dataset:
     """Shares by the operator."""
     outside, survival = laws.table("outside"), laws.table("survival")
     k, spread = kept(config), laws.fine[config.here].spread
@@ -120,7 +120,7 @@ def kept(config: Config) -> np.ndarray:
 def run(config: Config) -> Result:
     terms = config.draw()
     given = (config.start, terms.cosines, terms.sines, config.wells, config.swept)
-    laws = operator.carry(*given, config.steps, config.resolution)
+    laws = carry(*given, config.steps, config.resolution)
     found, theory = measure(config, terms), predict(config, laws)
     gone = laws.table("survival")[config.here] < 0.5
     shares = theory.assign_coords(gamma=found["gamma"])
@@ -141,7 +141,7 @@ def run(config: Config) -> Result:
     )
 
 
-def elsewhere(config: Config, laws: operator.Laws, found: xr.Dataset) -> tuple[str, ...]:
+def elsewhere(config: Config, laws: Laws, found: xr.Dataset) -> tuple[str, ...]:
     worst = max(laws.error(name).max() for name in ("outside", "survival"))
     x, w = found["x_gd"], config.wells
     reasons = {
@@ -159,7 +159,7 @@ def told(config: Config, found: xr.Dataset) -> bool:
     return found["escaped"][config.here].item() * config.replicates >= TELLING
 
 
-def spread(config: Config, laws: operator.Laws, found: xr.Dataset) -> tuple[float, str]:
+def spread(config: Config, laws: Laws, found: xr.Dataset) -> tuple[float, str]:
     """How far off chance and the grid may put the spread of x_K outside, and why."""
     last = found["last"].values
     out = last[(last < config.wells.left) | (last >= config.wells.right)]
@@ -168,9 +168,7 @@ def spread(config: Config, laws: operator.Laws, found: xr.Dataset) -> tuple[floa
     return float(square.tol / out.std() + grid), f"{square.why}, and the operator's grid"
 
 
-def compare(
-    config: Config, laws: operator.Laws, found: xr.Dataset, theory: xr.Dataset
-) -> tuple[Check, ...]:
+def compare(config: Config, laws: Laws, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
     R, here, k = config.replicates, config.here, kept(config)
     outside, survival = laws.error("outside"), laws.error("survival")
     errors = {"outside": outside[here, k], "survival": survival[here, k]}
@@ -187,7 +185,7 @@ def compare(
     return tuple(checks)
 
 
-def refute(config: Config, laws: operator.Laws, found: xr.Dataset) -> tuple[Erratum, ...]:
+def refute(config: Config, laws: Laws, found: xr.Dataset) -> tuple[Erratum, ...]:
     """SGD does not converge in the flat well, if enough runs show it on the course's own wells."""
     own = (config.start, config.step, config.steps, config.of_the_course)
     if own != (5.0, 1e-3, 2000, True) or not told(config, found):

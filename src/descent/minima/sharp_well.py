@@ -116,7 +116,7 @@ def run(config: Config) -> Result:
 
 def elsewhere(config: Config, terms: Terms, found: xr.Dataset) -> tuple[str, ...]:
     """Why the claim, which is of short steps and runs that have ended, is not of this one."""
-    mean, w, end = (terms.A, terms.B), config.wells, found["end"].item()
+    mean, w, end = (terms.A, terms.B), config.wells, found["x"][-1].item()
     bound = float(curvature_bound(w.centre, *mean, w))
     reasons = []
     if config.step * bound > 1:

@@ -44,7 +44,7 @@ def require_scales(x: float, sigmas: tuple[float, ...], name: str, y: float = 1.
     for sigma in sigmas:
         if sigma < 1e-3 * x:
             raise ValueError(
-                f"{name} {sigma:g} < 1e-3 x = {1e-3 * x:g}: the critical steps agree to a part in 10⁶"
+                f"{name} {sigma:g} < 1e-3 x = {1e-3 * x:g}: the critical steps agree to 10⁻⁶"
             )
 
 

@@ -21,8 +21,8 @@ from scipy.special import logsumexp
 
 NonNegative = Annotated[float, Field(ge=0, strict=True)]
 
-# Nodes of the tanh-sinh rule on (−1, 1), and their weights: exact to rounding where the integrand is
-# smooth inside, whatever power or logarithm it ends in.
+# Nodes of the tanh-sinh rule on (−1, 1), and their weights: exact to rounding where the integrand
+# is smooth inside, whatever power or logarithm it ends in.
 _t = np.linspace(-3.2, 3.2, 641)
 NODES = np.tanh(np.pi / 2 * np.sinh(_t))
 WEIGHTS = np.pi / 2 * np.cosh(_t) / np.cosh(np.pi / 2 * np.sinh(_t)) ** 2 * (_t[1] - _t[0])

@@ -81,7 +81,7 @@ def measure(config: Config, problem: Problem) -> xr.Dataset:
     solution = np.linalg.solve(pooled, X.T @ y)
     values, vectors = np.linalg.eigh(pooled)
     v, top = vectors[:, -1], values[-1]
-    # To first order in a replicate's deviation, so that the mean over replicates is that of all draws.
+    # To first order in a replicate's deviation: the mean over replicates is that of all draws.
     solutions = solution - np.linalg.solve(pooled, (grams @ solution - X.T @ y).T).T
     steps = 2 / top - 2 * ((grams @ v) @ v - top) / top**2
     return xr.Dataset(
