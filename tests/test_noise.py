@@ -239,12 +239,12 @@ def test_no_variance_is_tested_where_its_standard_error_has_none():
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        ("instance_noise", {"x": 0}),
+        ("instance_noise", {"x": 0, "etas": [0.5, 0.8]}),
         ("instance_noise", {"x": 3, "sigma": 0.1, "etas": [0.05, 0.1]}),
         ("instance_noise", {"y": 100}),
         ("critical_steps", {"x": 0}),
         ("critical_steps", {"x": 5, "noises": [0.01, 0.5, 50]}),
-        ("tails", {"x": 0, "etas": [0.4]}),
+        ("tails", {"x": 0, "etas": [4.0]}),
     ],
 )
 def test_other_problems_hold_as_well(name, change):

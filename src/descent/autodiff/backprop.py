@@ -14,12 +14,9 @@ complex step.
 Source: CSE 891 homework 2, question 1.
 """
 
-from typing import Annotated
-
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
-from pydantic import Field
 
 from descent.autodiff._graph import Edge, along, depths, paths, reverse
 from descent.autodiff._residual import (
@@ -30,8 +27,8 @@ from descent.autodiff._residual import (
     edges,
     forward,
 )
-from descent.config import Count, Seed, experiment_config
-from descent.maths.limits import require_at_most
+from descent.config import Count, Positive, Seed, experiment_config
+from descent.maths.limits import require_at_most, require_within
 from descent.result import Check, Result, measured, predicted, replicates
 
 H = 1e-100  # of the complex step: its square is below the rounding of anything
@@ -45,9 +42,10 @@ class Config:
     inputs: Count  # N, and outputs
     hidden: Count  # K
     activation: ACTIVATIONS
-    scale: Annotated[float, Field(ge=1e-50, le=1e50)]  # standard deviation of every entry
+    scale: Positive  # standard deviation of every entry
 
     def __post_init__(self):
+        require_within("scale", self.scale, 1e-50, 1e50, "products of four leave float64")
         require_at_most(self, "the complex step has as many rows", inputs=2000, hidden=20_000)
         if self.replicates * self.inputs**2 * self.hidden > 1e10:
             raise ValueError("replicates × inputs² × hidden > 1e10 operations, some minutes")

@@ -112,7 +112,8 @@ def run(config: Config) -> Result:
     return Result(
         data=found.merge(theory),
         metrics={
-            "largest_step": found["critical_step"],
+            "largest_step": 1 / given.squares[0],
+            "critical_step": found["critical_step"],
             "condition": given.condition,
             "error_at_the_end": error.isel(t=-1),
         },

@@ -111,7 +111,7 @@ def run(config: Config) -> Result:
         metrics={
             "shrinkage": estimates["shrinkage"].value,
             "shrinkage_predicted": theory["shrinkage_predicted"],
-            "eta_mean_full": estimates["critical_step"].value,
+            "critical_step": estimates["critical_step"].value,
         },
         checks=tuple(
             Check(
