@@ -26,8 +26,8 @@ from descent.config import Count, Positive, Seed, experiment_config, require_inc
 from descent.maths.limits import require_operations, require_within
 from descent.maths.sampling import mean, share
 from descent.minima import _chain as chain
-from descent.minima._laws import Laws, carry, require_size
 from descent.minima._descent import settled
+from descent.minima._laws import Laws, carry, require_size
 from descent.minima._setting import Setting, Terms
 from descent.result import Check, Erratum, Result, measured, predicted, replicates, steps, sweep
 
