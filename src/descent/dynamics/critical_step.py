@@ -126,7 +126,7 @@ def compare(
     config: Config, given: Regression, found: xr.Dataset, theory: xr.Dataset
 ) -> tuple[Check, ...]:
     t, size = found["t"], np.abs(1 - 2 * found["step_size"])
-    # Every step rounds w anew, and w* is known to κ roundings; neither grows faster than the first mode.
+    # Every step rounds w anew, and w* is known to κ roundings; no mode grows faster than the first.
     tol = given.rounding * (given.condition + t) * np.maximum(size, 1.0) ** t
     start = abs(float(given.Vt[0] @ given.solution))
     end = start * size**config.steps

@@ -26,8 +26,8 @@ from descent.config import Count, Positive, Seed, experiment_config, require_inc
 from descent.maths.limits import require_operations, require_within
 from descent.maths.sampling import mean, share
 from descent.minima import _chain as chain
-from descent.minima._laws import Laws, carry, require_size
 from descent.minima._descent import settled
+from descent.minima._laws import Laws, carry, require_size
 from descent.minima._setting import Setting, Terms
 from descent.result import Check, Erratum, Result, measured, predicted, replicates, steps, sweep
 
@@ -38,7 +38,7 @@ TELLING = 100  # runs outside from which their spread is compared
 @experiment_config
 class Config(Setting):
     seed: Seed  # of SGD's choices
-    replicates: Count
+    replicates: Annotated[Count, Field(ge=100)]  # fewer tell no share from another
     gammas: tuple[Positive, ...]  # steps γ of the sweep
     resolution: Annotated[Count, Field(ge=4)]  # cells of the operator's grid in a stride of SGD
 
@@ -147,6 +147,7 @@ def elsewhere(config: Config, laws: Laws, found: xr.Dataset) -> tuple[str, ...]:
     reasons = {
         f"a share of {laws.leaked:.1e} met an end of the operator's grid": laws.leaked > LEAKED,
         f"the operator is known to {worst:.2g} only; raise the resolution": worst > 0.1,
+        "no run of SGD left the sharp well": not found["ever_left"].any(),
         f"step {config.step:g}: gradient descent leaves the sharp well as well": bool(
             ((x < w.left) | (x >= w.right)).any()
         ),
