@@ -143,7 +143,7 @@ def test_projection_is_the_nearest_positive_semidefinite_matrix():
             lambda M, r, W, widths: (np.log(np.array(widths) / widths[0]) ** 2, np.linalg.eigvalsh(M)[-r] / 4),
             {"gain"},
         ),
-        ("noise", "least_squares_error", lambda m, p: np.sqrt(3 * p / m), {"exact"}),
+        ("noise", "least_squares_error", lambda m, p: np.sqrt(8 * p / m), {"exact"}),
         ("noise", "cone_error", lambda m, delta: np.sqrt(delta / m / 4), {"limit_at_most"}),
         (
             "emergence",
