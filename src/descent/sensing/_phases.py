@@ -51,7 +51,8 @@ def settled(
     halfway: xr.DataArray, end: xr.DataArray, last_emergence: xr.DataArray, T: int
 ) -> xr.DataArray:
     """Whether the last direction of X* was to emerge by T/2, and the error falls no faster than 1/t since then."""
-    fall = np.log(halfway / end) / np.log(T / (T // 2))
+    with np.errstate(divide="ignore", invalid="ignore"):  # a run that is lost has not settled
+        fall = np.log(halfway / end) / np.log(T / (T // 2))
     return (last_emergence <= T // 2) & (fall <= 1)
 
 
