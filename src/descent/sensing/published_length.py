@@ -137,7 +137,7 @@ def small(found: xr.Dataset) -> xr.DataArray:
 
 
 def presuppose(config: Config, found: xr.Dataset) -> tuple[str, ...]:
-    """What was not so of the runs: the whole of the claim, and what it takes to see it."""
+    """What was not so of the runs."""
     count, times, runs = config.rank, found["emergence"], config.replicates
     lost = int((~np.isfinite(found["distance"]).all("t")).sum())
     late = int(times.isnull().sum()) - lost * count
@@ -193,9 +193,15 @@ def refute(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Errat
     )
     by_T = (found["emergence"] <= config.steps).sum("i").mean()
     tol = float(slack(config, found).isel(i=-1).max())
-    needed, expected, by_T = float(needed), float(expected), float(by_T)
     r_values = f"{WHERE} 2e: r singular values after T steps"
     return (
-        Erratum("steps_until_all_directions", f"{WHERE} 2b, 2d: T", 1000, expected, needed, tol),
-        Erratum("directions_in_the_singular_values", r_values, 5, 1, by_T, 0),
+        Erratum(
+            "steps_until_all_directions",
+            f"{WHERE} 2b, 2d: T",
+            1000,
+            float(expected),
+            float(needed),
+            tol,
+        ),
+        Erratum("directions_in_the_singular_values", r_values, 5, 1, float(by_T), 0),
     )
