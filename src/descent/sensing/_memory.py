@@ -7,6 +7,9 @@ from descent.maths import device
 from descent.sensing._kernels import TILE
 
 GIB = 2**30
+DAY = 24 * 3600
+LONGEST = 7 * DAY  # seconds; beyond, a run is taken for a slip
+SPEED = 1e10  # bytes of G that a core reads a second, at the most
 
 
 def peak(size: int, measurements: int, held_out: int = 0) -> int:
@@ -41,3 +44,41 @@ def require_memory(size: int, measurements: int, held_out: int = 0, replicates: 
     raise Refusal(
         f"size {size}: making G needs {needed / GIB:.1f} GiB{beside}, {available / GIB:.1f} GiB are available; {fits}"
     )
+
+
+def require_room(needed: float, what: str) -> None:
+    """Refuse `what` if its bytes do not fit.
+
+    Raises:
+        Refusal: naming it and the sizes in GiB.
+    """
+    available = device.free_memory()
+    if needed > available:
+        raise Refusal(
+            f"{what} needs {needed / GIB:.1f} GiB, {available / GIB:.1f} GiB are available"
+        )
+
+
+def require_run(
+    config, measurements: int, starts: int, steps: int, kept: int = 0, held_out: int = 0
+) -> None:
+    """Refuse runs of several starts whose problem or results do not fit, or that would take more than a week.
+
+    Args:
+        config: with size and replicates.
+        steps: of gradient descent, or iterations.
+        kept: numbers that a replicate returns.
+
+    Raises:
+        Refusal: naming what is too large.
+    """
+    d, replicates = config.size, config.replicates
+    require_memory(d, measurements, held_out, replicates)
+    along = 2 * starts * (steps + 1)
+    require_room(8.0 * replicates * (along + kept), f"replicates {replicates} of {steps} steps")
+    p = d * (d + 1) // 2
+    seconds = replicates * steps * 4.0 * p * (p + 8 * starts) / SPEED / cpu_count()
+    if seconds > LONGEST:
+        raise Refusal(
+            f"size {d}, replicates {replicates}, steps {steps}: more than {seconds / DAY:.0f} days"
+        )

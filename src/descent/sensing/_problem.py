@@ -41,9 +41,19 @@ class TargetConfig:
         if self.rank > self.size:
             raise ValueError(f"rank {self.rank} > size {self.size}: no such matrix")
 
-    def count(self, oversampling: float) -> int:
+    def count(self, oversampling: float | int) -> int:
         """m for this m / (d r)."""
         return max(1, round(oversampling * self.size * self.rank))
+
+    @property
+    def freedom(self) -> int:
+        """p, of the matrices of the rank."""
+        return degrees_of_freedom(self.size, self.rank)
+
+    @property
+    def threshold(self) -> float:
+        """δ."""
+        return uniqueness_threshold(self.size, self.rank)
 
 
 @experiment_config

@@ -2,12 +2,11 @@
 
 import numpy as np
 import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Drawing
 
 from descent.figure import (
     Axis,
     Figure,
+    Mark,
     axis,
     curve,
     level,
@@ -18,66 +17,83 @@ from descent.figure import (
     power,
     text,
 )
-from descent.style import COLOURS, against, figure
-from descent.style import level as flat
 
 
-def exact(data: xr.Dataset) -> Drawing:
-    drawing, (axes,) = figure()
-    distance = data["distance"]
-    against(axes, distance, label=f"median of {data.sizes['replicate']} problems, 5–95 %")
-    against(axes, slowest_mode(data), label="(1 − ηλ⁺)ᵗ, first problem", colour="black")
-    axes.set(yscale="log", ylim=(distance.min() / 3, distance.max() * 3))
-    axes.set_title("R = r: linear convergence at the predicted rate")
-    axes.legend()
-    return drawing
+def exact(data: xr.Dataset) -> Figure:
+    distance, first = data["distance"], data.isel(replicate=0)
+    line = slowest_mode(first)
+    return Figure(
+        (
+            panel(
+                "R = r: linear convergence at the predicted rate",
+                axis(data["t"]),
+                axis(distance, "log"),
+                curve(distance, f"median of {data.sizes['replicate']} problems, 5–95 %"),
+                curve(line, "(1 − ημ⁺)ᵗ, first problem"),
+            ),
+        )
+    )
 
 
-def slowest_mode(data: xr.Dataset) -> xr.DataArray:
-    """The predicted rate through the last point of the first problem that stands above rounding."""
-    distance = data["distance"].isel(replicate=0)
-    last = int(np.flatnonzero(distance > 1e-12)[-1])
-    line = distance[last] * data["rate_bound"].isel(replicate=0) ** (data["t"] - last)
-    return line.assign_attrs(distance.attrs, role="prediction")
+def slowest_mode(first: xr.Dataset) -> xr.DataArray:
+    """The rate of the slowest mode through the last point of a problem that stands above rounding."""
+    distance, t = first["distance"], first["t"]
+    above = np.flatnonzero(distance > 1e-12)
+    last = int(above[-1]) if len(above) else 0
+    with np.errstate(over="ignore", invalid="ignore"):
+        line = distance[last] * first["rate_bound"] ** (t - last)
+    return line.where(line <= 10 * distance[0]).assign_attrs(distance.attrs, role="prediction")
 
 
-def by_alpha(axes: Axes, curve: xr.DataArray) -> None:
-    """One curve an α over log-spaced t ≥ 1, both axes logarithmic."""
-    last = curve.sizes["t"] - 1
-    curve = curve.isel(t=np.unique(np.geomspace(1, last, 200).round().astype(int)))
-    for alpha, colour in zip(curve["alpha"].values, COLOURS * len(curve["alpha"]), strict=False):
-        against(axes, curve.sel(alpha=alpha), f"α = {power(alpha)}", colour)
-    axes.set(xscale="log", yscale="log")
+def per_alpha(array: xr.DataArray) -> list[Mark]:
+    """One curve an α over log-spaced t ≥ 1."""
+    last = array.sizes["t"] - 1
+    some = array.isel(t=np.unique(np.geomspace(1, max(last, 1), 200).round().astype(int)))
+    marks = []
+    for k, alpha in enumerate(some["alpha"].values):
+        marks += curve(some.sel(alpha=alpha, drop=True), f"α = {power(alpha)}", k)
+    return marks
 
 
-def overparam(data: xr.Dataset) -> Drawing:
-    drawing, (left, right) = figure(2)
-    by_alpha(left, data["relative_distance"])
-    left.set_title("R = d: error along the run")
-    left.legend()
-    final = data["relative_distance"].isel(t=-1)
-    against(right, final, "measured", marker="o")
-    anchor = final.isel(alpha=0).median()
-    for slope, name in ((0.5, "slope ½ (guarantee)"), (2, "slope 2 (m = ∞)")):
-        line = anchor * (data["alpha"] / data["alpha"][0]) ** slope
-        against(right, line.assign_attrs(final.attrs, role="prediction"), name, "black")
-    right.set(xscale="log", yscale="log", ylim=(final.min() / 3, final.max() * 30))
-    right.lines[-1].set_linestyle(":")
-    right.set_title(f"error at t = {int(data['t'][-1])} against the start")
-    right.legend()
-    return drawing
+def overparam(data: xr.Dataset) -> Figure:
+    final, alpha = data["relative_distance"].isel(t=-1, drop=True), data["alpha"]
+    run = panel(
+        "R = d: error along the run",
+        axis(data["t"], "log"),
+        axis(data["relative_distance"], "log"),
+        per_alpha(data["relative_distance"]),
+    )
+    start = final.isel(alpha=0, drop=True).median("replicate")
+    bound, highest = (start * (alpha / alpha[0]) ** s for s in (0.5, 2))
+    with np.errstate(invalid="ignore"):
+        top = 30 * float(final.max())
+    against = panel(
+        f"error at t = {int(data['t'][-1])} against the start",
+        axis(alpha, "log"),
+        axis(data["relative_distance"], "log", limits=(None, top if top > 0 else None)),
+        curve(final, "measured", marker=True),
+        curve(bound, "slope ½ (guarantee)", role="bound"),
+        curve(highest, "slope 2 (m = ∞)", role="predicted"),
+        curve(data["relative_distance_bound"], "√(α√d)", "grey"),
+    )
+    return Figure((run, against))
 
 
-def scarce(data: xr.Dataset) -> Drawing:
-    drawing, (left, right) = figure(2)
-    by_alpha(left, data["relative_distance"])
-    flat(left, 1.0, "U = 0")
-    left.set_title("distance to X*")
-    left.legend()
-    by_alpha(right, data["training_loss"].clip(1e-18, keep_attrs=True))
-    right.set_title("fit to the measurements")
-    right.legend()
-    return drawing
+def scarce(data: xr.Dataset) -> Figure:
+    near = panel(
+        "distance to X*",
+        axis(data["t"], "log"),
+        axis(data["relative_distance"], "log"),
+        per_alpha(data["relative_distance"]),
+        level(1.0, "U = 0"),
+    )
+    fit = panel(
+        "fit to the measurements",
+        axis(data["t"], "log"),
+        axis(data["training_loss"], "log"),
+        per_alpha(data["training_loss"].clip(1e-18, keep_attrs=True)),
+    )
+    return Figure((near, fit))
 
 
 def critical_points(data: xr.Dataset) -> Figure:
@@ -293,97 +309,137 @@ def published_length(data: xr.Dataset) -> Figure:
     return Figure((distance, found))
 
 
-def uniqueness(data: xr.Dataset) -> Drawing:
-    drawing, (left, right) = figure(2)
-    for name, colour in zip(("found", "missed", "undecided"), COLOURS, strict=False):
-        against(left, data[name], colour=colour, marker="o")
-    left.set(ylabel=f"share of {data.sizes['replicate']} problems")
-    left.set_title("least squares over X ⪰ 0 from far away")
+def uniqueness(data: xr.Dataset) -> Figure:
+    threshold = moment(1.0, "δ")
+    shares = panel(
+        "least squares over X ⪰ 0 from far away",
+        axis(data["ratio"]),
+        Axis(f"share of {data.sizes['replicate']} problems"),
+        *(
+            curve(data[name], colour=k, marker=True)
+            for k, name in enumerate(("found", "missed", "undecided"))
+        ),
+        threshold,
+    )
     distance = data["relative_distance"].clip(1e-9, keep_attrs=True)
-    for one in distance:
-        right.plot(one["ratio"], one, ".", color=COLOURS[0])
-    right.set(yscale="log", xlabel=data["ratio"].attrs["long_name"])
-    right.set(ylabel=distance.attrs["long_name"])
-    right.set_title("where it ends, each fitting every measurement")
-    for axes in (left, right):
-        axes.axvline(1, color="black", linestyle="--", linewidth=1, label="δ")
-        axes.legend()
-    return drawing
-
-
-def recovery(data: xr.Dataset) -> Drawing:
-    drawing, (axes,) = figure()
-    for name, colour in zip(("exact", "small", "large"), COLOURS, strict=False):
-        against(axes, data[name].clip(1e-16, keep_attrs=True), colour=colour, marker="o")
-    thresholds = (
-        ("degrees_of_freedom", "dof", ":"),
-        ("uniqueness_threshold", "δ", "--"),
-        ("unknowns", "d(d+1)/2", "-."),
+    ends = panel(
+        "where it ends",
+        axis(data["ratio"]),
+        axis(distance, "log"),
+        *(points(data["ratio"], one, "one problem", 0) for one in distance),
+        threshold,
     )
-    for name, label, dashes in thresholds:
-        axes.axvline(data.attrs[name], color="black", linestyle=dashes, linewidth=1, label=label)
-    axes.set(xscale="log", yscale="log", ylabel="‖U_TU_Tᵀ − X*‖ / ‖X*‖")
-    axes.set_title("measurements needed")
-    axes.legend(loc="lower left")
-    return drawing
+    return Figure((shares, ends))
 
 
-def plateau(data: xr.Dataset) -> Drawing:
-    drawing, (left, right) = figure(2)
+def recovery(data: xr.Dataset) -> Figure:
+    dr = data.attrs["dr"]
+    marks = [
+        curve(data[name].clip(1e-16, keep_attrs=True), colour=k, marker=True)
+        for k, name in enumerate(("exact", "small", "large"))
+    ]
+    lines = [
+        moment(float(data[name]) / dr, label, k, role="bound")
+        for k, (name, label) in enumerate(
+            (
+                ("degrees_of_freedom", "dof"),
+                ("twice_the_rank", "dof₂"),
+                ("uniqueness_threshold", "δ"),
+            )
+        )
+    ]
+    return Figure(
+        (
+            panel(
+                "measurements needed",
+                axis(data["oversampling"], "log"),
+                Axis("‖U_TU_Tᵀ − X*‖ / ‖X*‖", "log"),
+                *marks,
+                lines,
+                moment(data.attrs["unknowns"], "d(d+1)/2", "grey"),
+            ),
+        )
+    )
+
+
+def plateau(data: xr.Dataset) -> Figure:
     many = data["oversampling"].values
-    for c, colour in zip(many, COLOURS * len(many), strict=False):
-        against(left, data["error"].sel(oversampling=c), f"m = {c:g}dr", colour, marker="o")
-    against(left, data["infinite"], "m = ∞", COLOURS[-1], marker="o")
-    against(left, data["predicted"], colour="black")
-    left.set(xscale="log", yscale="log", ylabel=data["error"].attrs["long_name"])
-    left.set_title("error that a small start leaves")
-    left.legend()
-    against(right, data["slope"], "measured", marker="o")
-    flat(right, 2.0, "m = ∞")
-    flat(right, 0.5, "guarantee")
-    right.lines[-1].set_linestyle(":")
-    right.set_title("slope at the smallest α")
-    right.legend()
-    return drawing
-
-
-def width(data: xr.Dataset) -> Drawing:
-    drawing, panels = figure(data.sizes["alpha"] + 1)
-    *runs, last = panels
-    error = data["relative_distance"].isel(t=slice(1, None)).clip(1e-16, keep_attrs=True)
-    for axes, alpha in zip(runs, data["alpha"].values, strict=True):
-        for R, colour in zip(data["width"].values, COLOURS * data.sizes["width"], strict=False):
-            against(axes, error.sel(alpha=alpha, width=R), f"R = {R}", colour)
-        axes.set(xscale="log", yscale="log")
-        axes.set_title(f"start α = {power(alpha)}")
-        axes.legend()
-    first = data["first"].isel(alpha=0)
-    against(last, first, "measured", marker="o")
-    against(last, data["predicted"], colour="black")
-    last.set(xscale="log")
-    last.set_xticks(data["width"].values, map(str, data["width"].values))
-    last.minorticks_off()
-    last.set_title(f"the first steps, α = {power(float(data['alpha'][0]))}")
-    last.legend()
-    return drawing
-
-
-def noise(data: xr.Dataset) -> Drawing:
-    drawing, (axes,) = figure()
-    late = data.isel(t=slice(1, None))
-    against(
-        axes, late["exact"].isel(sigma=0), f"R = r, σ = {float(data['sigma'][0]):g}", COLOURS[-1]
+    errors = panel(
+        "error that a small start leaves",
+        axis(data["alpha"], "log"),
+        axis(data["error"], "log"),
+        *(
+            curve(data["error"].sel(oversampling=c, drop=True), f"m = {c:g}dr", k, marker=True)
+            for k, c in enumerate(many)
+        ),
+        curve(data["infinite"], "m = ∞", len(many), marker=True),
+        curve(data["predicted"], "predicted, m = ∞"),
     )
-    for sigma, colour in zip(data["sigma"].values, COLOURS[:-1] * len(data["sigma"]), strict=False):
-        against(axes, late["wide"].sel(sigma=sigma), f"R = d, σ = {sigma:g}", colour)
-    flat(axes, data.attrs["least_squares"], "√(p/(m − p − 1))")
-    flat(axes, data.attrs["cone"], "√(δ/(m − δ))")
-    axes.lines[-1].set_linestyle(":")
-    bottom, top = data.attrs["least_squares"] / 3, 10 * data.attrs["cone"]
-    axes.set(xscale="log", yscale="log", ylim=(bottom, top), ylabel="‖U_tU_tᵀ − X*‖/σ")
-    axes.set_title("noise: stopped in time, and too late")
-    axes.legend()
-    return drawing
+    slopes = panel(
+        "slope at the smallest α",
+        axis(data["oversampling"]),
+        axis(data["slope"]),
+        curve(data["slope"], "measured", marker=True),
+        level(float(data["slope_highest_bound"]), "m = ∞", role="bound"),
+        level(float(data["slope_lowest_bound"]), "guarantee", role="bound"),
+    )
+    return Figure((errors, slopes))
+
+
+def width(data: xr.Dataset) -> Figure:
+    error = data["relative_distance"].isel(t=slice(1, None)).clip(1e-16, keep_attrs=True)
+    least = data["relative_distance_bound"].isel(width=slice(1, None))
+    panels = []
+    for k, alpha in enumerate(data["alpha"].values):
+        here = error.sel(alpha=alpha, drop=True)
+        lowest = float(least.isel(alpha=k).min())
+        panels.append(
+            panel(
+                f"start α = {power(alpha)}",
+                axis(data["t"], "log"),
+                axis(error, "log"),
+                *(
+                    curve(here.sel(width=R, drop=True), f"R = {R}", j)
+                    for j, R in enumerate(data["width"].values)
+                ),
+                level(lowest, "least of R > r at the end", role="bound"),
+            )
+        )
+    first = data["first"].isel(alpha=0, drop=True)
+    ticks = tuple(float(R) for R in data["width"].values)
+    times = panel(
+        f"the first steps, α = {power(data['alpha'].values[0])}",
+        Axis(data["width"].attrs["long_name"], "log", ticks=ticks),
+        axis(first),
+        curve(first, "measured", marker=True),
+        curve(data["first_predicted"], "predicted"),
+    )
+    return Figure((*panels, times))
+
+
+def noise(data: xr.Dataset) -> Figure:
+    late = data.isel(t=slice(1, None))
+    few, many = float(data["exact_predicted"]), float(data["limit_predicted"])
+    return Figure(
+        (
+            panel(
+                "noise: stopped in time, and too late",
+                axis(data["t"], "log"),
+                Axis("‖U_tU_tᵀ − X*‖/σ", "log", limits=(few / 3, 10 * many)),
+                curve(
+                    late["exact"].isel(sigma=0, drop=True),
+                    f"R = r, σ = {data['sigma'].values[0]:g}",
+                    "grey",
+                ),
+                *(
+                    curve(late["wide"].sel(sigma=sigma, drop=True), f"R = d, σ = {sigma:g}", k)
+                    for k, sigma in enumerate(data["sigma"].values)
+                ),
+                level(few, "√(p/(m − p − 1))"),
+                level(many, "√(δ/(m − δ))", role="bound"),
+            ),
+        )
+    )
 
 
 def emergence(data: xr.Dataset) -> Figure:

@@ -1,31 +1,41 @@
-"""R = r needs as many measurements as X* has degrees of freedom; R = d needs δ, unless the start is small.
+"""As many factors as the rank need dof measurements, d factors need δ, and a small start needs fewer than that.
 
-    relative error at t = T against m/(dr), by the number of factors and the start U₀ = αW
-    R = r:             m ≥ dof = dr − r(r−1)/2, below which other matrices of rank r fit as well
-    R = d, large α:    m ≥ δ = dof + (d−r)(d−r+1)/4, below which other positive semidefinite ones do
-    R = d, small α:    in between, by implicit regularisation alone
-    both far below the d(d+1)/2 unknowns of a linear solver
+Fewer than dof measurements leave a whole family of matrices of the rank that fit, fewer than δ a family of
+positive semidefinite ones. A start with d factors finds one of those, unless it is small: then it finds a
+matrix of low rank.
+
+    m needed for a relative error of claim_found at t = T:
+    R = r:             dof ≤ m ≤ dof₂,   dof = dr − r(r−1)/2, and dof₂ the same for the rank 2r, that of a difference
+    R = d, large α:    m ≥ δ = dof + (d−r)(d−r+1)/4
+    R = d, small α:    dof ≤ m ≤ 4dr < δ, by implicit regularisation alone
+    all of them far below the d(d+1)/2 unknowns of a linear solver
+
+The sweep has to reach from below dof to above δ, with an m between 4dr and δ; m is known up to its step.
+
+See: R = r falls to rounding between dof and dof₂; of the other two curves the small start is down before δ,
+the large one beyond.
 
 Source: CS7180 problem set 2, questions 2b and 2d, which fix m = 10dr; arXiv 1712.09203, Theorem 1.1 (small α).
 """
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
 
 from descent.config import Positive, experiment_config, require_increasing
-from descent.maths.replicates import replicate
-from descent.result import Check, Result, replicates, sweep
-from descent.sensing._problem import (
-    DescentConfig,
-    degrees_of_freedom,
-    draw_factor,
-    sense,
-    uniqueness_threshold,
+from descent.result import Check, Result, bound, measured, replicates, sweep
+from descent.sensing._memory import require_run
+from descent.sensing._phases import SHORT, guarantee, last_emergence, remaining, settled
+from descent.sensing._problem import DescentConfig, draw_factor, sense
+from descent.sensing._sample import (
+    farthest_transition,
+    freedom_of_pairs,
+    require_stable_in_a_sample,
 )
-from descent.sensing._trajectories import descend, narrowed
+from descent.sensing._trajectories import descend, indices, lost, narrowed, stacked
 
 METHODS = ("exact", "small", "large")
+LIMITS = ("degrees_of_freedom", "twice_the_rank", "small_start", "uniqueness_threshold")
+ENOUGH = 4  # m/(dr) from which a small start was within its guarantee in all of 200 problems
 
 
 @experiment_config
@@ -34,86 +44,157 @@ class Config(DescentConfig):
     start: Positive  # U₀ = start · W for R = r
     small: Positive  # α for R = d
     large: Positive  # α for R = d
-    recovered: Positive  # median relative error that counts as recovered
-    to_rounding: Positive  # relative error that R = r reaches where it recovers
+    claim_found: Positive  # relative error that counts as recovered
 
     def __post_init__(self):
         super().__post_init__()
         require_increasing("oversampling", self.oversampling)
         require_increasing("m of oversampling", self.measurements)
         require_increasing("small, large", (self.small, self.large))
+        if self.steps < 2:
+            raise ValueError("steps 1: whether a run has settled takes at least 2")
+        if not self.claim_found < 1:
+            raise ValueError(f"claim_found {self.claim_found:g} ≥ 1: U = 0 is as near to X*")
+        promised = guarantee(self.small, self.size)
+        if promised > self.claim_found:
+            raise ValueError(
+                f"small {self.small:g} may leave √(α√d) = {promised:.2g} > claim_found {self.claim_found:g}"
+            )
+        m, dof, pairs = self.measurements, self.freedom, freedom_of_pairs(self)
+        threshold = self.threshold
+        beyond = threshold + farthest_transition(self)
+        if not m[0] < dof or not m[-1] > beyond:
+            raise ValueError(
+                f"oversampling: m = {m[0]} … {m[-1]} must reach from below dof = {dof} to above "
+                f"δ and its spread = {beyond:.4g}"
+            )
+        least = self.count(ENOUGH)
+        if not any(least <= one < threshold for one in m):
+            raise ValueError(f"oversampling: no m from 4dr = {least} to below δ = {threshold:g}")
+        if not any(pairs <= one for one in m):
+            raise ValueError(f"oversampling: no m ≥ {pairs}, the degrees of freedom of rank 2r")
+        require_stable_in_a_sample(self, next(one for one in m if one >= pairs))
 
     @property
     def measurements(self) -> tuple[int, ...]:
         return tuple(map(self.count, self.oversampling))
 
 
-def _run(rng, config: Config) -> Float[np.ndarray, "m 3"]:
-    """Relative error at T of the three methods for every m, each a part of the same rows."""
+def _measure_one(rng: np.random.Generator, config: Config) -> dict[str, np.ndarray]:
+    """For every m, each a part of the same rows: errors at T, the small start's at T/2, what R = r may have left."""
     d = config.size
     factor, W = draw_factor(rng, config), rng.standard_normal((d, d))
     S = rng.standard_normal((config.measurements[-1], d * (d + 1) // 2))
     starts = np.stack([config.start * narrowed(W, config.rank), config.small * W, config.large * W])
-    errors = []
+    errors, half, left = [], [], []
     for m in config.measurements:
-        problem = sense(factor, S[:m])
-        eta = config.step / problem.eigenvalues[0]
-        end = descend(problem, starts, eta, config.steps, np.array([config.steps]))
-        errors.append(end.distance[:, -1] / np.linalg.norm(problem.target))
-    return np.array(errors)
+        given = sense(factor, S[:m])
+        eta = config.step / given.eigenvalues[0]
+        end = descend(given, starts, eta, config.steps, np.array([config.steps]))
+        errors.append(end.distance[:, -1] / np.linalg.norm(given.target))
+        half.append(end.distance[1, config.steps // 2] / np.linalg.norm(given.target))
+        left.append(remaining(factor, starts[0, :, : config.rank], eta, config.steps, m))
+    arrays = {"errors": errors, "halfway": half, "remaining": left}
+    return {k: np.array(v) for k, v in arrays.items()} | {"eigenvalue": given.eigenvalues}
 
 
-def needed(m: np.ndarray, median: np.ndarray, recovered: float) -> float:
-    """The smallest m from which on every median is recovered; inf if the largest is not."""
-    lost = np.flatnonzero(~(median <= recovered))
-    return float(m[0] if not len(lost) else m[lost[-1] + 1] if lost[-1] + 1 < len(m) else np.inf)
-
-
-def run(config: Config) -> Result:
-    d, r = config.size, config.rank
-    errors = np.array(replicate(_run, config.seed, [(config,)] * config.replicates))
-    m, freedom = np.array(config.measurements), degrees_of_freedom(d, r)
-    threshold = uniqueness_threshold(d, r)
-    data = xr.Dataset(
-        {
-            name: (("replicate", "oversampling"), errors[:, :, k], {"long_name": label})
-            for k, (name, label) in enumerate(
-                zip(
-                    METHODS,
-                    ("R = r", f"R = d, α = {config.small:g}", f"R = d, α = {config.large:g}"),
-                    strict=True,
-                )
-            )
-        }
-        | {"measurements": ("oversampling", m, {"long_name": "m"})},
+def measure(config: Config) -> xr.Dataset:
+    """The error of every method for every m, and the m from which on it is within claim_found."""
+    m = np.array(config.measurements)
+    require_run(config, config.measurements[-1], 3, config.steps * len(m), 4 * len(m))
+    runs = stacked(_measure_one, config)
+    errors = runs["errors"]
+    labels = ("R = r", f"R = d, α = {config.small:g}", f"R = d, α = {config.large:g}")
+    cell, found = ("replicate", "oversampling"), {}
+    for k, (name, label) in enumerate(zip(METHODS, labels, strict=True)):
+        found[name] = measured(cell, errors[..., k], label)
+        enough = [needed(m, one, config.claim_found) for one in errors[..., k]]
+        found[f"needed_{name}"] = measured("replicate", enough, f"m needed, {label}")
+    return xr.Dataset(
+        found
+        | {
+            "remaining": measured(cell, runs["remaining"], "share of X* that R = r may have left"),
+            "small_halfway": measured(cell, runs["halfway"], f"{labels[1]} at T/2"),
+            "measurements": measured("oversampling", m, "m"),
+            "eigenvalue": measured(("replicate", "i"), runs["eigenvalue"], "λ_i(X*)"),
+        },
         coords={
             "oversampling": sweep(config.oversampling, "oversampling", "m/(dr)"),
             "replicate": replicates(config.replicates),
+            "i": indices(config.rank),
         },
-        attrs={
-            "degrees_of_freedom": freedom / (d * r),
-            "uniqueness_threshold": threshold / (d * r),
-            "unknowns": (d + 1) / (2 * r),
-        },
+        attrs={"unknowns": (config.size + 1) / (2 * config.rank), "dr": config.size * config.rank},
     )
-    medians = data[list(METHODS)].median("replicate", skipna=False)
-    enough = {k: needed(m, medians[k].values, config.recovered) for k in METHODS}
-    checks = [
-        Check("exact_to_rounding", medians["exact"].values[-1], "<=", 0.0, config.to_rounding),
-        Check("exact_needs_its_degrees_of_freedom", enough["exact"], ">=", freedom, 0.0),
-        Check("small_alpha_needs_at_least_as_many", enough["small"], ">=", enough["exact"], 0.0),
-        Check("small_alpha_needs_fewer_than_threshold", enough["small"], "<=", threshold, 0.0),
-        Check("large_alpha_needs_the_threshold", enough["large"], ">=", threshold, 0.0),
-        Check("large_alpha_recovers", medians["large"].values[-1], "<=", 0.0, config.recovered),
-    ]
-    below = np.flatnonzero(m < freedom)
-    if len(below):
-        nearest = data["exact"].values[:, below].min()
-        checks.append(Check("exact_fails_below", nearest, ">=", config.recovered, 0.0))
+
+
+def needed(m: np.ndarray, errors: np.ndarray, near: float) -> float:
+    """The smallest m from which on every error is within `near`; one more than the largest if it is not."""
+    far = np.flatnonzero(~(errors <= near))
+    return float(m[0] if not len(far) else m[far[-1] + 1] if far[-1] + 1 < len(m) else m[-1] + 1)
+
+
+def predict(config: Config) -> xr.Dataset:
+    """The limits of what is needed."""
+    limits = (config.freedom, freedom_of_pairs(config), config.count(ENOUGH), config.threshold)
+    names = zip(LIMITS, limits, ("dof", "dof₂", f"{ENOUGH}dr", "δ"), strict=True)
+    return xr.Dataset({name: bound((), float(m), words) for name, m, words in names})
+
+
+def presupposed(config: Config, found: xr.Dataset) -> tuple[str, ...]:
+    """Why the claim says nothing here: runs are lost or too short, or the large start recovers nowhere."""
+    reasons, m = lost(found[list(METHODS)].to_dataarray()), found["measurements"]
+    if reasons:
+        return reasons
+    left = float(found["remaining"].isel(oversampling=-1).max())
+    if left > SHORT:
+        reasons += (f"steps {config.steps}: at R = r {left:.2g} of X* may be left at the end",)
+    lam, alpha = found["eigenvalue"], xr.DataArray([config.small], dims="alpha")
+    times = last_emergence(lam, config.step / lam[:, 0], alpha, config.size).isel(alpha=0)
+    there = settled(found["small_halfway"], found["small"], times, config.steps)
+    if not there[:, m.values >= config.count(ENOUGH)].all():
+        reasons += (
+            f"steps {config.steps}: from small X* emerges by {float(times.max()):.0f}, and some error still falls fast",
+        )
+    slow = int((found["needed_large"] > m[-1]).sum())
+    if slow:
+        reasons += (f"{slow} of {config.replicates} large starts recover up to no m",)
+    return reasons
+
+
+def run(config: Config) -> Result:
+    found, theory = measure(config), predict(config)
+    reasons, m = presupposed(config, found), np.array(config.measurements)
+    medians = found[list(METHODS)].median("replicate", skipna=False)
+    enough = {k: needed(m, medians[k].values, config.claim_found) for k in METHODS}
     return Result(
-        data=data,
+        data=found.merge(theory),
         metrics=dict(medians.data_vars)
-        | {"uniqueness_threshold": threshold, "degrees_of_freedom": freedom}
-        | {f"needed_{k}": value for k, value in enough.items() if np.isfinite(value)},
-        checks=tuple(checks),
+        | {"uniqueness_threshold": config.threshold, "degrees_of_freedom": config.freedom}
+        | {f"needed_{k}": value for k, value in enough.items() if value <= m[-1]},
+        checks=() if reasons else compare(config, found, theory),
+        no_claim=reasons,
     )
+
+
+def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
+    m = found["measurements"]
+    dof, pairs, small, threshold = (theory[name] for name in LIMITS)
+    there = np.flatnonzero(found["remaining"].max("replicate") <= SHORT)
+    late = next_of(m.values[there], freedom_of_pairs(config))
+    soon = next_of(m.values, config.count(ENOUGH))
+    step, none = "a step of the sweep", "fewer never suffice"
+    exact, left = found["exact"][:, there], found["remaining"][:, there]
+    off, spread = farthest_transition(config), "how far some transition may be from δ"
+    return (
+        Check("exact_end", exact, "==", 0.0, left + 1e-14, "of the slowest mode, and rounding"),
+        Check("exact_needs", found["needed_exact"], ">=", dof, 0, none),
+        Check("exact_suffices", found["needed_exact"], "<=", pairs, late, step),
+        Check("small_start_needs", found["needed_small"], ">=", dof, 0, none),
+        Check("small_start_suffices", found["needed_small"], "<=", small, soon, step),
+        Check("large_start_needs", found["needed_large"], ">=", threshold, off, spread),
+    )
+
+
+def next_of(m: np.ndarray, limit: float | int) -> float:
+    """From the limit to the next m of the sweep."""
+    return float(m[m >= limit][0] - limit)
