@@ -110,7 +110,7 @@ def test_what_no_machine_holds_is_refused_before_it_is_allocated(name, change):
         ("gradient_flow", {"alpha": 1e3}, "diverges"),
         ("gradient_flow", {"steps": 11, "alpha": 1e-6}, "two extrapolations"),
         ("symmetry", {"alphas": [1e-5, 1e3]}, "2 of 4 runs diverge"),
-        ("published_distances", {"step": 1e-8}, "chance may by"),
+        ("published_distances", {"measurements": 10}, "chance may by"),
         ("published_length", {"horizon": 1000}, "directions were not found in horizon 1000"),
         ("published_length", {"steps": 7000}, "exactly one direction in 7000 steps"),
         ("published_length", {"start": 1e3}, "3 of 3 runs diverge"),
@@ -325,7 +325,9 @@ def test_a_wrong_flow_is_caught(monkeypatch):
     assert broken("gradient_flow") == {"closed_form"}
 
 
-@pytest.mark.parametrize("change", [{"alpha": 1e-4}, {"size": 2, "rank": 1}, {"time": 20, "steps": 600}])
+@pytest.mark.parametrize(
+    "change", [{"alpha": 1e-4}, {"size": 2, "rank": 1}, {"time": 20, "steps": 600}]
+)
 def test_gradient_descent_tends_to_the_flow_from_any_start(change):
     assert run("sensing@gradient_flow", **change).verdict == "holds"
 
