@@ -629,6 +629,15 @@ def test_laws_of_other_coefficients_are_caught(monkeypatch):
         assert name in broken("averaging", degrees=[1])
 
 
+def test_a_crossover_of_another_exponent_is_caught(monkeypatch):
+    """Read off where the slope is −1.6 and not −3/2."""
+    right = averaging.crossover
+    monkeypatch.setattr(
+        averaging, "crossover", lambda curve: right(curve * (curve["k"] + 1) ** 0.1)
+    )
+    assert broken("averaging", degrees=[1]) == {"crossover"}
+
+
 def test_a_run_too_short_for_the_law_claims_nothing():
     found = result("averaging", points=7, degrees=[9], iterations=300)
     assert found.verdict == "no claim"
