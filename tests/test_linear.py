@@ -294,7 +294,7 @@ def test_adagrad_is_the_naive_loop():
 @pytest.mark.parametrize("change", [{"x": [3, -1, 0.5], "t": -2}, {"x": [5.0], "t": 1.234567}])
 def test_other_samples_hold(change):
     assert result("one_sample", **change).verdict == "holds"
-    assert result("epsilon", **change).verdict == "holds"
+    assert result("epsilon", eta=0.2, **change).verdict == "holds"
 
 
 def test_the_ray_is_the_run():
