@@ -16,6 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Real
 
+from descent.maths import recurrence
+
 Array = Float[np.ndarray, "..."]
 
 
@@ -33,11 +35,14 @@ def discriminant(beta: Array | float, h: Array | float) -> Array | float:
     )
 
 
+def coefficients(beta: Array | float, h: Array | float) -> recurrence.Coefficients:
+    """τ, 1 − β and Δ."""
+    return recurrence.Coefficients(trace(beta, h), 1 - beta + 0 * h, discriminant(beta, h))
+
+
 def radius(beta: Array | float, h: Array | float) -> Array:
     """max |λ|: √(1 − β) where the roots are complex, else (|τ| + √Δ)/2."""
-    delta = discriminant(beta, h)
-    real = (np.abs(trace(beta, h)) + np.sqrt(np.maximum(delta, 0))) / 2
-    return np.where(delta < 0, np.sqrt(np.maximum(1 - beta, 0)), real)
+    return recurrence.radius(coefficients(beta, h))
 
 
 def highest(beta: Array | float) -> Array | float:
@@ -94,30 +99,5 @@ def polyak(largest: float, smallest: float) -> Polyak:
 def trajectory(
     beta: float, h: float, first: float, t: Real[np.ndarray, " t"]
 ) -> Float[np.ndarray, " t"]:
-    """x_t from x₀ = 1 and x₁ = `first` (1 − 2h from z₀ = 0, where the first step has βg in it).
-
-    x_t = x₁u_t − (1 − β)u_{t−1} with u_t = (λ₊ᵗ − λ₋ᵗ)/(λ₊ − λ₋): rᵗ⁻¹ sin tθ/sin θ for complex roots
-    re^{±iθ}, tλᵗ⁻¹ for repeated ones, λᵗ⁻¹(1 − qᵗ)/(1 − q) for real ones of ratio q. Neither cancels near Δ = 0.
-    """
-    delta, tau = float(discriminant(beta, h)), float(trace(beta, h))
-
-    def u(t):
-        if delta == 0:
-            return t * (tau / 2) ** (t - 1)
-        if delta < 0:
-            r = np.sqrt(1 - beta)
-            # From π − θ where θ is near π, whose rounding would count for 1/sin θ.
-            theta = np.arctan2(np.sqrt(-delta), abs(tau))
-            return np.copysign(r, tau) ** (t - 1) * np.sin(t * theta) / np.sin(theta)
-        far = (tau + np.copysign(np.sqrt(delta), tau)) / 2  # the root of larger size
-        apart = np.sqrt(delta) / abs(far)  # 1 − q, q the ratio of the roots
-        if apart < 1:
-            return far ** (t - 1) * -np.expm1(t * np.log1p(-apart)) / apart
-        return far ** (t - 1) * (1 - (1 - apart) ** t) / apart
-
-    later = t[t >= 1].astype(float)
-    x = np.ones(len(t))
-    shift = np.zeros(len(later))
-    shift[later > 1] = u(later[later > 1] - 1)
-    x[t >= 1] = first * u(later) - (1 - beta) * shift
-    return x
+    """x_t from x₀ = 1 and x₁ = `first` (1 − 2h from z₀ = 0, where the first step has βg in it)."""
+    return recurrence.solution(coefficients(beta, h), first, t)
