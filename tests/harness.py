@@ -117,7 +117,9 @@ def replayed(name: str, part: str, path: Path_, error: Callable) -> Result:
 @contextmanager
 def _replaced(module: ModuleType, make: Callable[[str, Callable], Callable]):
     before = {
-        key: value for key, value in vars(module).items() if is_part(key) and isfunction(value)
+        key: value
+        for key, value in vars(module).items()
+        if is_part(key) and isfunction(value) and value.__module__ != "descent.result"
     }
     try:
         for key, function in before.items():
