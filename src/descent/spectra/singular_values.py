@@ -158,16 +158,17 @@ def compare(
     config: Config, found: xr.Dataset, theory: xr.Dataset, sensing: xr.Dataset
 ) -> tuple[Check, ...]:
     lam, m, d = sensing["eigenvalue"], sensing.attrs["measurements"], sensing.sizes["row"]
-    grown, each = folds(sensing), level(lam.size) / 2
-    chance = float(-stats.norm.ppf(each)) * np.sqrt(2 / m)
+    grown, each = folds(sensing), level(lam.sizes["i"]) / 2
+    chance = float(-stats.norm.ppf(each)) * np.sqrt(2 / m / lam.sizes["replicate"])
     # ‖v_iᵀW‖² is χ²_d; growth that saturates reaches λ_i/2 half a doubling late.
     ends = stats.chi2.ppf([each, 1 - each], d) / d
     overlap = np.log(2) / 2 + float(np.abs(np.log(ends)).max()) / 2
     spread = overlap + grown.clip(0) * (noise(sensing) + chance)
     tol = (1 + spread / np.log1p(2 * sensing["eta"] * lam)).sel(i=found["i"])
-    expected = theory["emergence_predicted"].isel(alpha=0, drop=True)
+    expected = theory["emergence_predicted"].isel(alpha=0, drop=True).assign_coords(i=found["i"])
     end = float(sensing["snapshot"][-1])
-    times = arrived(found["emergence"].isel(alpha=0, drop=True), expected, tol, end)
+    at = found["emergence"].isel(alpha=0, drop=True).mean("replicate", skipna=False)
+    times = arrived(at, expected.mean("replicate"), tol.mean("replicate"), end)
     checks = []
     if times.measured.size and float(grown.min()) >= FOLDS:
         why = "overlap of the start, noise of m measurements over the e-folds grown"
