@@ -33,7 +33,8 @@ def _flag(value):
 
 Count = Annotated[int, Field(ge=1, strict=True), BeforeValidator(_number)]
 Index = Annotated[int, Field(ge=0, strict=True), BeforeValidator(_number)]
-# The Mersenne Twister, which torch and some documents use, takes seeds of 32 bits: so one rule for all.
+# The Mersenne Twister, which torch and some documents use, takes seeds of 32 bits: so one rule for
+# all.
 Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True), BeforeValidator(_number)]
 Number = Annotated[float, Field(strict=True), BeforeValidator(_number)]
 Positive = Annotated[float, Field(gt=0, strict=True), BeforeValidator(_number)]

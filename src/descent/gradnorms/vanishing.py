@@ -54,7 +54,8 @@ def run(config: Config, mnist: xr.Dataset) -> Result:
     found = measure(config, images)
     theory = predict(config, images.x.shape[1])
     logarithm = np.log(found["ratio"])
-    # Forward and backward each fluctuate by √(5/N)/2 a layer and lose 5/(4N) of their mean, the two losses
+    # Forward and backward each fluctuate by √(5/N)/2 a layer and lose 5/(4N) of their mean, the two
+    # losses
     # against each other. The networks of one replicate are one network rescaled: so one point.
     N, layers = config.width, config.depth - 1
     sd = np.sqrt(2 * 5 * layers / N) / 2

@@ -8,7 +8,8 @@ from descent.figure import Axis
 from descent.lab.ticks import Ticks, log_ticks, worded
 
 LOG10 = float(np.log(10))
-FAR = 1e290  # a linear axis has no place for larger numbers, whose differences overflow; a logarithmic
+# a linear axis has no place for larger numbers, whose differences overflow; a logarithmic
+FAR = 1e290
 # one for 1/FAR and more: below, numbers lose their digits
 Numbers = np.ndarray | float
 

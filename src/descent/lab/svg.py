@@ -32,7 +32,8 @@ FEW, MANY = 5, 9  # entries of a legend in its usual size; those beyond stand be
 
 LOOK = {
     "svg.hashsalt": "descent",  # same data, same bytes
-    "svg.fonttype": "none",  # words stay words: half the bytes, and they can be found and read aloud
+    # words stay words: half the bytes, and they can be found and read aloud
+    "svg.fonttype": "none",
     "text.parse_math": False,
     "font.sans-serif": ["DejaVu Sans"],
     "axes.spines.top": False,
@@ -83,7 +84,8 @@ def _look() -> Iterator[None]:
     default = {k: v for k, v in matplotlib.rcParamsDefault.items() if not k.startswith("backend")}
     with warnings.catch_warnings(), matplotlib.rc_context():
         warnings.simplefilter("ignore", matplotlib.MatplotlibDeprecationWarning)
-        # Of a character that DejaVu lacks: the reader's browser has it. Of words too long for a panel.
+        # Of a character that DejaVu lacks: the reader's browser has it. Of words too long for a
+        # panel.
         warnings.filterwarnings("ignore", message=r"(?s)Glyph|constrained_layout")
         matplotlib.rcParams.update(default | LOOK)
         yield

@@ -59,7 +59,8 @@ def require_crossings(config, problem: Problem, laws: list[Decay]) -> None:
     least = max((4 * floor(problem, rate / beta) ** 2 for rate in stable), default=0.0)
     if config.squared <= least:
         raise Refusal(
-            f"squared {config.squared:g} ≤ {least:.1e}: the rounding of float64 may keep runs above it"
+            f"squared {config.squared:g} ≤ {least:.1e}: the rounding of float64 may keep "
+            "runs above it"
         )
     if config.gd_rate < 2:
         first = gd_steps(config, problem)

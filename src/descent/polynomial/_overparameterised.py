@@ -17,7 +17,8 @@ class Config(_problem.Config):
             )
         if self.degree + 1 <= self.points:
             raise ValueError(
-                f"degree {self.degree} ≤ points − 1 = {self.points - 1}: there is one solution, nothing to choose"
+                f"degree {self.degree} ≤ points − 1 = {self.points - 1}: there is one "
+                "solution, nothing to choose"
             )
 
     @property

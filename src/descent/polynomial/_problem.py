@@ -43,7 +43,8 @@ class Points:
             raise ValueError(f"interval [{low:g}, {high:g}]: the lower end must come first")
         if not 1e-70 <= self.amplitude <= LARGEST:
             raise ValueError(
-                f"amplitude {self.amplitude:g}: its fourth power leaves float64, 1e-70 … {LARGEST:g}"
+                f"amplitude {self.amplitude:g}: its fourth power leaves float64, 1e-70 … "
+                f"{LARGEST:g}"
             )
 
     @property

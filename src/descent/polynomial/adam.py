@@ -89,7 +89,8 @@ def measure(config: Config, problem: Problem) -> xr.Dataset:
     runs = replicate(_methods.one_sample_a_step, config.seed, given)
     path, sgd = map(np.array, zip(*runs, strict=True))
     final, away = path[:, :, -1], unseen(problem, sgd[:, :, -1])
-    # Where Adam fluctuates, one step is not the rule: the median of the kept steps of its last tenth.
+    # Where Adam fluctuates, one step is not the rule: the median of the kept steps of its last
+    # tenth.
     losses = np.median(loss(problem, path)[..., kept >= 0.9 * last], -1)
     rmse = _overparameterised.rmse(config, final, config.interval, GRID)
     each, of_sgd = ("replicate", "rate"), ("replicate", "sgd_rate")

@@ -171,7 +171,8 @@ def compare(
     over = np.array(config.degrees) + 1 > n
     met, size = (found[name].isel(degree=over) for name in ("met", "size"))
     product, why = (n + last + 1) * EPS * size, "(n + d + 1)ε of the product Aθ"
-    # Two points that nearly coincide make an error that all others vanish beside, so each in its own units.
+    # Two points that nearly coincide make an error that all others vanish beside, so each in its
+    # own units.
     units = found["error"].isel(degree=-1, drop=True) / theory["last_predicted"]
     chance = xr.DataArray(given.chance, dims="basis")
     of_noise = "sum of χ² given the points, Laurent and Massart"
@@ -184,7 +185,8 @@ def compare(
     )
     if not _bases.narrow(config):
         return checks
-    # About πn²/(wd) pairs lie within a spike's width π/d of each other, and each loses up to a spike.
+    # About πn²/(wd) pairs lie within a spike's width π/d of each other, and each loses up to a
+    # spike.
     width = config.interval[1] - config.interval[0]
     spike = 0.5 * float(np.mean(data.y**2 + data.truth**2))
     second = spike * (np.pi * n / (width * last)) ** 2

@@ -20,7 +20,9 @@ from descent.maths.device import Array
 THREADS = 256
 ROWS = 8  # rows in flight in a block
 VECTORS = 4  # vectors that share one pass over S
-BLOCKS = 264  # two for each of the 132 multiprocessors of an H100; a constant, so that bits do not depend on the device
+# two for each of the 132 multiprocessors of an H100; a constant, so that bits do not depend on the
+# device
+BLOCKS = 264
 SCRATCH = (THREADS // 32 + 1) * ROWS * VECTORS  # doubles of shared memory beside the rows
 
 SOURCE = Template(r"""

@@ -113,7 +113,8 @@ def _accumulate(tiles, x, sums, bands):
                         for line in range(a * share, (a + 1) * share, LINE):
                             _prefetch(coming + line)
                         xj, xi = x[J, a], x[I, a]
-                        # Alone: through a view out of a tuple numba's parallel pass may lose writes.
+                        # Alone: through a view out of a tuple numba's parallel pass may lose
+                        # writes.
                         yj = y[J, a]
                         x0, x1, x2, x3 = xi[i], xi[i + 1], xi[i + 2], xi[i + 3]
                         s0 = s1 = s2 = s3 = 0.0

@@ -16,7 +16,8 @@ def require_room(rule: str, numbers: float | int, operations: float | int = 0) -
     available = device.free_memory()
     if 8 * numbers > available:
         raise Refusal(
-            f"{rule}: {8 * numbers / GIB:.3g} GiB are needed, {available / GIB:.1f} GiB are available"
+            f"{rule}: {8 * numbers / GIB:.3g} GiB are needed, {available / GIB:.1f} GiB "
+            "are available"
         )
     if operations > DAY:
         raise Refusal(f"{rule}: about {24 * operations / DAY:.0f} hours of arithmetic; at most 24")

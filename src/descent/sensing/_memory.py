@@ -42,7 +42,8 @@ def require_memory(size: int, measurements: int, held_out: int = 0, replicates: 
     )
     beside = f" in {processes} processes" if processes > 1 else ""
     raise Refusal(
-        f"size {size}: making G needs {needed / GIB:.1f} GiB{beside}, {available / GIB:.1f} GiB are available; {fits}"
+        f"size {size}: making G needs {needed / GIB:.1f} GiB{beside}, "
+        f"{available / GIB:.1f} GiB are available; {fits}"
     )
 
 

@@ -75,7 +75,8 @@ def require_stable(step: float) -> None:
     """
     if not step < 0.5:
         raise ValueError(
-            f"step {step:g} ≥ 0.5 = 2/λmax(∇²f(U*)) (in 1/λ₁): gradient descent leaves every minimum"
+            f"step {step:g} ≥ 0.5 = 2/λmax(∇²f(U*)) (in 1/λ₁): gradient descent leaves "
+            "every minimum"
         )
 
 

@@ -34,7 +34,8 @@ def require_recoverable(config: TargetConfig, m: int) -> None:
     pairs = freedom_of_pairs(config)
     if m < pairs:
         raise ValueError(
-            f"oversampling: m = {m} < {pairs}, from where on no two matrices of rank {config.rank} fit alike"
+            f"oversampling: m = {m} < {pairs}, from where on no two matrices of rank "
+            f"{config.rank} fit alike"
         )
 
 
@@ -47,7 +48,8 @@ def require_stable_in_a_sample(config: DescentConfig, m: int) -> None:
     critical = 0.5 / edges(config.freedom, m)[1]
     if not config.step < critical:
         raise ValueError(
-            f"step {config.step:g} ≥ {critical:.3g} (in 1/λ₁): the largest curvature of a sample may repel"
+            f"step {config.step:g} ≥ {critical:.3g} (in 1/λ₁): the largest curvature of a "
+            "sample may repel"
         )
 
 

@@ -135,7 +135,10 @@ def run(config: Config) -> Result:
     nearest = nearest.assign_attrs(long_name="critical point nearest to the end, in u*")
     going = int((found["newton_gradient"] > config.flat_gradient).sum())
     total = config.replicates * config.starts
-    late = f"{going} of {total} runs of Newton's method had not ended after {config.newton_steps} steps"
+    late = (
+        f"{going} of {total} runs of Newton's method had not ended after "
+        f"{config.newton_steps} steps"
+    )
     return Result(
         data=found.merge(theory).assign(newton_end=nearest),
         metrics={f"newton_ends_at/{c}_u": (nearest == c).mean() for c in POINTS},

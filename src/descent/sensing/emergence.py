@@ -172,7 +172,8 @@ def presuppose(config: Config, found: xr.Dataset) -> tuple[str, ...]:
 def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
     share, lam = noise(config, found), found["eigenvalue"]
     growth = np.log1p(2 * found["eta"] * lam)
-    # In e-folds: what saturating moves s² by, at most half a doubling; the directions turn by ν/λ_i.
+    # In e-folds: what saturating moves s² by, at most half a doubling; the directions turn by
+    # ν/λ_i.
     tol = 1 + (np.log(2) / 2 + 2 * share) / growth
     times = arrived(found["emergence"], theory["emergence_predicted"], tol, config.steps)
     whole = found["emergence"].notnull().all(("alpha", "i"))

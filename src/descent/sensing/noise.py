@@ -162,7 +162,8 @@ def near(config: Config, found: xr.Dataset) -> np.ndarray:
 def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
     m, p, threshold = config.measurements, config.freedom, config.threshold
     few, many = least_squares_error(m, p), cone_error(m, threshold)
-    # Of a squared error: χ² in p unknowns, what the sample adds, and how the cone's dimension scatters.
+    # Of a squared error: χ² in p unknowns, what the sample adds, and how the cone's dimension
+    # scatters.
     scatter = transition_spread(config.size, config.rank) * m / threshold / (m - threshold)
     rank, cone = found["exact"].isel(t=-1, drop=True), found["limit"]
     of_rank = mean_of_known_spread(rank**2, np.sqrt(2 / p + 2 / (m - p)) * few**2)

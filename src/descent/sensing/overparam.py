@@ -34,7 +34,8 @@ from descent.sensing._trajectories import (
 )
 
 ENOUGH = 3  # m/(dr) of the guarantee
-NEAR = 0.1  # relative error up to which X* counts as found: the guarantee of the smallest start has to say so
+# relative error up to which X* counts as found: the guarantee of the smallest start has to say so
+NEAR = 0.1
 
 
 @experiment_config

@@ -166,7 +166,8 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     lam, tol = found["eigenvalue"], slack(config, found)
     times = arrived(found["emergence"], theory["emergence_predicted"], tol, config.horizon)
     relative = 4 * config.step * lam
-    # dp_i/dt = 2 ln(1 + 4ηλ_i) p_i(1 − p_i/λ_i) at most λ_i/2 of that; and row i outside the others.
+    # dp_i/dt = 2 ln(1 + 4ηλ_i) p_i(1 − p_i/λ_i) at most λ_i/2 of that; and row i outside the
+    # others.
     at_T = found["caught"].sel(t=config.steps, drop=True)
     moved = 2 * np.log1p(relative) * tol * abs(at_T * (1 - at_T / lam))
     near = np.sqrt((moved**2).sum("i")) + 1e-4 * np.sqrt((lam**2).sum("i"))

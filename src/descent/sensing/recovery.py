@@ -58,7 +58,8 @@ class Config(DescentConfig):
         promised = guarantee(self.small, self.size)
         if promised > self.claim_found:
             raise ValueError(
-                f"small {self.small:g} may leave √(α√d) = {promised:.2g} > claim_found {self.claim_found:g}"
+                f"small {self.small:g} may leave √(α√d) = {promised:.2g} > claim_found "
+                f"{self.claim_found:g}"
             )
         m, dof, pairs = self.measurements, self.freedom, freedom_of_pairs(self)
         threshold = self.threshold
@@ -153,7 +154,8 @@ def presupposed(config: Config, found: xr.Dataset) -> tuple[str, ...]:
     there = settled(found["small_halfway"], found["small"], times, config.steps)
     if not there[:, m.values >= config.count(ENOUGH)].all():
         reasons += (
-            f"steps {config.steps}: from small X* emerges by {float(times.max()):.0f}, and some error still falls fast",
+            f"steps {config.steps}: from small X* emerges by {float(times.max()):.0f}, "
+            "and some error still falls fast",
         )
     slow = int((found["needed_large"] > m[-1]).sum())
     if slow:

@@ -142,7 +142,8 @@ def presupposed(config: Config, found: xr.Dataset) -> tuple[str, ...]:
     )
     if falls.any():
         reasons += (
-            f"steps {config.steps}: the loss of the largest α is {float(found['misfit'].max()):.2g} f(0) and still falls",
+            f"steps {config.steps}: the loss of the largest α is "
+            f"{float(found['misfit'].max()):.2g} f(0) and still falls",
         )
     return reasons
 
