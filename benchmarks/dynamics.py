@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from descent.dynamics.kernels import iterations_to_stay
+from descent.dynamics._kernels import iterations_to_stay
 from machine import timed
 
 SQUARES, ACCURACIES, LIMIT = np.array([5.0, 0.05]), np.array([1e-6, 1e-3, 1e-2]), 2000

@@ -4,8 +4,8 @@ from functools import partial
 
 import numpy as np
 
-from descent.minima.chain import descend, sample
-from descent.minima.wells import wells
+from descent.minima._chain import descend, sample
+from descent.minima._wells import wells
 from machine import timed
 
 N, STEP, STEPS, START = 2000, 1e-3, 2000, 5.0

@@ -12,29 +12,27 @@ from scipy.optimize import minimize
 
 from descent.config import Refusal
 from descent.dynamics import (
+    _landscape,
+    _least_squares,
+    _notebook,
+    critical_step,
     curvature,
     edge_of_stability,
     learning_rate,
-    modes,
-    momentum,
     momentum_regression,
+    momentum_stability,
+    momentum_step,
+    momentum_trajectories,
+    rank_deficient,
 )
-from descent.dynamics.kernels import iterations_to_stay
+from descent.dynamics._iterations import iterations, simulated, undecided
+from descent.dynamics._kernels import iterations_to_stay
 from descent.maths import mlp
 from descent.maths import momentum as forms
-from fake_mnist import fake_mnist
+from harness import config_of, experiments
+from harness import run as harness_run
 from run import as_report
-from toy import toy_params
 
-PARAMS = toy_params()
-BLOCKS = PARAMS["dynamics"]
-MODULES = {
-    "learning_rate": learning_rate,
-    "momentum": momentum,
-    "momentum_regression": momentum_regression,
-    "edge_of_stability": edge_of_stability,
-}
-IMAGES = fake_mnist(np.random.default_rng(0), 256, 72)
 EXAMPLE = np.array([5.0, 0.05])  # σ² of question 2g
 
 
@@ -44,9 +42,11 @@ def one_process(monkeypatch):
 
 
 def run(name: str, **changes):
-    module = MODULES[name]
-    inputs = [IMAGES] if name == "edge_of_stability" else []
-    return module.run(module.Config(**BLOCKS[name] | changes), *inputs)
+    return harness_run(f"dynamics@{name}", **changes)
+
+
+def full(name: str) -> dict:
+    return experiments()[f"dynamics@{name}"].parameters
 
 
 def broken(name: str, **changes) -> set[str]:
@@ -61,17 +61,31 @@ def broken(name: str, **changes) -> set[str]:
     ("name", "change", "rule"),
     [
         ("learning_rate", {"accuracies": [0.1, 1]}, "accuracies 1 ≥ 1"),
-        ("learning_rate", {"squares": [1, 2]}, "increasing"),
+        ("learning_rate", {"squares": [1, 2]}, r"squares \[1, 2\] must be strictly decreasing"),
         ("learning_rate", {"squares": [2]}, "at least 2"),
-        ("learning_rate", {"rank": 4}, "rank 4 must be < columns 4"),
-        ("learning_rate", {"margin": 0.1}, "margin · steps = 50 > 9"),
-        ("learning_rate", {"margin": 0.5, "steps": 1}, "margin 0.5 ≥ 0.5"),
-        ("momentum", {"beta": 2}, "beta 2 ≥ 2: .* no step is stable"),
-        ("momentum", {"squares": [1, 1]}, "increasing"),
-        ("momentum", {"accuracy": 1}, "accuracy 1 ≥ 1"),
-        ("momentum", {"grid": 1}, "grid 1: a range needs at least 2"),
+        ("learning_rate", {"squares": [1e8, 1e-8]}, "squares: the slowest run takes"),
+        ("learning_rate", {"squares": [1, 1e-6]}, "squares: the slowest run takes"),
+        ("learning_rate", {"sigma": 1e155}, "sigma 1e.155 must lie in"),
+        ("learning_rate", {"accuracies": [1e-16]}, "rounding hides it from fractions"),
+        ("learning_rate", {"limit": 10}, "fractions: the slowest run takes 166 > limit 10"),
+        ("learning_rate", {"limit": 10**9}, "limit 1000000000 > 1000000"),
+        ("critical_step", {"margin": 0.1}, "margin · steps = 50 > 9"),
+        ("critical_step", {"margin": 0.5, "steps": 1}, "margin 0.5 ≥ 0.5"),
+        ("critical_step", {"rows": 10**6}, "rows 1000000 > 5000"),
+        ("rank_deficient", {"rank": 4}, "rank 4 must be < columns 4"),
+        ("momentum_stability", {"beta": 2}, "beta 2 ≥ 2: .* no step is stable"),
+        ("momentum_stability", {"betas": 1}, "betas 1: a range needs at least 2"),
+        ("momentum_stability", {"samples": 10**12}, "samples 1000000000000 > 1000000"),
+        ("momentum_trajectories", {"length": 10**9}, "would hide the shape"),
+        ("momentum_step", {"squares": [1, 1]}, "strictly decreasing"),
+        ("momentum_step", {"accuracy": 1}, "accuracy 1 ≥ 1"),
+        ("momentum_step", {"limit": 100}, "limit 100: gradient descent takes 345 iterations"),
+        ("polyak", {"grid": 1}, "grid 1: a range needs at least 2"),
+        ("polyak", {"limit": 50}, "limit 50: Polyak's point takes 95 iterations"),
+        ("polyak", {"squares": [1 + 1e-8, 1]}, "one step solves it"),
         ("momentum_regression", {"points": 2}, "at least 3"),
         ("momentum_regression", {"beta": 2.5}, "no step is stable"),
+        ("momentum_oscillation", {"points": 10**9}, "fill the memory"),
         ("edge_of_stability", {"betas": [0.5, 2]}, "betas 2 ≥ 2: no step is stable"),
         ("edge_of_stability", {"every": 500}, "every 500 > steps 400"),
         ("edge_of_stability", {"tail": 0}, "nothing to average"),
@@ -79,15 +93,14 @@ def broken(name: str, **changes) -> set[str]:
 )
 def test_bad_numbers_are_refused_by_rule(name, change, rule):
     with pytest.raises(ValidationError, match=rule):
-        MODULES[name].Config(**BLOCKS[name] | change)
+        config_of(f"dynamics@{name}", **change)
 
 
 @pytest.mark.parametrize(
     ("name", "change", "rule"),
     [
-        ("learning_rate", {"squares": [1, 1e-6]}, "takes .* > 200000 iterations"),
-        ("learning_rate", {"accuracies": [1e-16]}, "rounding hides it"),
-        ("momentum", {"squares": [1, 1e-5]}, "gradient descent takes 345388 iterations"),
+        ("rank_deficient", {"rows": 9, "columns": 9, "rank": 8, "seed": 4}, "more than 200000"),
+        ("momentum_regression", {"centre": [-3, -100]}, "no point is on the positive side"),
         ("edge_of_stability", {"images": 300}, "images 300 > 256"),
         ("edge_of_stability", {"pool": 6}, "pool 6 > 5 pixels"),
     ],
@@ -111,17 +124,17 @@ def test_what_cannot_be_run_is_refused(name, change, rule):
     ],
 )
 def test_iterations_of_one_mode(sigma, eta, accuracy, expected):
-    span = learning_rate.iterations(np.array(1 - 2 * eta * sigma**2), np.array(accuracy))
-    arrays = map(np.array, (float(sigma), eta, accuracy))
-    sigma, eta, accuracy = arrays
-    found = learning_rate.simulated(sigma, 3.0, eta, accuracy, 2000)
-    assert span.first == span.last == found == expected
+    rho, epsilon = np.array(1 - 2 * eta * sigma**2), np.array(accuracy)
+    found = simulated(np.array(float(sigma)), 3.0, np.array(eta), epsilon, 2000)
+    assert iterations(rho, epsilon, 2000) == found == expected
+    assert undecided(rho, epsilon, 2000) == 0
 
 
 def test_an_integer_ratio_leaves_the_decision_to_rounding():
     """ε = ρ³: three iterations or four, and never two or five."""
-    span = learning_rate.iterations(np.array(0.1), np.array(1e-3))
-    assert (span.first, span.last) == (3, 4)
+    rho, epsilon = np.array(0.1), np.array(1e-3)
+    assert undecided(rho, epsilon, 100) == 1
+    assert iterations(rho, epsilon, 100) in (3, 4)
 
 
 @pytest.mark.parametrize(
@@ -130,51 +143,69 @@ def test_an_integer_ratio_leaves_the_decision_to_rounding():
 )
 def test_best_steps_of_two_modes(squares, step, rate):
     squares = np.array(squares, float)
-    assert learning_rate.best_step(squares) == pytest.approx(step, rel=1e-9)
+    assert _least_squares.best_step(squares) == pytest.approx(step, rel=1e-9)
     if rate:
-        assert learning_rate.best_rate(squares) == pytest.approx(rate, rel=1e-9)
-    count = learning_rate.iterations(np.array(learning_rate.best_rate(squares)), np.array(1e-3))
-    assert count.first == {5: 346, 9: 31, 100: 34_539}[int(squares[0])]
+        assert _least_squares.best_rate(squares) == pytest.approx(rate, rel=1e-9)
+    count = iterations(np.array(_least_squares.best_rate(squares)), np.array(1e-3), 10**6)
+    assert count == {5: 346, 9: 31, 100: 34_539}[int(squares[0])]
 
 
 def test_the_reference_least_squares():
-    found = run("learning_rate", rows=20, columns=5, rank=3, steps=3000).metrics
-    assert found["condition"] == pytest.approx(7.571797, rel=1e-7)
-    assert found["largest_step"] == pytest.approx(0.0261862196, rel=1e-9)
-    assert found["least_squares_best_step"] == pytest.approx(0.0231312920, rel=2e-9)
-    assert found["least_squares_best_rate"] == pytest.approx(0.7666766970, rel=1e-9)
-    assert found["error_at_the_end"].values == pytest.approx([3.07e-4, 0.12465, 49.99], rel=2e-3)
+    config = critical_step.Config(**full("critical_step"))
+    given = critical_step.draw(config)
+    found = critical_step.run(config)
+    assert found.metrics["condition"] == pytest.approx(7.571797, rel=1e-7)
+    assert found.metrics["largest_step"].item() == pytest.approx(0.0261862196, rel=2e-6)
+    assert 1 / given.squares[0] == pytest.approx(0.0261862196, rel=1e-9)
+    assert _least_squares.best_step(given.squares) == pytest.approx(0.0231312920, rel=2e-9)
+    assert _least_squares.best_rate(given.squares) == pytest.approx(0.7666766970, rel=1e-9)
+    ends = found.metrics["error_at_the_end"].values
+    assert ends == pytest.approx([3.07e-4, 0.12465, 49.99], rel=2e-3)
+
+
+@pytest.mark.parametrize("seed", [44, 53, 61, 74, 78, 104])
+def test_the_modes_are_known_to_a_rounding_a_step(seed):
+    """The trap: seeds at which a bound without ‖y‖/σ₁ was broken."""
+    result = critical_step.run(critical_step.Config(**full("critical_step") | {"seed": seed}))
+    assert all(check.holds for check in result.checks)
 
 
 def test_a_threshold_of_half_the_gradient_is_caught(monkeypatch):
     """1 − ησ², as with the loss ½(σw − y)²."""
-    right = learning_rate.iterations
-    monkeypatch.setattr(
-        learning_rate, "iterations", lambda rho, epsilon: right((1 + rho) / 2, epsilon)
-    )
+
+    def half(rho, epsilon, limit):
+        return iterations((1 + rho) / 2, epsilon, limit)
+
+    monkeypatch.setattr(learning_rate, "iterations", half)
     failed = broken("learning_rate", fractions=[0.2, 0.4])
-    assert failed >= {"scalar_runs_off_prediction", "diagonal_runs_off_prediction"}
+    assert failed >= {"iterations_of_one_mode", "iterations_of_each_mode"}
 
 
 def test_a_wrong_best_step_is_caught(monkeypatch):
-    right = learning_rate.best_step
-    monkeypatch.setattr(learning_rate, "best_step", lambda squares: 0.9 * right(squares))
-    failed = broken("learning_rate")
-    assert failed >= {"rate_at_the_best_step", "rate_of_the_deficient_problem"}
+    for module in (learning_rate, rank_deficient):
+        monkeypatch.setattr(module, "best_step", lambda s: 0.9 * _least_squares.best_step(s))
+    assert "best_step" in broken("learning_rate")
+    assert "rate" in broken("rank_deficient")
 
 
 def test_beyond_the_threshold_nothing_is_reached():
     """The trap: at η_max a cycle of two, above it divergence; predicted, so the claim holds."""
-    result = run("learning_rate", fractions=[0.5, 1, 1.5, 40])
+    result = run("learning_rate", fractions=[0.5, 1, 1.5, 40], limit=9000)
     assert all(check.holds for check in result.checks)
-    assert np.isinf(result.data["reached"].values[1:]).all()
+    assert (result.data["reached"].values[1:] == 9001).all()
 
 
 @pytest.mark.parametrize(
-    "change", [{"rows": 3, "columns": 6}, {"squares": [4, 3, 2, 1]}, {"rank": 1}]
+    ("name", "change"),
+    [
+        ("critical_step", {"rows": 3, "columns": 6}),
+        ("critical_step", {"rows": 1, "columns": 1}),
+        ("learning_rate", {"squares": [4, 3, 2, 1]}),
+        ("rank_deficient", {"rank": 1}),
+    ],
 )
-def test_other_shapes_hold_too(change):
-    assert broken("learning_rate", **change) == set()
+def test_other_shapes_hold_too(name, change):
+    assert broken(name, **change) == set()
 
 
 # --- maths/momentum ---
@@ -243,7 +274,7 @@ def test_beta_one_half_is_stable_up_to_3(eta, expected):
     assert abs(x[0]) == pytest.approx(expected, rel=0.01)
 
 
-# --- momentum ---
+# --- averaged gradients on parallel modes ---
 
 
 def naive_iterations(beta, eta, accuracy, count):
@@ -275,118 +306,172 @@ def test_a_run_that_leaves_again_has_not_stayed():
 
 
 def test_the_landscape_of_the_reference():
-    found = run("momentum", accuracies=[1e-6, 1e-3, 1e-2], grid=40)
+    found = run("polyak", grid=40)
     assert found.metrics["at_polyak"].values.tolist() == [95, 58, 45]
     assert (np.abs(found.metrics["least"].values - [76, 41, 29]) <= 2).all()
 
 
+def test_the_limit_of_the_landscape_is_a_parameter():
+    result = run("polyak", squares=[1, 1e-5], limit=20_000, accuracies=[1e-3])
+    assert result.verdict == "holds"
+    assert result.metrics["at_polyak"].item() > 2000
+
+
+def test_the_envelope_bounds_a_complex_mode():
+    joint = forms.polyak(5.0, 0.05)
+    for beta in (0.2, 0.3, 0.33):
+        h = joint.eta * beta * EXAMPLE
+        r, tau = np.sqrt(1 - beta), forms.trace(beta, h)
+        sine = np.sqrt(-forms.discriminant(beta, h)) / (2 * r)
+        size = np.hypot(1, (tau / (2 * r) - r) / sine)
+        t = np.arange(200)
+        x = np.array([forms.trajectory(beta, one, 1 - 2 * one, t) for one in h])
+        assert (np.abs(x) <= size[:, None] * r**t * (1 + 1e-9)).all()
+        assert (np.abs(x).max(1) > 0).all()
+    least = _landscape.envelope(EXAMPLE, np.array([1e-6, 1e-3, 1e-2]))
+    assert (least < [95, 58, 45]).all()
+
+
 def test_the_bound_of_an_entry_is_caught(monkeypatch):
     """|1 − 2ηβσ²| < 1, the document's."""
-    monkeypatch.setattr(momentum, "highest", lambda beta: 1 + 0 * beta)
-    assert broken("momentum") >= {"modes_misclassified", "phase_mismatches"}
+    monkeypatch.setattr(momentum_stability, "highest", lambda beta: 1 + 0 * beta)
+    assert broken("momentum_stability") >= {"edge", "simulated_edge"}
 
 
 def test_a_wrong_radius_is_caught(monkeypatch):
     """The rate r of complex roots taken for all roots."""
-    monkeypatch.setattr(momentum, "radius", lambda b, h: np.sqrt(np.abs(1 - b)) + 0 * h)
-    assert "radius_off_in_roundings" in broken("momentum")
+    wrong = lambda b, h: np.sqrt(np.abs(1 - b)) + 0 * h  # noqa: E731
+    monkeypatch.setattr(momentum_stability, "radius", wrong)
+    assert broken("momentum_stability") == {"radius"}
+
+
+@pytest.mark.parametrize("beta", [0.1, 0.9])
+def test_exchanged_ends_of_the_complex_regime_are_caught(monkeypatch, beta):
+    monkeypatch.setattr(momentum_stability, "repeated", lambda b: forms.repeated(b)[::-1])
+    assert broken("momentum_stability", beta=beta) >= {"complex_from", "complex_to"}
+
+
+def test_half_the_best_interval_is_caught(monkeypatch):
+    def half(*given):
+        best = forms.best_steps(*given)
+        return best._replace(high=(best.low + best.high) / 2)
+
+    monkeypatch.setattr(momentum_step, "best_steps", half)
+    assert broken("momentum_step") == {"best_step_high"}
 
 
 def test_a_wrong_trajectory_is_caught(monkeypatch):
-    right = forms.trajectory
-    for module in (momentum, modes):
-        monkeypatch.setattr(module, "trajectory", lambda b, h, first, t: right(b, h, 1 - h, t))
-    assert broken("momentum") == {"trajectories_off_closed_form", "runs_off_closed_form_iterations"}
+    monkeypatch.setattr(
+        momentum_trajectories,
+        "trajectory",
+        lambda b, h, first, t: forms.trajectory(b, h, 1 - h, t),
+    )
+    assert broken("momentum_trajectories") == {"error"}
 
 
 @pytest.mark.parametrize("beta", [0.02, 0.5, 0.9, 1, 1.4])
-def test_every_beta_holds(beta):
+@pytest.mark.parametrize("name", ["momentum_stability", "momentum_trajectories", "momentum_step"])
+def test_every_beta_holds(name, beta):
     """Also those that the document has right, and 1 ≤ β < 2, where no root is complex."""
-    assert broken("momentum", beta=beta) == set()
+    assert broken(name, beta=beta) == set()
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"squares": [2, 1]}, {"squares": [1.001, 1]}, {"squares": [5, 4.9]}, {"grid": 3}],
-    ids=str,
-)
-def test_polyak_is_beaten_only_where_the_factor_t_costs(change):
-    assert broken("momentum", **change) == set()
+def test_where_two_printed_bounds_are_one_there_is_no_erratum():
+    assert broken("momentum_stability", beta=2 * np.sqrt(2) - 2) == set()
 
 
-# --- momentum_regression ---
+def test_what_is_said_of_the_documents_example_is_said_of_no_other():
+    assert len(run("momentum_step").errata) == 1
+    assert run("momentum_step", beta=0.2).errata == ()
+
+
+@pytest.mark.parametrize("squares", [[1.001, 1], [5, 4.9]], ids=str)
+def test_polyak_is_beaten_only_where_the_factor_t_costs(squares):
+    result = run("polyak", squares=squares)
+    assert result.verdict == "no claim"
+    assert "the factor t costs no whole iteration" in result.no_claim[0]
+
+
+@pytest.mark.parametrize("change", [{"squares": [2, 1]}, {"grid": 3}], ids=str)
+def test_polyak_is_beaten_on_other_problems_and_grids(change):
+    assert run("polyak", **change).verdict == "holds"
+
+
+# --- the notebook's regression ---
 
 
 def test_the_notebooks_problem():
-    block = BLOCKS["momentum_regression"] | {"points": 500, "step": 1e-4}
-    result = momentum_regression.run(momentum_regression.Config(**block))
+    result = momentum_regression.run(momentum_regression.Config(**full("momentum_regression")))
     found = result.metrics
     assert found["largest_square"] == pytest.approx(9372.652501, rel=1e-9)
     assert found["smallest_square"] == pytest.approx(500.180506, rel=1e-8)
-    assert found["least_loss"] == pytest.approx(102.75171087273, rel=1e-12)
+    assert found["least_loss"].item() == pytest.approx(102.75171087273, rel=1e-12)
     assert found["largest_step_averaged"] == pytest.approx(2.4895123e-4, rel=1e-7)
-    assert found["excess_gradient_descent"] == pytest.approx(5.22243e-8, rel=1e-5)
-    assert found["excess_averaged"] == pytest.approx(7.466e-9, rel=1e-3)
+    assert found["excess_gradient_descent"].item() == pytest.approx(5.22243e-8, rel=1e-5)
+    assert found["excess_averaged"].item() == pytest.approx(7.466e-9, rel=1e-3)
     assert result.data["iterations"].values.tolist() == [66, 60, 24, 20, 65, 22]
-    expected = [[0.874531, 0.899964], [0.632456, 0.891090], [0.632456, 0.737816]]
-    np.testing.assert_allclose(result.data["rate"].values[:3], expected, rtol=2e-6)
-    assert all(c.holds for c in result.checks)
+    assert result.verdict == "holds"
+    assert len(result.errata) == 2
     assert all(e.stands for e in result.errata)
+
+
+def test_the_rates_of_the_notebook():
+    squares = np.array([9372.652501, 500.180506])
+    for beta, eta, rates in (
+        (1.0, 1e-4, (0.874531, 0.899964)),
+        (0.6, 1e-4, (0.632456, 0.891090)),
+        (0.6, 2e-4, (0.632456, 0.737816)),
+    ):
+        assert forms.radius(beta, beta * eta * squares) == pytest.approx(rates, rel=2e-6)
 
 
 def test_a_start_from_no_average_is_caught(monkeypatch):
     """z₀ = 0: then x₁ = 1 − 2ηβσ²."""
-    right = momentum_regression.trajectory
     monkeypatch.setattr(
-        momentum_regression, "trajectory", lambda b, h, first, t: right(b, h, 1 - 2 * h, t)
+        _notebook, "trajectory", lambda b, h, first, t: forms.trajectory(b, h, 1 - 2 * h, t)
     )
-    assert "directions_off_closed_form" in broken("momentum_regression")
+    assert broken("momentum_oscillation") >= {"error", "gradient"}
+    assert "excess" in broken("momentum_regression")
 
 
 def test_a_step_too_large_for_descent_alone():
     """The trap: descent diverges at twice the notebook's step, averaging does not."""
     result = run("momentum_regression", points=500, step=2e-4)
-    assert all(check.holds for check in result.checks)
-    assert result.data["iterations"].values[0] == BLOCKS["momentum_regression"]["steps"] + 1
+    assert result.verdict == "holds"
+    assert result.data["iterations"].values[0] == full("momentum_regression")["steps"] + 1
 
 
-def claimed(**changes) -> set[str]:
-    """The checks, which all hold."""
-    result = run("momentum_regression", **changes)
-    assert broken("momentum_regression", **changes) == set()
+def stated(result) -> set[str]:
     json.dumps(as_report(result), default=float, allow_nan=False)
     return {check.name for check in result.checks}
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{"step": 1}, {"points": 100_000}, {"centre": [100, 0]}, {"spread": [100, 1]}],
-    ids=str,
-)
-def test_overflow_is_a_result(changes):
-    assert "averaging_is_faster" not in claimed(**changes)
-
-
+@pytest.mark.parametrize("name", ["momentum_oscillation", "momentum_regression"])
 @pytest.mark.parametrize(
     "changes",
     [
-        {"beta": 1},
-        {"beta": 1.5},
-        {"beta": 0.001},
-        {"step": 1e-6},
-        {"steps": 1},
-        {"accuracy": 1e-17},
+        {"step": 1},
+        {"points": 100_000, "steps": 20},
+        {"centre": [100, 0]},
+        {"spread": [100, 1]},
+        {"points": 500, "step": 1e-4, "beta": 1},
+        {"points": 500, "step": 1e-4, "beta": 1.5},
+        {"points": 500, "step": 1e-6},
     ],
     ids=str,
 )
-def test_contrasts_are_claimed_where_the_closed_form_has_them(changes):
-    assert "averaging_is_faster" not in claimed(**{"points": 500, "step": 1e-4} | changes)
+def test_other_steps_and_weights_claim_nothing_and_break_nothing(name, changes):
+    """Overflow among them: what diverges is compared while it is a number."""
+    result = run(name, **changes)
+    assert result.verdict == "no claim"
+    assert all(len(reason) > 20 for reason in result.no_claim)
 
 
+@pytest.mark.parametrize("name", ["momentum_oscillation", "momentum_regression"])
 @pytest.mark.parametrize("changes", [{"seed": 77}, {"centre": [3, 3]}, {"points": 5}], ids=str)
-def test_repeated_roots_at_minus_r_do_not_cancel(changes):
+def test_repeated_roots_at_minus_r_do_not_cancel(name, changes):
     """At Polyak's point the roots of one direction meet at −r, where Δ is a rounding of either sign."""
-    claimed(**changes)
+    assert broken(name, **changes) == set()
 
 
 def test_a_closed_form_just_before_roots_meet_at_minus_r():
@@ -395,10 +480,6 @@ def test_a_closed_form_just_before_roots_meet_at_minus_r():
         forms.trajectory(0.6, x, 1 - 2 * h, np.arange(20)) for x in (h, forms.repeated(0.6)[1])
     )
     np.testing.assert_allclose(near, at, rtol=1e-12, atol=1e-14)
-
-
-def test_too_heavy_an_average_is_slower():
-    assert "averaging_is_faster" not in claimed(points=500, step=1e-4, beta=0.05)
 
 
 # --- sharpness ---
@@ -453,11 +534,6 @@ def test_the_documents_bound_is_caught(monkeypatch):
     monkeypatch.setattr(edge_of_stability, "highest", lambda beta: 1 + 0 * beta)
     failed = broken("edge_of_stability", plateau=7)
     assert failed >= {"plateau_over_predicted/beta_0.2", "plateau_over_predicted/beta_0.5"}
-
-
-def stated(result) -> set[str]:
-    json.dumps(as_report(result), default=float, allow_nan=False)
-    return {check.name for check in result.checks}
 
 
 def test_a_run_that_ends_before_the_edge_has_no_plateau():

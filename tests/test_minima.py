@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from descent.config import Refusal
-from descent.minima import chain, flat_sharp, wells
-from toy import toy_params
+from descent.minima import _chain as chain
+from descent.minima import _laws, _operator, flat_sharp, sharp_well
+from descent.minima import _wells as wells
+from harness import config_of, experiments
+from harness import run as harness_run
 
-BLOCK = toy_params()["minima"]["flat_sharp"]
 W = wells.wells(5.0, 100.0, 20.0, 10.0, 2.0)
 
 
@@ -20,9 +21,12 @@ def means(phi: np.ndarray) -> tuple[float, float]:
     return float(np.cos(phi).mean()), float(np.sin(phi).mean())
 
 
-def failed(**changes) -> set[str]:
-    result = flat_sharp.run(flat_sharp.Config(**BLOCK | changes))
-    return {c.name for c in result.checks if not c.holds}
+def result(name: str, **changes):
+    return harness_run(f"minima@{name}", **changes)
+
+
+def failed(name: str, **changes) -> set[str]:
+    return {c.name for c in result(name, **changes).checks if not c.holds}
 
 
 def slow(x: float, phi: np.ndarray) -> tuple[float, float]:
@@ -36,26 +40,25 @@ def slow(x: float, phi: np.ndarray) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize(
-    ("change", "rule"),
+    ("name", "change", "rule"),
     [
-        ({"start": 4.0}, "start 4 is outside the sharp well"),
-        ({"sharpness": 1}, "sharpness 1 ≤ 1"),
-        ({"step": 1.0}, "step 1 ≥ 1"),
-        ({"gammas": [2e-3, 1e-3]}, "increasing"),
-        ({"gammas": [2.0]}, "step 2 ≥ 1"),
-        ({"margin": 0.5}, "less than 0.5"),
-        ({"resolution": 3}, "greater than or equal to 4"),
-        ({"phase_seed": 2**32}, "not a seed"),
+        ("sharp_well", {"start": 4.0}, "start 4 is outside the sharp well"),
+        ("sharp_well", {"sharpness": 1}, "sharpness 1 ≤ 1"),
+        ("sharp_well", {"step": 1.0}, "step 1 ≥ 1"),
+        ("sharp_well", {"margin": 0.5}, "less than 0.5"),
+        ("sharp_well", {"frequency": 1e5}, "ripples may hold minima"),
+        ("sharp_well", {"terms": 10**10}, "terms 10000000000 > 10000000"),
+        ("flat_sharp", {"gammas": [2e-3, 1e-3]}, "increasing"),
+        ("flat_sharp", {"gammas": [2.0]}, "from 1 on every run diverges"),
+        ("flat_sharp", {"resolution": 3}, "greater than or equal to 4"),
+        ("flat_sharp", {"phase_seed": 2**32}, "less than"),
+        ("flat_sharp", {"replicates": 10**12}, "some minutes"),
+        ("flat_sharp", {"gammas": [0.5], "resolution": 80}, r"step 0\.5: its operator has"),
     ],
 )
-def test_bad_numbers_are_refused_by_rule(change, rule):
+def test_bad_numbers_are_refused_by_rule(name, change, rule):
     with pytest.raises(ValidationError, match=rule):
-        flat_sharp.Config(**BLOCK | change)
-
-
-def test_an_operator_that_fills_the_memory_is_refused():
-    with pytest.raises(Refusal, match=r"step 0\.5: its operator has"):
-        failed(gammas=[0.5], resolution=80)
+        config_of(f"minima@{name}", **change)
 
 
 def test_two_numbers_stand_for_all_terms():
@@ -125,7 +128,7 @@ def test_the_stream_of_the_course():
 def test_the_operator_agrees_with_many_runs():
     """2 · 10⁵ runs: P(outside) = 0.88833 ± 0.0007, survival at 100 and 500 0.74686 and 0.22215 ± 0.001."""
     phi = phases()
-    law = chain.law(5.0, np.cos(phi), np.sin(phi), W, 1e-3, 2000, 40)
+    law = _operator.law(5.0, np.cos(phi), np.sin(phi), W, 1e-3, 2000, 40)
     assert law.outside[-1] == pytest.approx(0.88833, abs=0.003)
     assert law.survival[[100, 500]] == pytest.approx([0.74686, 0.22215], abs=0.004)
     assert law.spread == pytest.approx(1.2865, abs=0.01)
@@ -134,7 +137,7 @@ def test_the_operator_agrees_with_many_runs():
 
 def test_the_first_step_of_the_operator_is_the_share_of_the_terms():
     phi = phases()
-    law = chain.law(5.0, np.cos(phi), np.sin(phi), W, 4e-3, 1, 100)
+    law = _operator.law(5.0, np.cos(phi), np.sin(phi), W, 4e-3, 1, 100)
     x = 5 - 4e-3 * 20 * 10 * np.cos(50 + phi)
     out = ((x < W.left) | (x >= W.right)).mean()
     assert law.outside[1] == pytest.approx(out, abs=6 / 2000)
@@ -143,74 +146,76 @@ def test_the_first_step_of_the_operator_is_the_share_of_the_terms():
 
 def test_a_wrong_mean_of_the_terms_is_caught(monkeypatch):
     """Cosine and sine means exchanged."""
-    right = wells.slope
-    monkeypatch.setattr(flat_sharp, "minima", lambda A, B, w: wells.minima(B, A, w))
-    assert {"gd_ends_at_the_sharp_minimiser", "every_minimum_is_found"} <= failed()
-    monkeypatch.undo()
-    assert wells.slope is right
+    monkeypatch.setattr(sharp_well, "minima", lambda A, B, w: wells.minima(B, A, w))
+    assert {"every_minimum_is_reached", "end"} <= failed("sharp_well")
 
 
 def test_a_wrong_curvature_is_caught(monkeypatch):
-    """The parabola's alone: 200 in place of 224.9."""
-    monkeypatch.setattr(
-        flat_sharp,
-        "curvature",
-        lambda x, A, B, w: np.where((w.left <= x) & (x < w.right), 200.0, 2.0),
-    )
-    assert {"factor_below_the_critical_step", "factor_above_the_critical_step"} <= failed()
+    """The parabola's alone: 200 in place of 279."""
+
+    def parabola(x, A, B, w):
+        return np.where((w.left <= x) & (x < w.right), 200.0, 2.0)
+
+    monkeypatch.setattr(sharp_well, "curvature", parabola)
+    assert {"curvature", "critical_step"} <= failed("sharp_well")
 
 
 def test_a_wrong_law_is_caught(monkeypatch):
     """The stride of half the ripple."""
-    right = chain.law
 
     def wrong(start, cosines, sines, w, *rest):
-        return right(start, cosines, sines, w._replace(amplitude=w.amplitude / 2), *rest)
+        return _operator.law(start, cosines, sines, w._replace(amplitude=w.amplitude / 2), *rest)
 
-    monkeypatch.setattr(chain, "law", wrong)
-    assert {
-        "share_that_escaped",
-        "survival_curve",
-        "escaped_and_left_over_bounds_all_steps",
-    } <= failed()
+    monkeypatch.setattr(_laws, "law", wrong)
+    assert {"outside", "survival", "ever_left"} <= failed("flat_sharp")
 
 
 def test_a_short_stride_never_leaves():
     """The trap: as many steps of a fifth of the size do not leave the well, and the law says so."""
-    assert failed(step=4e-4, gammas=[4e-4]) == {"sgd_escapes_more_often_than_not"}
+    found = result("flat_sharp", step=4e-4, gammas=[4e-4])
+    assert found.verdict == "holds"
+    assert found.metrics["escaped"].item() < 0.05
+    assert "spread" in found.unchecked
 
 
-def test_beyond_the_critical_step_nothing_converges():
-    assert failed(step=0.0075, gammas=[0.0075]) == {"gd_ends_at_the_sharp_minimiser"}
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"step": 0.0075}, "may jump over a minimiser"),
+        ({"steps": 3}, "of the way is left"),
+        ({"amplitude": 2000, "step": 1e-5}, "lies"),
+    ],
+)
+def test_a_run_that_theory_does_not_hold_claims_nothing(change, reason):
+    found = result("sharp_well", **change)
+    assert found.verdict == "no claim"
+    assert any(reason in one for one in found.no_claim)
 
 
-def test_one_term_is_gradient_descent_and_never_leaves():
-    assert "escaped_and_left_over_bounds_all_steps" not in failed(terms=1, step=1e-4, gammas=[1e-4])
+def test_beyond_the_critical_step_descent_leaves_as_well():
+    found = result("flat_sharp", step=0.02, gammas=[0.02])
+    assert found.verdict == "no claim"
+    assert "gradient descent leaves" in found.no_claim[-1]
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_one_term_has_the_law_of_its_path(seed):
     """The trap: a point mass that a grid smears; and f' of 0.01 where gradient descent takes 10⁵ steps past."""
-    changes = {
-        "terms": 1,
-        "phase_seed": seed,
-        "step": 1e-3,
-        "gammas": [3e-4, 2e-3],
-        "replicates": 50,
-    }
-    # Above the critical step of so high a ripple neither claim is true.
-    assert failed(**changes) <= {
-        "gd_ends_at_the_sharp_minimiser",
-        "sgd_escapes_more_often_than_not",
-    }
+    changes = {"terms": 1, "phase_seed": seed, "step": 1e-3}
+    more = {"gammas": [3e-4, 2e-3], "replicates": 50}
+    assert failed("flat_sharp", **changes, **more) == set()
+    assert failed("sharp_well", **changes) == set()
 
 
 def test_what_the_document_says_is_compared_for_its_own_wells():
-    def errata(**changes):
-        config = flat_sharp.Config(**BLOCK | changes)
-        return [e.name for e in flat_sharp.run(config).errata if e.stands]
+    def errata(name, **changes):
+        block = experiments()[f"minima@{name}"].parameters | changes
+        module = {"sharp_well": sharp_well, "flat_sharp": flat_sharp}[name]
+        return [e.name for e in module.run(module.Config(**block)).errata if e.stands]
 
     both = ["curvature_at_the_sharp_minimiser", "curvature_at_the_flat_minimiser"]
-    assert errata(replicates=2) == both  # too few to tell a spread from none
-    assert errata() == [*both, "sgd_converges_in_the_flat_well"]
-    assert errata(centre=4, start=4) == []
+    assert errata("sharp_well") == both
+    assert errata("sharp_well", centre=4, start=4) == []
+    quick = {"gammas": [1e-3], "resolution": 20}
+    assert errata("flat_sharp", replicates=400, **quick) == ["sgd_converges_in_the_flat_well"]
+    assert errata("flat_sharp", replicates=20, **quick) == []  # too few to tell a spread

@@ -1,27 +1,41 @@
-"""One sweep back over seven nodes and eight edges gives ∂L/∂x, and the skip connection is one of its three paths.
+"""One sweep back over 7 nodes and 8 edges gives ∂L/∂x, and the skip connection is one of its three paths.
+
+The derivative at a node is the sum over its outgoing edges of what comes back along them, so every edge is used once.
+The same gradient is the sum over all paths from x to L. The path of the skip contributes just y − s, and leaving it out
+is the usual mistake.
 
     z = W₁x + b₁,   h = σ(z),   y = x + W₂h + b₂,   L = S + R,   S = ½‖y − s‖²,   R = rᵀh
     δy = y − s,   δh = W₂ᵀδy + r,   δz = δh ∘ σ'(z),   δx = δy + W₁ᵀδz        W₁: (K, N),  W₂: (N, K)
+    compared with the complex step  ∂L/∂x_j = Im L(x + ihe_j)/h,  which subtracts nothing: right to rounding
 
-δv is ∂L/∂v. The δy in δx is the skip x → y → S → L; leaving it out is the usual mistake. Compared with the derivative of L
-by a complex step, Im L(x + ihe_j)/h, which subtracts nothing and so is right to rounding.
+See: the contributions of the three paths add up to the gradient of one sweep, which lies on the dashed one of the
+complex step.
 
 Source: CSE 891 homework 2, question 1.
 """
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float, Inexact
+from jaxtyping import Float
 from pydantic import Field
 
-from descent.autodiff.graph import Edge, along, depths, paths, reverse
+from descent.autodiff._graph import Edge, along, depths, paths, reverse
+from descent.autodiff._residual import (
+    ACTIVATIONS,
+    NODES,
+    Network,
+    drawn,
+    edges,
+    forward,
+)
 from descent.config import Count, Seed, experiment_config
-from descent.result import Check, Result, replicates
+from descent.maths.limits import require_at_most
+from descent.result import Check, Result, measured, predicted, replicates
 
-NODES = ("x", "z", "h", "y", "R", "S", "L")  # in an order of evaluation
 H = 1e-100  # of the complex step: its square is below the rounding of anything
+PATHS = ("xySL", "xzhRL", "xzhySL")  # from x to L, by hand; the first is the skip
 
 
 @experiment_config
@@ -30,67 +44,19 @@ class Config:
     replicates: Count  # networks, one after another from one stream
     inputs: Count  # N, and outputs
     hidden: Count  # K
-    activation: Literal["sigmoid", "tanh", "relu", "softplus"]
-    scale: Annotated[float, Field(gt=0)]  # standard deviation of every entry
+    activation: ACTIVATIONS
+    scale: Annotated[float, Field(ge=1e-50, le=1e50)]  # standard deviation of every entry
+
+    def __post_init__(self):
+        require_at_most(self, "the complex step has as many rows", inputs=2000, hidden=20_000)
+        if self.replicates * self.inputs**2 * self.hidden > 1e10:
+            raise ValueError("replicates × inputs² × hidden > 1e10 operations, some minutes")
 
 
-class Network(NamedTuple):
-    W1: Float[np.ndarray, "K N"]
-    b1: Float[np.ndarray, " K"]
-    W2: Float[np.ndarray, "N K"]
-    b2: Float[np.ndarray, " N"]
-    x: Float[np.ndarray, " N"]
-    r: Float[np.ndarray, " K"]
-    s: Float[np.ndarray, " N"]
-
-
-def draw(rng: np.random.Generator, N: int, K: int, scale: float) -> Network:
-    shapes = ((K, N), K, (N, K), N, N, K, N)
-    return Network(*(scale * rng.standard_normal(shape) for shape in shapes))
-
-
-def sigma(name: str, z: Inexact[np.ndarray, "..."]) -> Inexact[np.ndarray, "..."]:
-    """σ(z), also off the real line; no exponential overflows."""
-    if name == "sigmoid":
-        return (1 + np.tanh(z / 2)) / 2
-    if name == "tanh":
-        return np.tanh(z)
-    if name == "relu":
-        return np.where(z.real > 0, z, 0)
-    return np.where(z.real > 0, z, 0) + np.log1p(np.exp(-np.where(z.real > 0, z, -z)))
-
-
-def sigma_prime(name: str, z: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    if name == "sigmoid":
-        return (1 - np.tanh(z / 2) ** 2) / 4
-    if name == "tanh":
-        return 1 - np.tanh(z) ** 2
-    if name == "relu":
-        return (z > 0).astype(float)
-    return sigma("sigmoid", z)
-
-
-def forward(net: Network, x: Inexact[np.ndarray, "*batch N"], activation: str) -> dict:
-    """The value of every node; of every row of a batch."""
-    z = x @ net.W1.T + net.b1
-    h = sigma(activation, z)
-    y = x + h @ net.W2.T + net.b2
-    S, R = ((y - net.s) ** 2).sum(-1) / 2, h @ net.r
-    return {"x": x, "z": z, "h": h, "y": y, "R": R, "S": S, "L": S + R}
-
-
-def edges(net: Network, values: dict, activation: str) -> tuple[Edge, ...]:
-    """The graph at these values."""
-    return (
-        Edge("x", "z", lambda bar: net.W1.T @ bar),
-        Edge("z", "h", lambda bar: bar * sigma_prime(activation, values["z"])),
-        Edge("h", "y", lambda bar: net.W2.T @ bar),
-        Edge("x", "y", lambda bar: bar),
-        Edge("h", "R", lambda bar: net.r * bar),
-        Edge("y", "S", lambda bar: (values["y"] - net.s) * bar),
-        Edge("S", "L", lambda bar: bar),
-        Edge("R", "L", lambda bar: bar),
-    )
+def draw(config: Config) -> list[Network]:
+    rng = np.random.default_rng(config.seed)
+    sizes = (config.inputs, config.hidden, config.scale)
+    return [drawn(rng, *sizes) for _ in range(config.replicates)]
 
 
 def complex_step(net: Network, activation: str) -> Float[np.ndarray, " N"]:
@@ -99,85 +65,102 @@ def complex_step(net: Network, activation: str) -> Float[np.ndarray, " N"]:
     return forward(net, shifted, activation)["L"].imag / H
 
 
-def run(config: Config) -> Result:
-    rng = np.random.default_rng(config.seed)
-    N, K, R = config.inputs, config.hidden, config.replicates
-    gradients, steps, contributions, losses, residuals, rounding = ([] for _ in range(6))
-    for _ in range(R):
-        net = draw(rng, N, K, config.scale)
+def predict(config: Config, networks: list[Network]) -> xr.Dataset:
+    """The derivative by its definition, what the skip contributes, and the number of paths."""
+    slopes = [complex_step(net, config.activation) for net in networks]
+    skips = [forward(net, net.x, config.activation)["y"] - net.s for net in networks]
+    cell = ("replicate", "j")
+    return xr.Dataset(
+        {
+            "gradient_predicted": predicted(cell, slopes, "∂L/∂x by a complex step"),
+            "skip_predicted": predicted(cell, skips, "y − s"),
+            "paths_predicted": predicted((), len(PATHS), "paths from x to L, by hand"),
+        }
+    )
+
+
+def measure(config: Config, networks: list[Network]) -> xr.Dataset:
+    """One sweep back, and the paths one by one."""
+    gradients, contributions, losses = [], [], []
+    for net in networks:
         values = forward(net, net.x, config.activation)
         graph = edges(net, values, config.activation)
         routes = sorted(paths(graph, "x", "L"), key=len)
         gradients.append(reverse(NODES, graph)["x"])
-        steps.append(complex_step(net, config.activation))
         contributions.append([along(route) for route in routes])
-        residuals.append(np.linalg.norm(values["y"] - net.s))
         losses.append([values["S"], values["R"]])
-        # A sum of n products is off by nε of the products' sizes at the most: of N, K, and K again.
-        sizes = [np.abs(values["y"]) + np.abs(net.s)]
-        back = np.abs(net.W2.T) @ sizes[0] + np.abs(net.r)
-        rounding.append((sizes[0] + np.abs(net.W1.T) @ back).max())
-    gradient, step, contribution = map(np.array, (gradients, steps, contributions))
-    residual = np.array(residuals)
-    tol = 4 * (N + 2 * K + 8) * np.finfo(float).eps * max(rounding)
-
     where = depths(NODES, graph)
     names = ["".join([route[0].tail, *(edge.head for edge in route)]) for route in routes]
-    skip = names.index("xySL")
-    missed = np.linalg.norm(gradient - contribution[:, skip] - step, axis=1)
-    norms = np.linalg.norm(contribution, axis=2)  # (replicate, path)
-    share = norms / norms.sum(1, keepdims=True)
-    data = xr.Dataset(
+    ends = [[NODES.index(end) for end in (edge.tail, edge.head)] for edge in graph]
+    return xr.Dataset(
         {
-            "gradient": (("replicate", "j"), gradient, {"long_name": "x̄ by reverse accumulation"}),
-            "complex_step": (
-                ("replicate", "j"),
-                step,
-                {"long_name": "∂L/∂x by a complex step", "role": "prediction"},
-            ),
-            "contribution": (
-                ("replicate", "path", "j"),
-                contribution,
-                {"long_name": "contribution of a path"},
-            ),
-            "loss": (("replicate", "part"), np.array(losses), {"long_name": "S and R"}),
-            "depth": ("node", [where[node] for node in NODES], {"long_name": "edges from x"}),
-            "tail": ("edge", [NODES.index(e.tail) for e in graph], {"long_name": "from node"}),
-            "head": ("edge", [NODES.index(e.head) for e in graph], {"long_name": "to node"}),
+            "gradient": measured(("replicate", "j"), gradients, "one sweep back"),
+            "contribution": measured(("replicate", "path", "j"), contributions, "one path"),
+            "paths": measured((), count_paths(graph), "paths, counted by one sweep back"),
+            "loss": measured(("replicate", "part"), losses, "S and R"),
+            "depth": measured("node", [where[node] for node in NODES], "edges from x"),
+            "end": measured(("edge", "side"), ends, "its nodes"),
         },
         coords={
-            "replicate": replicates(R),
-            "j": ("j", np.arange(1, N + 1), {"long_name": "input j"}),
-            "path": ("path", np.arange(len(routes)), {"long_name": "path, the shortest first"}),
-            "part": ("part", [0, 1], {"long_name": "S, R"}),
-            "node": ("node", np.arange(len(NODES)), {"long_name": "node"}),
-            "edge": ("edge", np.arange(len(graph)), {"long_name": "edge"}),
+            "replicate": replicates(config.replicates),
+            "j": ("j", np.arange(1, config.inputs + 1), {"long_name": "input j"}),
+            "path": ("path", names, {"long_name": "path, the shortest first"}),
+            "part": ("part", ["S", "R"], {"long_name": "part of the loss"}),
+            "node": ("node", list(NODES), {"long_name": "node"}),
+            "side": ("side", ["tail", "head"], {"long_name": "side of an edge"}),
         },
-        attrs={"nodes": " ".join(NODES), "paths": " ".join(names)},
     )
-    return Result(
-        data=data,
-        metrics={
-            "loss_first": float(sum(losses[0])),
-            "gradient_norm_first": float(np.linalg.norm(gradient[0])),
-            "paths": len(routes),
-            "skip_share": float(share[:, skip].mean()),
-            "least_share": float(share.min()),
-        },
-        checks=(
-            Check("reverse_is_the_complex_step", float(np.abs(gradient - step).max()), "<=", 0.0, tol),
-            Check("paths_add_up", float(np.abs(contribution.sum(1) - gradient).max()), "<=", 0.0, tol),
-            # The number of paths by the graph's own recursion: 1 at L, else the sum over the heads.
-            Check("paths_as_counted_backwards", len(routes), "==", float(count_paths(graph)), 0),
-            # Left out, the skip is missed by just ȳ = y − s.
-            Check("error_without_the_skip", float(np.abs(missed - residual).max()), "<=", 0.0, tol),
-        ),
-    )  # fmt: skip
 
 
 def count_paths(graph: tuple[Edge, ...]) -> int:
-    """Paths from x to L, by one sweep back."""
+    """Paths from x to L, by one sweep back: 1 at L, else the sum over the heads."""
     ways = dict.fromkeys(NODES, 0) | {"L": 1}
     for node in reversed(NODES):
         ways[node] += sum(ways[edge.head] for edge in graph if edge.tail == node)
     return ways["x"]
+
+
+def run(config: Config) -> Result:
+    networks = draw(config)
+    found, theory = measure(config, networks), predict(config, networks)
+    norms = np.sqrt((found["contribution"] ** 2).sum("j"))
+    share = norms / norms.sum("path")
+    first = found.isel(replicate=0)
+    return Result(
+        data=found.merge(theory),
+        metrics={
+            "loss_first": first["loss"].sum(),
+            "gradient_norm_first": float(np.linalg.norm(first["gradient"])),
+            "paths": found["paths"],
+            "skip_share": share.sel(path=PATHS[0]).mean(),
+            "least_share": share.min(),
+        },
+        checks=compare(config, networks, found, theory),
+    )
+
+
+def compare(
+    config: Config, networks: list[Network], found: xr.Dataset, theory: xr.Dataset
+) -> tuple[Check, ...]:
+    sizes = []
+    for net in networks:
+        # A sum of n products is off by nε of the products' sizes at the most: of N, K, and K again.
+        y = np.abs(forward(net, net.x, config.activation)["y"]) + np.abs(net.s)
+        y += np.abs(net.x) + np.abs(net.W2) @ np.ones(config.hidden) * config.scale
+        back = np.abs(net.W2.T) @ y + np.abs(net.r)
+        sizes.append((y + np.abs(net.W1.T) @ back).max())
+    terms = 4 * (config.inputs + 2 * config.hidden + 8)
+    tol = found["paths"].copy(data=0.0) + xr.DataArray(
+        terms * np.finfo(float).eps * np.array(sizes), coords={"replicate": found["replicate"]}
+    )
+    expected, why = theory["gradient_predicted"], "rounding of sums of N, K and K products"
+    contributions = found["contribution"]
+    return (
+        Check("gradient", found["gradient"], "==", expected, tol, why),
+        Check("sum_of_the_paths", contributions.sum("path"), "==", expected, tol, why),
+        Check("paths", found["paths"], "==", theory["paths_predicted"], 0, "a count"),
+        Check(
+            *("skip", contributions.sel(path=PATHS[0], drop=True), "=="),
+            *(theory["skip_predicted"], tol, why),
+        ),
+    )

@@ -2,56 +2,56 @@
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
-from descent.style import COLOURS, against, figure
+from descent.figure import Axis, Figure, axis, curve, line, panel, points, text
 
 LANES = {"x": 0, "z": 1, "h": 1, "y": 0, "R": 1, "S": 0, "L": 0.5}  # the height of each node
 
 
 def backprop(data: xr.Dataset) -> Figure:
-    drawing, (left, right) = figure(2)
-    names = data.attrs["nodes"].split()
+    names = list(data["node"].values)
     across, up = data["depth"].values, np.array([LANES[name] for name in names])
-    for tail, head in zip(data["tail"].values, data["head"].values, strict=True):
-        ends = [tail, head]
-        skip = (names[tail], names[head]) == ("x", "y")
-        colour = COLOURS[1] if skip else "0.5"
-        left.plot(across[ends], up[ends], color=colour, label="skip" if skip else "")
-        left.plot(across[ends].mean(), up[ends].mean(), ".", color=colour)
-    left.scatter(across, up, s=500, color="white", edgecolors="black", zorder=2)
-    for name, x, y in zip(names, across, up, strict=True):
-        left.annotate(name, (x, y), ha="center", va="center")
-    left.set(
-        xlabel="edges from x, by the longest way", ylabel="branch", yticks=[0, 1], ylim=(-0.4, 1.4)
+    edges = []
+    for ends in data["end"].values:
+        skip = [names[end] for end in ends] == ["x", "y"]
+        label, colour = ("skip", 1) if skip else ("edge", "grey")
+        edges.append(line(across[ends], up[ends], label, colour))
+    graph = panel(
+        "the computation graph",
+        Axis("edges from x, by the longest way", limits=(-0.5, across.max() + 0.5)),
+        Axis("branch", limits=(-0.4, 1.4), ticks=(0, 1)),
+        edges,
+        points(across, up, "node", "ink", size=16, hollow=True),
+        *(text(float(x), float(y), name) for name, x, y in zip(names, across, up, strict=True)),
     )
-    left.set_title("the computation graph")
-    left.legend()
-    first = data.isel(replicate=0)
-    for path, name in enumerate(data.attrs["paths"].split()):
+    first, marks = data.isel(replicate=0), []
+    for k, name in enumerate(first["path"].values, 1):
         label = " → ".join(name) + (", the skip" if name == "xySL" else "")
-        against(right, first["contribution"].isel(path=path), label, COLOURS[path + 1], marker="o")
-    against(right, first["gradient"], "their sum, by one sweep back", COLOURS[0], marker="o")
-    against(right, first["complex_step"], colour="black")
-    right.set(ylabel="∂L/∂x_j", xticks=data["j"].values[:: max(1, data.sizes["j"] // 10)])
-    right.set_title("every path adds its part")
-    right.legend(fontsize="x-small")
-    return drawing
+        marks += curve(first["contribution"].sel(path=name), label, k, marker=True)
+    parts = panel(
+        "every path adds its part",
+        axis(data["j"], ticks=tuple(data["j"].values[:: max(1, data.sizes["j"] // 10)])),
+        Axis("∂L/∂x_j"),
+        marks,
+        curve(first["gradient"], "their sum, by one sweep back", 0, marker=True),
+        curve(first["gradient_predicted"]),
+    )
+    return Figure((graph, parts))
 
 
 def vjp(data: xr.Dataset) -> Figure:
-    drawing, (left, right) = figure(2)
-    for axes, kind in ((left, "products"), (right, "bytes")):
-        for way, label, colour in (
-            ("dense", "through J", COLOURS[1]),
-            ("free", "v(vᵀy)", COLOURS[0]),
-        ):
-            against(axes, data[f"{way}_{kind}"], label, colour, marker="o")
-            against(axes, data[f"{way}_{kind}_predicted"], "", "black")
-        axes.plot(
-            [], [], "--", color="black", label="2n² and 2n" if kind == "products" else "8n² and 8n"
+    titles = {"products": "counted products of Jᵀy", "bytes": "bytes kept"}
+    formulas = {"products": "2n² and 2n", "bytes": "8n² and 8n"}
+    ways = (("free", "v(vᵀy)", 0), ("dense", "through J", 1))
+    return Figure(
+        tuple(
+            panel(
+                title,
+                axis(data["n"], "log"),
+                Axis(kind, "log"),
+                *(curve(data[f"{way}_{kind}"], label, k, marker=True) for way, label, k in ways),
+                *(curve(data[f"{way}_{kind}_predicted"], formulas[kind]) for way, *_ in ways),
+            )
+            for kind, title in titles.items()
         )
-        axes.set(xscale="log", yscale="log", ylabel=kind)
-        axes.set_title({"products": "counted products of Jᵀy", "bytes": "bytes kept"}[kind])
-        axes.legend()
-    return drawing
+    )

@@ -2,134 +2,135 @@
 
 import numpy as np
 import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 
-from descent.style import COLOURS, against, figure, level, power
+from descent.dynamics._momentum_figures import (
+    momentum_stability as momentum_stability,
+)
+from descent.dynamics._momentum_figures import (
+    momentum_step as momentum_step,
+)
+from descent.dynamics._momentum_figures import (
+    momentum_trajectories as momentum_trajectories,
+)
+from descent.dynamics._momentum_figures import (
+    polyak as polyak,
+)
+from descent.figure import (
+    Axis,
+    Figure,
+    axis,
+    curve,
+    level,
+    moment,
+    panel,
+    points,
+    power,
+)
+from descent.style import COLOURS, against, figure
+from descent.style import level as flat
 
 
 def learning_rate(data: xr.Dataset) -> Figure:
-    drawing, (left, middle, right) = figure(3)
     shown = data["accuracy"].values[:: max(1, -(-data.sizes["accuracy"] // 4))]
-    for epsilon, colour in zip(shown, COLOURS, strict=False):
-        at = data.sel(accuracy=epsilon)
-        look = {"linestyle": "none", "marker": "o", "markersize": 4}
-        against(left, at["reached"], f"ε = {power(epsilon)}", colour, **look)
-        against(left, at["reached_predicted"], "", colour, linewidth=1)
-    left.axvline(np.nan, color="0.3", linestyle="--", label="⌈ln ε/ln|1 − 2ησ²|⌉")
-    if np.isfinite(data["reached"]).any():
-        left.set(yscale="log")
-    left.set(ylabel="iterations to accuracy ε")
-    left.set_title("one mode: a single step at η_max/2")
-    left.legend()
-    against(middle, data["iterations"], "measured, every mode", marker=".")
-    against(middle, data["iterations_predicted"], "⌈ln ε/ln max|ρ_i|⌉", "black")
-    middle.axvline(data.attrs["best_step"], color=COLOURS[1], linestyle=":", label="1/(σ₁² + σ_n²)")
-    middle.axvline(
-        1 / data.attrs["largest_square"], color="black", linestyle=":", label="η_max = 1/σ₁²"
+    one = panel(
+        "one mode: a single step at η_max/2",
+        axis(data["fraction"]),
+        Axis("iterations to accuracy ε", "log"),
+        *(
+            points(data["fraction"], data["reached"].sel(accuracy=e), f"ε = {power(e)}", k, size=4)
+            for k, e in enumerate(shown)
+        ),
+        *(
+            curve(data["reached_predicted"].sel(accuracy=e), "⌈ln ε/ln|1 − 2ησ²|⌉", k)
+            for k, e in enumerate(shown)
+        ),
     )
-    middle.set(
-        xscale="log", yscale="log", ylabel=f"iterations to ε = {power(data.attrs['accuracy'])}"
+    predicted = data["iterations_predicted"].max("mode").assign_attrs(role="prediction")
+    several = panel(
+        "several modes: best just below η_max",
+        axis(data["eta"], "log"),
+        Axis(f"iterations to ε = {power(data.attrs['wanted'])}", "log"),
+        curve(data["iterations"].max("mode"), "the slowest mode", marker=True),
+        curve(predicted, "⌈ln ε/ln max|ρ_i|⌉"),
+        moment(data["best_step_predicted"], "1/(σ₁² + σ_n²)", 1),
+        moment(data.attrs["critical_step"], "η_max = 1/σ₁²", role="bound"),
     )
-    middle.set_title("several modes: best just below η_max")
-    middle.legend()
-    for factor, colour in zip(data["step_size"].values, COLOURS, strict=False):
-        at = data.sel(step_size=factor)
-        against(right, at["error"], f"η = {factor:g} η_max", colour)
-        against(right, at["error_predicted"], "", "black", linewidth=1)
-    right.axvline(np.nan, color="black", linestyle="--", linewidth=1, label="predicted")
-    right.set(yscale="log", ylabel="‖w_t − w*‖")
-    right.set_title("least squares around η_max")
-    right.legend()
-    return drawing
+    return Figure((one, several))
 
 
-def phase(axes: Axes, data: xr.Dataset) -> None:
-    """ρ over (β, h) with the simulated edge, the predicted ones and the document's."""
-    beta, h = data["beta"].values, data["h"].values
-    shades = axes.pcolormesh(
-        beta, h, data["radius"].T, cmap="PuOr_r", vmin=0.5, vmax=1.5, rasterized=True, alpha=0.6
-    )
-    bar = axes.figure.colorbar(shades, ax=axes)
-    bar.ax.set(xlabel="ρ", ylabel="spectral radius")
-    edge = [h[stable == 0].max(initial=0) for stable in data["grown"].values]
-    axes.plot(beta, edge, color=COLOURS[0], label="last h that decays, simulated")
-    axes.plot(beta, 2 - beta, "--", color="black", label="2 − β")
-    axes.axhline(1.0, color=COLOURS[1], linestyle=":", linewidth=2, label="1 (document)")
-    b = np.linspace(0, 1, 200)
-    for sign in (1, -1):
-        label = "(1 ± √(1 − β))²/2: complex inside" if sign > 0 else ""
-        line = (1 + sign * np.sqrt(1 - b)) ** 2 / 2
-        axes.plot(b, line, "-.", color=COLOURS[2], linewidth=1.2, label=label)
-    axes.set(xlabel=data["beta"].attrs["long_name"], ylabel="h = ηβσ²", ylim=(0, h.max()))
-    axes.set_title("stable up to h = 2 − β")
-    axes.legend(loc="upper right", fontsize="x-small", frameon=True)
+def norm(modes: xr.DataArray) -> xr.DataArray:
+    return np.sqrt(np.square(modes).sum("mode")).assign_attrs(modes.attrs)
 
 
-def momentum(data: xr.Dataset) -> Figure:
-    drawing, (left, middle, right) = figure(3)
-    phase(left, data)
-    beta = data.attrs["beta_chosen"]
-    angle = np.linspace(0, 2 * np.pi, 200)
-    middle.plot(np.cos(angle), np.sin(angle), "--", color="black", label="unit circle")
-    if beta < 1:
-        r = np.sqrt(1 - beta)
-        middle.plot(r * np.cos(angle), r * np.sin(angle), ":", color="0.4", label="√(1 − β)")
-    for root, colour in zip((0, 1), COLOURS, strict=False):
-        at = data.sel(root=root)
-        look = {"linestyle": "none", "marker": ".", "markersize": 3, "color": colour}
-        middle.plot(
-            at["root_real"], at["root_imaginary"], **look, label=f"λ{'₋₊'[root]}, h from 0 up"
-        )
-    middle.set(xlabel="Re λ", ylabel="Im λ", xlim=(-1.3, 1.3), ylim=(-1.3, 1.3), aspect="equal")
-    middle.set_title(f"β = {beta:g}: out at −1, h = {2 - beta:g}")
-    middle.legend(loc=(0.27, 0.2))
-    against(right, data["iterations"], f"β = {beta:g}, measured", marker=".", markersize=3)
-    marks = {
-        "printed": ("document's step", "X"),
-        "gradient_descent": ("gradient descent, best η", "o"),
-        "best": (f"β = {beta:g}, best η", "v"),
-        "polyak": ("Polyak (β, η)", "s"),
-        "least": ("best (β, η)", "*"),
-    }
-    for k, (name, (label, marker)) in enumerate(marks.items(), 1):
-        eta, T = data.attrs[f"mark_{name}"]
-        label = f"{label}: {T:.0f}"
-        right.plot([eta], [T], marker, color=COLOURS[k % 7], markersize=8, label=label)
-    right.set(
-        xscale="log", yscale="log", ylabel=f"iterations to ε = {power(data.attrs['accuracy'])}"
+def critical_step(data: xr.Dataset) -> Figure:
+    measured, predicted = norm(data["amplitude"]), norm(data["amplitude_predicted"])
+    each = list(enumerate(data["step_size"].values))
+    around = panel(
+        "least squares around the critical step",
+        axis(data["t"]),
+        Axis("‖w_t − w*‖", "log"),
+        *(curve(measured.sel(step_size=f), f"η = {f:g} η_max", k) for k, f in each),
+        *(curve(predicted.sel(step_size=f), "‖diag(ρ_i)ᵗ Vᵀ(w₀ − w*)‖") for _, f in each),
     )
-    right.set_title("the example of question 2g")
-    right.legend()
-    return drawing
+    return Figure((around,))
+
+
+def rank_deficient(data: xr.Dataset) -> Figure:
+    distance = data["distance"]
+    first = distance.sel(start="0")
+    predicted = first[0] * data["rate_predicted"] ** data["t"]
+    still = float(np.sqrt(np.square(data["unmoved_predicted"]).sum()))
+    both = panel(
+        "one solution from 0, another from elsewhere",
+        axis(data["t"]),
+        axis(distance, "log", limits=(1e-17 * first[0], None)),
+        curve(first, "from 0"),
+        curve(distance.sel(start="random"), "from a random start", 1),
+        curve(predicted.assign_attrs(role="prediction"), "((κ − 1)/(κ + 1))ᵗ"),
+        level(still, "‖(I − VVᵀ)w₀‖", 1),
+    )
+    return Figure((both,))
+
+
+def momentum_oscillation(data: xr.Dataset) -> Figure:
+    titles = {"plain": "plain descent: large σ flips", "averaged": "averaged gradients: it swings"}
+    early = data.isel(t=slice(0, 41))
+    panels = []
+    for run, title in titles.items():
+        at, marks = early.sel(run=run), []
+        for i in (1, 2):
+            name = f"σ² = {float(data['square'].sel(direction=i)):.3g}"
+            marks += curve(at["error"].sel(direction=i), name, i - 1, marker=True)
+        for i in (1, 2):
+            marks += curve(at["error_predicted"].sel(direction=i), "closed form")
+        panels.append(panel(title, axis(data["t"]), axis(data["error"]), marks))
+    return Figure(tuple(panels))
 
 
 def momentum_regression(data: xr.Dataset) -> Figure:
-    drawing, (left, middle, right) = figure(3)
-    for axes, run in ((left, "gradient descent"), (middle, "averaged")):
-        at = data.sel(run=run).isel(t=slice(0, 41))
-        for i, colour in zip((1, 2), COLOURS, strict=False):
-            square = float(data["square"].sel(direction=i))
-            against(
-                axes, at["parameter"].sel(direction=i), f"σ² = {square:.3g}", colour, marker="."
-            )
-            against(axes, at["parameter_predicted"].sel(direction=i), "", "black", linewidth=1)
-        axes.axvline(np.nan, color="black", linestyle="--", linewidth=1, label="closed form")
-        axes.set(ylabel="x_i = v_iᵀ(w_t − w*)")
-        axes.legend()
-    left.set_title("gradient descent: large σ oscillates")
-    middle.set_title("averaged gradients: tamed")
-    for run, colour in zip(data["run"].values, COLOURS, strict=False):
-        excess = data["excess"].sel(run=run)
-        excess = excess.where(excess < 1e12)  # the rest diverges
-        against(right, excess, f"{run}: {int(data['iterations'].sel(run=run))} steps", colour)
-    right.set(yscale="log", ylabel="L − L*", ylim=(1e-13, 1e6))
-    right.set_title("which is faster, and steps to accuracy ε")
-    right.legend(fontsize="x-small")
-    return drawing
+    def bounded(excess: xr.DataArray) -> xr.DataArray:
+        return excess.where((excess < 1e12) & (excess > 1e-13))  # the rest diverges, or is rounding
+
+    each = list(enumerate(data["run"].values))
+    counts = data["iterations"].values
+    losses = panel(
+        "which is faster, and steps to accuracy ε",
+        axis(data["t"]),
+        axis(data["excess"], "log", limits=(1e-13, 1e6)),
+        *(
+            curve(bounded(data["excess"].sel(run=name)), f"{name}: {counts[k]} steps", k)
+            for k, name in each
+        ),
+        *(
+            curve(bounded(data["excess_predicted"].sel(run=name)), "closed form", role="predicted")
+            for _, name in each
+        ),
+    )
+    return Figure((losses,))
 
 
-def edge_of_stability(data: xr.Dataset) -> Figure:
+def edge_of_stability(data: xr.Dataset) -> Drawing:
     drawing, (left, right) = figure(2)
     for beta, colour in zip(data["beta"].values, COLOURS * data.sizes["beta"], strict=False):
         one = data.sel(beta=beta)
@@ -142,14 +143,14 @@ def edge_of_stability(data: xr.Dataset) -> Figure:
                 linewidth=1.2,
                 label=f"2/(βη), β = {beta:g}",
             )
-    level(left, float(data["predicted"][0]), "2(2 − β)/(βη), every β")
+    flat(left, float(data["predicted"][0]), "2(2 − β)/(βη), every β")
     left.set(ylabel="sharpness λ_max(∇²L)", ylim=(0, 2.1 * float(data["predicted"][0])))
     left.set_title("the sharpness rises to the edge and stays")
     left.legend(ncols=2, loc="upper center")
     ratio = data["plateau_over_predicted"].dropna("beta", how="all")  # without what diverged
     if ratio.size:
         against(right, ratio, "measured, median and 5–95 %", marker="o")
-    level(right, 1.0, "2(2 − β)/(βη)")
+    flat(right, 1.0, "2(2 − β)/(βη)")
     printed = data["printed"] / data["predicted"]
     against(right, printed.assign_attrs(role="prediction", long_name=""), "2/(βη)", "black")
     right.lines[-1].set_linestyle(":")

@@ -45,7 +45,7 @@ def highest(beta: Array | float) -> Array | float:
     return 2 - beta
 
 
-def repeated(beta: float) -> tuple[float, float]:
+def repeated(beta: Array | float) -> tuple[Array | float, Array | float]:
     """(h₋, h₊) = (1 ∓ √(1 − β))²/2 for β ≤ 1: both roots meet there, and are complex in between."""
     r = np.sqrt(1 - beta)
     return (beta / (1 + r)) ** 2 / 2, (1 + r) ** 2 / 2

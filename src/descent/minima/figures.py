@@ -1,36 +1,67 @@
 """Figures of the minima family: one function per experiment, named after it."""
 
+import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
-from descent.style import COLOURS, against, figure, level
+from descent.figure import Axis, Figure, axis, curve, level, panel, points
+
+
+def sharp_well(data: xr.Dataset) -> Figure:
+    ends = [
+        level(data.attrs[side], "ends of the sharp well", "grey", "bound")
+        for side in ("left", "right")
+    ]
+    run = panel(
+        f"gradient descent, γ = {data.attrs['step']:g}",
+        axis(data["k"]),
+        axis(data["x"]),
+        curve(data["x"], "x_k"),
+        level(data["end_predicted"], "minimiser downhill of the start"),
+        ends,
+    )
+    predicted, reached = data["minimiser_predicted"], data["reached"]
+    places = panel(
+        "every minimum, and where descent ends",
+        Axis("x"),
+        Axis("minimum, from the left"),
+        points(
+            reached, np.arange(reached.size), "ends of descent from a grid", size=9, hollow=True
+        ),
+        points(predicted, np.arange(predicted.size), "f' = 0, rising", 1, marker="cross"),
+    )
+    return Figure((run, places))
 
 
 def flat_sharp(data: xr.Dataset) -> Figure:
-    drawing, (left, middle, right) = figure(3)
-    against(left, data["x_sgd"], colour=COLOURS[1], linewidth=0.8)
-    against(left, data["x_gd"], colour=COLOURS[0])
-    level(left, data.attrs["minimiser"], "the sharp minimiser")
-    for side in ("left", "right"):
-        left.axhline(data.attrs[side], color="0.5", linestyle=":", linewidth=1)
-    left.axhline(float("nan"), color="0.5", linestyle=":", label="ends of the sharp well")
-    left.set(ylabel="x_k")
-    left.set_title(f"one run each, γ = {data.attrs['step']:g}")
-    left.legend()
-    for name, colour in (("outside", COLOURS[0]), ("survival", COLOURS[1])):
-        against(middle, data[name], colour=colour)
-        against(middle, data[f"{name}_predicted"], "", "black")
-    middle.plot([], [], "--", color="black", label="transition operator")
-    middle.set(ylabel=f"share of {data.sizes['replicate']} runs of SGD")
-    middle.set_title(f"the way out, γ = {data.attrs['step']:g}")
-    middle.legend()
-    for name, colour in (("escaped", COLOURS[0]), ("ever_left", COLOURS[1])):
-        against(right, data[name], colour=colour, linestyle="none", marker="o")
-        against(right, data[f"{name}_predicted"], "", "black")
-    right.plot([], [], "--", color="black", label="transition operator")
-    right.set(
-        xscale="log", ylim=(-0.05, 1.05), ylabel=f"share of {data.sizes['replicate']} runs of SGD"
+    runs = f"share of {data.sizes['replicate']} runs of SGD"
+    ends = [
+        level(data.attrs[side], "ends of the sharp well", "grey", "bound")
+        for side in ("left", "right")
+    ]
+    one = panel(
+        f"one run each, γ = {data.attrs['step']:g}",
+        axis(data["k"]),
+        Axis("x_k"),
+        curve(data["x_sgd"], colour=1, width=0.8),
+        curve(data["x_gd"], colour=0),
+        level(data.attrs["minimiser"], "the sharp minimiser"),
+        ends,
     )
-    right.set_title("a larger step leaves more surely")
-    right.legend()
-    return drawing
+    over_time = panel(
+        f"the way out, γ = {data.attrs['step']:g}",
+        axis(data["k"]),
+        Axis(runs),
+        *(curve(data[name], colour=k) for k, name in enumerate(("outside", "survival"))),
+        *(curve(data[f"{name}_predicted"], "operator") for name in ("outside", "survival")),
+    )
+    over_steps = panel(
+        "a larger step leaves more surely",
+        axis(data["gamma"], "log"),
+        Axis(runs, limits=(-0.05, 1.05)),
+        *(
+            points(data["gamma"], data[name], data[name].attrs["long_name"], k)
+            for k, name in enumerate(("escaped", "ever_left"))
+        ),
+        *(curve(data[f"{name}_predicted"], "operator") for name in ("escaped", "ever_left")),
+    )
+    return Figure((one, over_time, over_steps))

@@ -2,109 +2,143 @@
 
 import numpy as np
 import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from descent.style import COLOURS, against, figure, level
-
-
-def critical_steps(axes: Axes, data: xr.Dataset, *names: str) -> None:
-    """Vertical lines at the critical steps, named."""
-    labels = {
-        "fourth": "η₄: E w⁴",
-        "mean_square": "η_ms: E w²",
-        "first": "η₁: E|w|",
-        "mean": "η_mean: E w",
-        "almost_sure": "η_as: the law",
-    }
-    for name, colour in zip(labels, COLOURS[1:], strict=False):
-        if name in names:
-            at = data.attrs[f"eta_{name}"]
-            axes.axvline(at, color=colour, linestyle=":", linewidth=1.4, label=labels[name])
+from descent.figure import Axis, Figure, axis, curve, level, line, panel, points
+from descent.noise.mean_square import spread
+from descent.noise.ridge import EPS, differences
 
 
 def instance_noise(data: xr.Dataset) -> Figure:
-    drawing, (left, middle, right) = figure(3)
-    law = data.isel(eta=np.flatnonzero(data["eta"] < data.attrs["eta_almost_sure"]))
-    limit = data["variance_predicted"]
-    tamed = law["variance"].isel(
-        eta=np.isfinite(law["variance"]).all("replicate").values.nonzero()[0]
+    means = panel(
+        "ridge, whatever the step",
+        axis(data["eta"]),
+        axis(data["mean"]),
+        curve(data["mean"], f"{data.sizes['replicate']} samples, 5–95 %", marker=True),
+        level(data["limit_predicted"], "xy/(x² + σ²)"),
+        level(data.attrs["noiseless"], "y/x, without noise", "grey", "bound"),
     )
-    if tamed.sizes["eta"]:
-        against(left, tamed, f"{data.sizes['replicate']} samples, 5–95 %", marker="o")
-    against(left, limit, "predicted limit", "black")
-    critical_steps(left, data, "fourth", "mean_square", "first", "mean", "almost_sure")
-    low = float(limit.min())
-    left.set(yscale="log", ylim=(low / 3, float(limit.max()) * 1e4), ylabel="variance of w_T")
-    left.set_title("five critical steps")
-    left.legend(fontsize="x-small", loc="upper left")
-    tame = data.isel(eta=np.flatnonzero(data["eta"] < data.attrs["eta_mean_square"]))
-    if tame.sizes["eta"]:
-        against(middle, tame["mean"], "mean", marker="o")
-    if law.sizes["eta"]:
-        against(middle, law["median"], "median", COLOURS[1], marker="o")
-    level(middle, data.attrs["limit"], "xy/(x² + σ²)")
-    if data.attrs["noiseless"]:
-        level(middle, data.attrs["noiseless"], "y/x, without noise")
-        middle.lines[-1].set_linestyle(":")
-    critical_steps(middle, data, "mean_square", "mean")
-    middle.set(xlabel="step η", ylabel="w_T")
-    middle.set_title("ridge, whatever the step")
-    middle.legend(fontsize="x-small")
-    read = data.isel(eta=np.flatnonzero(data["filled"]))
-    if read.sizes["eta"]:
-        against(right, read["hill"], "Hill's estimate", linestyle="none", marker="o")
-    against(right, data["tail_index"], "E|1 − ηx̌²|^α = 1", "black")
-    level(right, 2.0, "finite variance above")
-    level(right, 1.0, "finite mean above")
-    right.lines[-1].set_linestyle(":")
-    right.set(yscale="log", ylabel="tail index α")
-    right.set_title("the tail P(|w| > s) ~ s^(−α)")
-    right.legend(fontsize="x-small")
-    return drawing
+    spreads = panel(
+        "the spread grows with the step",
+        axis(data["eta"]),
+        axis(data["variance"], "log"),
+        curve(data["variance"], f"{data.sizes['replicate']} samples, 5–95 %", marker=True),
+        curve(data["variance_predicted"]),
+    )
+    return Figure((means, spreads))
 
 
-def ridge(data: xr.Dataset) -> Figure:
-    drawing, (left, right) = figure(2)
-    for k, colour in zip(data["shape"].values, COLOURS * data.sizes["shape"], strict=False):
-        one = data.sel(shape=k)
-        name = f"{int(one['rows'])} × {int(one['columns'])}"
-        worst = np.maximum(one["primal"], one["dual"]).clip(1e-17)
-        worst.attrs["long_name"] = "largest relative difference"
-        against(left, worst, name, colour, marker="o")
-        against(left, one["tolerance"], "", colour, linewidth=1)
-    left.plot([], [], "--", color="0.3", label="50ε(s₁² + λ)/λ")
-    left.set(xscale="log", yscale="log", ylabel="largest relative difference")
-    left.set_title("primal and dual against spectral, n × d")
-    left.legend(fontsize="x-small")
-    right.plot(data["gain_predicted"], data["gain"], "o", label="least squares on draws")
-    ends = [float(data["gain_predicted"].min()), float(data["gain_predicted"].max())]
-    right.plot(ends, ends, "--", color="black", label="the same")
-    right.set(xlabel="entry of K = Xᵀ(XXᵀ + λI)⁻¹", ylabel="entry of the regression of W on Y")
-    right.set_title("the gain is a regression")
-    right.legend()
-    return drawing
+MOMENTS = {
+    "fourth": "η₄: E w⁴",
+    "mean_square": "η_ms: E w²",
+    "first": "η₁: E|w|",
+    "mean": "η_mean: E w",
+    "almost_sure": "η_as: the law",
+}
+
+
+def critical_steps(data: xr.Dataset) -> Figure:
+    unit = data["critical_predicted"].sel(moment="mean")
+    exact = (data["critical_predicted"] / unit).assign_attrs(role="prediction")
+    found = (data["critical"] / unit).mean("replicate")
+    steps = panel(
+        "up to which step what converges",
+        axis(data["sigma"], "log"),
+        Axis("critical step over that of the mean", "log"),
+        *(
+            points(data["sigma"], found.sel(moment=name), words, k)
+            for k, (name, words) in enumerate(MOMENTS.items())
+        ),
+        *(curve(exact.sel(moment=name), "E|1 − ηx̌²|^p = 1", k) for k, name in enumerate(MOMENTS)),
+    )
+    return Figure((steps,))
+
+
+def tails(data: xr.Dataset) -> Figure:
+    index = (1 / data["log_excess_predicted"]).assign_attrs(role="prediction")
+    hill = 1 / data["log_excess"].mean("replicate")
+    exponents = panel(
+        "the exponent of the tail",
+        axis(data["eta"]),
+        Axis("exponent α", "log"),
+        points(data["eta"], hill, "Hill's estimate"),
+        curve(index, "E|1 − ηx̌²|^α = 1"),
+        level(2.0, "finite variance above", "grey", "bound"),
+        level(1.0, "finite mean above", "grey", "bound"),
+    )
+    share, tail = data["share"].values, data.attrs["tail"]
+    k, marks = int(np.abs(share - tail).argmin()), []
+    for n, eta in enumerate(data["eta"].values):
+        size, alpha = data["size"].sel(eta=eta).values, float(index.sel(eta=eta))
+        marks.append(line(size, share, f"η = {eta:g}", n))
+        straight = size[k] * (share / share[k]) ** (-1 / alpha)
+        marks.append(line(straight, share, "slope −α", role="predicted"))
+    laws = panel(
+        "the tail P(|w − μ| > s) ~ s^(−α)",
+        Axis("s", "log"),
+        Axis("share of the runs beyond s", "log"),
+        marks,
+    )
+    return Figure((exponents, laws))
 
 
 def examples(data: xr.Dataset) -> Figure:
-    drawing, (left, right) = figure(2)
-    for mode, name, colour in (
-        ("full", "full batch", COLOURS[0]),
-        ("single", "single example", COLOURS[1]),
-    ):
-        against(left, data[f"{mode}_variance"], f"{name}, 5–95 %", colour, marker="o")
-        against(left, data[f"{mode}_variance_predicted"], "", "black")
-        mean = data[f"{mode}_mean"].isel(fraction=0)
-        against(right, mean, f"{name}, mean of w_T", colour, linestyle="none", marker="o")
-    left.plot([], [], "--", color="black", label="predicted limit")
-    left.set(yscale="log", ylabel="tr Cov w_T")
-    left.set_title("variance below η_ms")
-    left.legend()
-    against(right, data["ridge"], colour="black", marker="_", markersize=14)
-    for name, marker, colour in (("printed", "x", COLOURS[3]), ("noiseless", "+", COLOURS[6])):
-        against(right, data[name], colour=colour, linestyle="none", marker=marker)
-    right.xaxis.get_major_locator().set_params(integer=True)
-    right.set(ylabel="w")
-    right.set_title("the mean is ridge with λ = mσ²")
-    right.legend(fontsize="x-small")
-    return drawing
+    i = data["i"]
+    weights = panel(
+        "noisy inputs lead to ridge with λ = mσ²",
+        axis(i),
+        Axis("w"),
+        points(i, data["solution"].mean("replicate"), "noisy inputs", size=8),
+        points(i, data["solution_predicted"], "(XᵀX + mσ²I)⁻¹Xᵀy", "ink", marker="cross"),
+        points(i, data["with_sigma2"], "(XᵀX + σ²I)⁻¹Xᵀy", 1, marker="square"),
+        points(i, data["noiseless"], "without noise", "grey", marker="triangle"),
+    )
+    return Figure((weights,))
+
+
+def mean_square(data: xr.Dataset) -> Figure:
+    names = {"full": "full batch", "single": "single example"}
+    found = spread(data["covariance"])
+    exact = spread(data["covariance_predicted"]).assign_attrs(role="prediction")
+    variance = panel(
+        "variance below η_ms",
+        axis(data["fraction"]),
+        Axis("tr Cov w_T", "log"),
+        *(
+            curve(found.sel(way=way), f"{name}, 5–95 %", k, marker=True)
+            for k, (way, name) in enumerate(names.items())
+        ),
+        *(curve(exact.sel(way=way), "exact, at T") for way in names),
+    )
+    return Figure((variance,))
+
+
+def ridge(data: xr.Dataset) -> Figure:
+    marks, lines, lam = [], [], data["lambda"]
+    worst = np.maximum(differences(data, "primal"), differences(data, "dual")).clip(1e-17)
+    for k in range(data.sizes["shape"]):
+        one = data.isel(shape=k)
+        name = f"{int(one['rows'])} × {int(one['columns'])}"
+        marks += curve(worst.isel(shape=k), name, k, "measured", marker=True)
+        limit = 50 * EPS * (one["largest_square"] + lam) / lam
+        lines += curve(limit, "50ε(s₁² + λ)/λ", k, "bound")
+    gaps = panel(
+        "primal and dual against spectral, n × d",
+        axis(lam, "log"),
+        Axis("largest relative difference", "log"),
+        marks,
+        lines,
+    )
+    return Figure((gaps,))
+
+
+def posterior(data: xr.Dataset) -> Figure:
+    exact, found = data["gain_predicted"], data["gain"].mean("replicate")
+    ends = [float(exact.min()), float(exact.max())]
+    gains = panel(
+        "the gain is a regression",
+        Axis("entry of K = Xᵀ(XXᵀ + λI)⁻¹"),
+        Axis("entry of the regression of W on Y"),
+        points(exact, found, "least squares on draws"),
+        line(ends, ends, "the same", role="predicted"),
+    )
+    return Figure((gains,))

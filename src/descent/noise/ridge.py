@@ -1,40 +1,32 @@
-"""The primal, dual, spectral and MAP forms of ridge regression are one estimate, the posterior mean of a Gaussian model.
+"""Ridge regression has one solution: over weights, over examples, by SVD or as stacked least squares.
 
-    Y = XW + √λN,   W ~ N(0, I_d),  N ~ N(0, I_n),   X: (n, d)
-    Σ_YY = XXᵀ + λI_n: (n, n),   Σ_WY = Xᵀ,   K = Xᵀ(XXᵀ + λI)⁻¹
-    E[W | Y = y] = Ky = (XᵀX + λI)⁻¹Xᵀy = V diag(s/(s² + λ)) Uᵀy = argmin ‖Xw − y‖² + λ‖w‖²
-    Cov[W | Y] = I − KX = λ(XᵀX + λI)⁻¹
+The d × d, the n × n and the stacked system describe the same minimum. In floating point they differ: of the two Gram
+matrices one is singular without λ, and its condition number with λ is how many digits are lost.
 
-The forms agree to 50ε(s₁² + λ)/λ: the condition number of that Gram matrix of the two that is singular
-without λ. The gain K is the regression of W on Y, so least squares on draws of the model finds it.
+    argmin ‖Xw − y‖² + λ‖w‖² = (XᵀX + λI)⁻¹Xᵀy = Xᵀ(XXᵀ + λI)⁻¹y = V diag(s/(s² + λ)) Uᵀy
+                             = least squares on [X; √λI], [y; 0],          X: (n, d) = U diag(s) Vᵀ
+    the forms agree to 50ε(s₁² + λ)/λ
 
-Source: CS182 homework 2, question 4. The answer there has Σ_YY = XᵀX + λI, which is d × d: for n ≠ d it
-multiplies no y, and for n = d it is another matrix unless X is normal.
+See: every relative difference is below its dotted line, which rises as λ falls.
+
+Source: CS182 homework 2, question 4.
 """
 
-from typing import Annotated, NamedTuple
+from itertools import pairwise
+from typing import Annotated
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
 from pydantic import Field
-from scipy.special import ndtri
 
 from descent.config import Count, Positive, Refusal, Seed, experiment_config, require_increasing
-from descent.noise.forms import (
-    covariance_of_y,
-    dual,
-    gain,
-    posterior,
-    posterior_by_gain,
-    primal,
-    spectral,
-    stacked,
-)
-from descent.result import Check, Erratum, Result, sweep
+from descent.maths.limits import require_within
+from descent.noise._forms import dual, primal, spectral, stacked
+from descent.result import Check, Result, measured, predicted, sweep
 
 EPS = np.finfo(float).eps
 Shape = Annotated[tuple[Count, ...], Field(min_length=2, max_length=2)]
+FORMS = {"primal": primal, "dual": dual, "stacked": stacked}
 
 
 @experiment_config
@@ -42,195 +34,118 @@ class Config:
     seed: Seed
     shapes: tuple[Shape, ...]  # n, d
     lambdas: tuple[Positive, ...]
-    sampled: tuple[Shape, ...]  # n, d of the models that are drawn from
-    sampled_lambda: Positive
-    samples: Count  # draws of (W, Y)
 
     def __post_init__(self):
         require_increasing("lambdas", self.lambdas)
-        for lam in (*self.lambdas, self.sampled_lambda):
-            if not 1e-30 < lam < 1e30:
-                raise ValueError(f"lambda {lam:g}: must lie in 1e-30 … 1e30")
-        if not self.shapes or not self.sampled:
-            raise ValueError("shapes and sampled: at least one pair n, d each")
-        for n, d in self.sampled:
-            if self.samples < 10 * (n + d):
+        require_within("lambdas", self.lambdas, 1e-30, 1e30, "its squares leave float64")
+        if not self.shapes:
+            raise ValueError("shapes: at least one pair n, d")
+        for shape in self.shapes:
+            if max(shape) > 2000:
                 raise ValueError(
-                    f"samples {self.samples} < {10 * (n + d)} = 10 (n + d) for n, d = {n}, {d}: "
-                    "too few to regress W on Y"
-                )
-            if self.samples * (n + d) > 1e8:
-                raise ValueError(
-                    f"samples {self.samples}: {self.samples * (n + d):.2g} numbers > 1e8 for n, d = {n}, {d}"
+                    f"shapes {list(shape)}: {max(shape)} > 2000: solving takes minutes"
                 )
 
-
-class Agreement(NamedTuple):
-    """Of one X and λ, relative errors in units of the tolerance, and the tolerance itself."""
-
-    primal: float
-    dual: float
-    stacked: float
-    gradient: float  # of ‖Xw − y‖² + λ‖w‖² at w, over (s₁² + λ)‖w‖ + ‖Xᵀy‖
-    covariance: float  # between the two forms
-    tolerance: float
+    @property
+    def ends(self) -> list[tuple[int, int]]:
+        """Where the weights of every shape begin and end among those of all."""
+        widths = np.cumsum([0, *(d for _, d in self.shapes)]).tolist()
+        return list(pairwise(widths))
 
 
-def rounding(X: Float[np.ndarray, "n d"], lam: float) -> float:
+def draw(config: Config) -> list[tuple[np.ndarray, np.ndarray]]:
+    """X and y of every shape."""
+    problems = []
+    for k, (n, d) in enumerate(config.shapes):
+        rng = np.random.default_rng([config.seed, k])
+        problems.append((rng.standard_normal((n, d)), rng.standard_normal(n)))
+    return problems
+
+
+def rounding(X: np.ndarray, lam: float) -> float:
     """50ε(s₁² + λ)/λ.
 
     Raises:
         Refusal: λ is too small against s₁² for both Gram matrices to have a digit.
     """
-    bound = 50 * EPS * (np.linalg.norm(X, 2) ** 2 + lam) / lam
-    if bound >= 1:
+    loss = 50 * EPS * (np.linalg.norm(X, 2) ** 2 + lam) / lam
+    if loss >= 0.1:
         raise Refusal(
-            f"lambda {lam:g}: 50ε(s₁² + λ)/λ = {bound:.2g} ≥ 1 for the {X.shape[0]} × {X.shape[1]} X: "
+            f"lambdas {lam:g}: 50ε(s₁² + λ)/λ = {loss:.2g} ≥ 0.1 for the {len(X)} × {X.shape[1]} X: "
             "the Gram form that is singular without λ has no digit"
         )
-    return float(bound)
+    return float(loss)
 
 
-def compare(X: Float[np.ndarray, "n d"], y: Float[np.ndarray, " n"], lam: float) -> Agreement:
-    """All forms against the spectral one."""
-    tolerance, top = rounding(X, lam), np.linalg.norm(X, 2) ** 2 + lam
-    w = spectral(X, y, lam)
-    size = np.linalg.norm(w)
-    errors = [np.linalg.norm(form(X, y, lam) - w) / size for form in (primal, dual, stacked)]
-    # Least squares feels a residual of the size of y as well, with the square of its condition number.
-    errors[2] /= max(1.0, np.linalg.norm(y) / (np.sqrt(top) * size))
-    slope = np.linalg.norm(X.T @ (X @ w - y) + lam * w)
-    slope /= top * size + np.linalg.norm(X.T @ y)
-    apart = np.linalg.norm(posterior(X, lam) - posterior_by_gain(X, lam), 2)
-    # The gradient is backward stable: sums of n + d products. Of the covariances, the largest is 1.
-    return Agreement(
-        *(error / tolerance for error in errors), slope / (10 * sum(X.shape) * EPS), apart / tolerance, tolerance
-    )  # fmt: skip
-
-
-class Regression(NamedTuple):
-    """Of W on Y over draws of the model, each entry also in standard errors of its exact value."""
-
-    gain: Float[np.ndarray, "d n"]
-    gain_z: Float[np.ndarray, "d n"]
-    covariance_z: Float[np.ndarray, "d d"]
-    covariance_of_y: Float[np.ndarray, "n n"]
-
-
-def regress(
-    rng: np.random.Generator, X: Float[np.ndarray, "n d"], lam: float, samples: int
-) -> Regression:
-    """Least squares for W given Y, whose residuals are N(0, Cov[W | Y]) and independent of Y."""
-    n, d = X.shape
-    W = rng.standard_normal((samples, d))
-    Y = W @ X.T + np.sqrt(lam) * rng.standard_normal((samples, n))
-    S = Y.T @ Y
-    found = np.linalg.solve(S, Y.T @ W).T
-    C, variance = posterior(X, lam), np.diag(np.linalg.inv(S))
-    residual = W - Y @ found.T
-    spread = np.sqrt((np.outer(np.diag(C), np.diag(C)) + C * C) / (samples - n))  # Wishart
-    return Regression(
-        found,
-        (found - gain(X, lam)) / np.sqrt(np.outer(np.diag(C), variance)),
-        (residual.T @ residual / (samples - n) - C) / spread,
-        S / samples,
+def solutions(config: Config, form, problems: list) -> np.ndarray:
+    """The weights of all shapes in a row, for every λ: (lambda, weight)."""
+    return np.array(
+        [np.concatenate([form(X, y, lam) for X, y in problems]) for lam in config.lambdas]
     )
 
 
-def errata(
-    X: Float[np.ndarray, "n d"], found: Regression, lam: float, samples: int
-) -> list[Erratum]:
-    """The printed Σ_YY = XᵀX + λI against the covariance of the draws."""
-    n, d = X.shape
-    where = "CS182 homework 2, question 4: Σ_YY = XᵀX + λI"
-    if n != d:
-        return [Erratum(f"rows_of_sigma_yy/{n}_by_{d}", where, d, n, len(found.covariance_of_y), 0)]
-    printed, correct = X.T @ X + lam * np.eye(d), covariance_of_y(X, lam)
-    size = np.linalg.norm(correct)
-    # E‖S/N − Σ‖² = (‖Σ‖² + (tr Σ)²)/N.
-    tol = 4 * np.sqrt((1 + (np.trace(correct) / size) ** 2) / samples)
-    away = np.linalg.norm(found.covariance_of_y - printed) / size
-    expected = np.linalg.norm(correct - printed) / size
-    if expected <= 2 * tol:  # the draws cannot tell the two, or d = 1 and they are one
-        return []
-    return [Erratum(f"error_of_sigma_yy/{n}_by_{d}", where, 0, expected, away, tol)]
+def predict(config: Config, problems: list) -> xr.Dataset:
+    """The spectral form, in which nothing is squared that is then added to something smaller."""
+    found = solutions(config, spectral, problems)
+    return xr.Dataset({"solution_predicted": predicted(("lambda", "weight"), found, "spectral")})
 
 
-def run(config: Config) -> Result:
-    cells = (len(config.shapes), len(config.lambdas))
-    table = Agreement(*np.empty((6, *cells)))
-    for i, shape in enumerate(config.shapes):
-        rng = np.random.default_rng([config.seed, i])
-        X, y = rng.standard_normal(shape), rng.standard_normal(shape[0])
-        for j, lam in enumerate(config.lambdas):
-            for field, value in zip(table, compare(X, y, lam), strict=True):
-                field[i, j] = value
-
-    found, exact, refuted = [], [], []
-    for i, shape in enumerate(config.sampled):
-        rng = np.random.default_rng([config.seed, len(config.shapes) + i])
-        X = rng.standard_normal(shape)
-        rounding(X, config.sampled_lambda)
-        found.append(regress(rng, X, config.sampled_lambda, config.samples))
-        exact.append(gain(X, config.sampled_lambda))
-        refuted += errata(X, found[-1], config.sampled_lambda, config.samples)
-    measured = np.concatenate([one.gain.ravel() for one in found])
-    predicted = np.concatenate([one.ravel() for one in exact])
-    gain_z = np.abs(np.concatenate([one.gain_z.ravel() for one in found]))
-    covariance_z = np.abs(np.concatenate([one.covariance_z.ravel() for one in found]))
-
-    def limit(z):
-        """What the largest of so many normal numbers exceeds for one seed in ten thousand."""
-        return float(-ndtri(1e-4 / (2 * z.size)))
-
-    cell = ("shape", "lambda")
-    errors = {
-        name: (
-            cell,
-            getattr(table, name) * table.tolerance,
-            {"long_name": f"‖{words} − spectral‖/‖w‖"},
-        )
-        for name, words in (("primal", "primal"), ("dual", "dual"))
-    }
-    data = xr.Dataset(
-        errors
-        | {
-            "tolerance": (
-                cell,
-                table.tolerance,
-                {"long_name": "50ε(s₁² + λ)/λ", "role": "prediction"},
-            ),
-            "gain": ("entry", measured, {"long_name": "regression of W on Y, entry by entry"}),
-            "gain_predicted": (
-                "entry",
-                predicted,
-                {"long_name": "entry of K", "role": "prediction"},
-            ),
-        },
+def measure(config: Config, problems: list) -> xr.Dataset:
+    """The other forms."""
+    tops = [np.linalg.norm(X, 2) ** 2 for X, _ in problems]
+    return xr.Dataset(
+        {
+            name: measured(("lambda", "weight"), solutions(config, form, problems), name)
+            for name, form in FORMS.items()
+        }
+        | {"largest_square": measured("shape", tops, "s₁²")},
         coords={
-            "shape": sweep(range(cells[0]), "shape", "number of the shape n × d"),
             "lambda": sweep(config.lambdas, "lambda", "λ"),
-            "entry": ("entry", np.arange(len(measured)), {"long_name": "entry of K"}),
+            "weight": ("weight", np.arange(config.ends[-1][1]), {"long_name": "weight"}),
             "rows": ("shape", [n for n, _ in config.shapes], {"long_name": "n"}),
             "columns": ("shape", [d for _, d in config.shapes], {"long_name": "d"}),
         },
     )
+
+
+def differences(data: xr.Dataset, name: str) -> xr.DataArray:
+    """‖w − spectral‖/‖spectral‖ of every shape: (shape, lambda)."""
+    gap, of = data[name] - data["solution_predicted"], data["solution_predicted"]
+    ends = np.cumsum([0, *data["columns"].values])
+    parts = [slice(a, b) for a, b in pairwise(ends)]
+    rows = [
+        np.sqrt(
+            (gap.isel(weight=part) ** 2).sum("weight") / (of.isel(weight=part) ** 2).sum("weight")
+        )
+        for part in parts
+    ]
+    return xr.concat(rows, "shape")
+
+
+def run(config: Config) -> Result:
+    problems = draw(config)
+    for X, _ in problems:
+        rounding(X, config.lambdas[0])
+    found, theory = measure(config, problems), predict(config, problems)
+    data = found.merge(theory)
     return Result(
         data=data,
-        metrics={
-            **{name: float(errors[name][1].max()) for name in errors},
-            "gain_error": float(np.abs(measured - predicted).max()),
-            "gain_rms_z": float(np.sqrt(np.mean(gain_z**2))),
-        },
-        checks=(
-            *(
-                Check(f"{name}_in_tolerances", getattr(table, name).max(), "<=", 0.0, 1.0)
-                for name in Agreement._fields[:-1]
-            ),
-            Check("gain_in_standard_errors", gain_z.max(), "<=", 0.0, limit(gain_z)),
-            Check(
-                "covariance_in_standard_errors", covariance_z.max(), "<=", 0.0, limit(covariance_z)
-            ),
-        ),
-        errata=tuple(refuted),
+        metrics={name: differences(data, name).max() for name in ("primal", "dual")},
+        checks=compare(config, problems, found, theory),
     )
+
+
+def compare(
+    config: Config, problems: list, found: xr.Dataset, theory: xr.Dataset
+) -> tuple[Check, ...]:
+    tol = np.zeros(found["primal"].shape)
+    for i, lam in enumerate(config.lambdas):
+        for (X, y), (a, b) in zip(problems, config.ends, strict=True):
+            # Least squares feels a residual of the size of y as well, with its condition number.
+            size = np.linalg.norm(stacked(X, y, lam))
+            residual = np.linalg.norm(y) / np.sqrt(np.linalg.norm(X, 2) ** 2 + lam)
+            tol[i, a:b] = rounding(X, lam) * max(size, residual)
+    limit = found["primal"].copy(data=tol)
+    why = "50 roundings times the condition of the worse Gram matrix"
+    expected = theory["solution_predicted"]
+    return tuple(Check(name, found[name], "==", expected, limit, why) for name in FORMS)

@@ -22,21 +22,52 @@ def system(
 def balanced(beta, h) -> Float[np.ndarray, "*k 2 2"]:
     """R with a in units of 1/η, which has the same eigenvalues."""
     beta, h = np.broadcast_arrays(beta, h)
-    return system(beta, np.ones_like(h), np.asarray(h / beta))
+    return system(np.asarray(beta, float), np.ones(h.shape), np.asarray(h / beta))
 
 
-def computed_rate(beta: float, eta: np.ndarray, squares: np.ndarray) -> float:
-    """max |λ| over steps and modes, by a numerical eigenvalue solver."""
-    R = system(*np.broadcast_arrays(beta, eta[..., None], squares))
-    return float(np.abs(np.linalg.eigvals(R)).max())
+def roots(beta, h) -> np.ndarray:
+    """Both eigenvalues of R, by a numerical solver: (…, 2)."""
+    return np.linalg.eigvals(balanced(beta, h))
 
 
-def bisected(low: float, high: float, inside: Callable[[float], bool]) -> float:
-    """Where `inside` turns from true to false."""
+def computed_rate(beta: float, eta, squares: Float[np.ndarray, " n"]) -> np.ndarray | np.float64:
+    """max |λ| over the modes, for every step."""
+    h = np.asarray(eta, float)[..., None] * beta * squares
+    return np.abs(roots(beta, h)).max((-2, -1))
+
+
+def bisected(low, high, inside: Callable) -> np.ndarray | np.float64:
+    """Where `inside` turns from true to false, for one interval or for an array of them."""
+    low, high = np.broadcast_arrays(np.asarray(low, float), np.asarray(high, float))
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if inside(middle) else (low, middle)
+        holds = inside(middle)
+        low, high = np.where(holds, middle, low), np.where(holds, high, middle)
     return (low + high) / 2
+
+
+def least(value: Callable, low: float, high: float, zooms: int = 27) -> float:
+    """Where a function of an array that falls and then rises is least: 9 points, then those around the best, again."""
+    for _ in range(zooms):
+        x = np.linspace(low, high, 9)
+        k = int(np.clip(np.argmin(value(x[1:-1])) + 1, 1, 7))
+        low, high = x[k - 1], x[k + 1]
+    return float((low + high) / 2)
+
+
+def complex_ends(beta) -> tuple:
+    """Between which h a solver returns complex roots."""
+    middle = (2 - beta) / 2  # the trace is 0 there
+
+    def real(h):
+        return np.abs(roots(beta, h).imag).max(-1) == 0
+
+    return bisected(0 * middle, middle, real), bisected(middle, 2.0, lambda h: ~real(h))
+
+
+def last_stable(beta) -> np.ndarray | np.float64:
+    """The h up to which a solver returns roots inside the unit circle."""
+    return bisected(0 * beta, 2.5, lambda h: np.abs(roots(beta, h)).max(-1) < 1)
 
 
 def simulated(beta: float, h: float, length: int) -> Float[np.ndarray, " t"]:
@@ -60,6 +91,19 @@ def closed_iterations(
             above = t[~(np.abs(trajectory(beta, h, 1 - 2 * h, t)) <= accuracy)]
             last = max(last, int(above.max(initial=0)))
     return min(last + 1, limit)
+
+
+def undecided_iterations(
+    beta: float, eta: float, squares: np.ndarray, accuracy: float, limit: int
+) -> int:
+    """By how much rounding may change the count: by what a part 10⁻⁹ of ε does, or t² roundings of η."""
+    about = closed_iterations(beta, eta, squares, accuracy, limit)
+    slack = min(0.5, 1e-9 + 16 * np.finfo(float).eps * about**2)
+    first, last = (
+        closed_iterations(beta, eta, squares, accuracy * (1 + sign * slack), limit)
+        for sign in (1, -1)
+    )
+    return last - first
 
 
 def repeated_iterations(r: float, accuracy: float) -> int:

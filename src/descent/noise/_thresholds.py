@@ -11,15 +11,18 @@ Source: CS182 homework 2, question 3c, which asks for the mean only; Kesten, Act
 arXiv 2006.04740 (the tail of SGD).
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from pydantic import Field
 from scipy.optimize import brentq
 from scipy.special import logsumexp
 
-# Nodes of the tanh-sinh rule on (−1, 1), and their weights: exact to rounding where the integrand is
-# smooth inside, whatever power or logarithm it ends in.
+NonNegative = Annotated[float, Field(ge=0, strict=True)]
+
+# Nodes of the tanh-sinh rule on (−1, 1), and their weights: exact to rounding where the integrand
+# is smooth inside, whatever power or logarithm it ends in.
 _t = np.linspace(-3.2, 3.2, 641)
 NODES = np.tanh(np.pi / 2 * np.sinh(_t))
 WEIGHTS = np.pi / 2 * np.cosh(_t) / np.cosh(np.pi / 2 * np.sinh(_t)) ** 2 * (_t[1] - _t[0])

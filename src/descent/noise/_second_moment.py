@@ -75,3 +75,51 @@ def stationary(L: Float[np.ndarray, "K K"]) -> Float[np.ndarray, "k k"]:
 def covariance(S: Float[np.ndarray, "k k"]) -> Float[np.ndarray, "n n"]:
     """Cov w of S = E zzᵀ."""
     return S[:-1, :-1] - np.outer(S[:-1, -1], S[:-1, -1])
+
+
+def squared(H: Float[np.ndarray, "c n n"]) -> Float[np.ndarray, "K K"]:
+    """The mean of Ĥ⊗Ĥ over draws of Ĥ."""
+    n = H.shape[-1]
+    flat = H.reshape(len(H), n * n)
+    return (flat.T @ flat / len(H)).reshape(n, n, n, n).swapaxes(1, 2).reshape(n * n, n * n)
+
+
+def drawn_critical_steps(
+    H: Float[np.ndarray, "r n n"], M: Float[np.ndarray, "r K K"]
+) -> Float[np.ndarray, " r"]:
+    """η_ms of the average over replicates, as the mean over their pseudo-values.
+
+    For MR = ρKR, LM = ρLK the eigenvalue of one replicate is ρ + L(M_r − ρK_r)R/LKR to first order.
+    """
+    one = np.eye(H.shape[-1])
+    K = np.array([np.kron(h, one) + np.kron(one, h) for h in H])
+    pooled = np.linalg.solve(K.mean(0), M.mean(0))
+    values, right = np.linalg.eig(pooled)
+    k = np.abs(values).argmax()
+    rho, R = values[k].real, right[:, k].real
+    others, left = np.linalg.eig(np.linalg.solve(K.mean(0).T, M.mean(0).T))
+    L = left[:, np.abs(others).argmax()].real
+    rhos = rho + (M - rho * K) @ R @ L / (L @ K.mean(0) @ R)
+    return 1 / rho - (rhos - rho) / rho**2
+
+
+def of_inputs(X: Float[np.ndarray, "m n"], sigma: float, mode: Mode) -> Moments:
+    """H and M of w − w*."""
+    return moments(X, sigma**2 * np.eye(X.shape[1]), mode)
+
+
+def after(
+    X: Float[np.ndarray, "m n"],
+    y: Float[np.ndarray, " m"],
+    sigma: float,
+    etas: Float[np.ndarray, " F"],
+    mode: Mode,
+    steps: int,
+) -> Float[np.ndarray, "F k k"]:
+    """E zzᵀ, z = (w, 1), after so many steps from w = 0 with every η."""
+    n = X.shape[1]
+    full = moments(np.column_stack([X, -y]), np.diag([sigma**2] * n + [0.0]), mode)
+    origin = np.zeros((n + 1) ** 2)
+    origin[-1] = 1
+    powers = [np.linalg.matrix_power(evolution(full, eta, n), steps) for eta in etas]
+    return np.array([power @ origin for power in powers]).reshape(-1, n + 1, n + 1)

@@ -1,0 +1,198 @@
+"""The spread of gradient descent on noisy examples settles only below a step that is smaller than the mean's.
+
+The mean sees the average matrix of a step; the spread sees the average of its square, which is larger the fewer
+examples a step has. The square acts on second moments as a linear map, and the step at which the largest
+eigenvalue of that map is 1 is the last at which they stay bounded.
+
+    z ← (I − ηĤ)z,  z = w − w*,   Ĥ = X̌ᵀX̌ (full batch) or x̌_ix̌_iᵀ, i uniform (single example)
+    E zzᵀ ← S − η(HS + SH) + η²M(S),   S = E zzᵀ,   H = EĤ,   M(S) = E ĤSĤ   (Isserlis)
+    η_ms = 1/ρ((H⊗I + I⊗H)⁻¹M)   ≤   η_mean = 2/s₁(H)
+
+M is compared with draws of Ĥ, the critical step with that of the drawn map, and mean and covariance of w_T with
+those of runs at steps so small that a sample tells a variance.
+
+See: the spread of both ways grows with the step as predicted; for single examples it is ten times that of full
+batches at the same share of the critical step.
+
+Source: CS182 homework 2, questions 3c and 3d, which ask for the mean only.
+"""
+
+from typing import Annotated
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+from pydantic import Field
+
+from descent.config import Count, Positive, Seed, experiment_config, require_increasing
+from descent.maths.limits import require_at_most
+from descent.maths.sampling import mean
+from descent.noise import _second_moment as second
+from descent.noise import _thresholds as thresholds
+from descent.noise._noisy import MODES, Problem, draw, endings, hessians
+from descent.result import Check, Result, bound, measured, predicted, replicates, sweep
+
+
+@experiment_config
+class Config:
+    seed: Seed  # of X, y ~ N(0, 1) too
+    replicates: Count
+    chains: Count  # runs a replicate
+    steps: Count  # T
+    examples: Count  # m
+    weights: Count  # n
+    sigma: Annotated[float, Field(ge=1e-3, le=1e3, strict=True)]  # of the noise on every input
+    fractions: tuple[Positive, ...]  # η/η_ms of the runs
+    draws: Count  # of Ĥ a replicate
+
+    def __post_init__(self):
+        require_increasing("fractions", self.fractions)
+        if self.fractions[-1] >= 1:
+            raise ValueError(f"fractions {self.fractions[-1]:g} ≥ 1: the variance diverges")
+        if self.replicates < 4:
+            raise ValueError(
+                f"replicates {self.replicates} < 4: too few to tell a mean from chance"
+            )
+        for name, least in (("chains", 100), ("draws", 1000)):
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"{name} {getattr(self, name)} < {least}: their averages are not near normal"
+                )
+        require_at_most(self, "the map of second moments has (n + 1)⁴ entries", weights=12)
+        require_at_most(self, "one run would take minutes", steps=100_000, replicates=10_000)
+        runs = self.chains * len(self.fractions)
+        largest = self.examples * self.weights * max(self.draws, runs)
+        if largest > 1e8 or largest * self.steps * self.replicates > 1e12:
+            raise ValueError(f"draws or chains × fractions: {largest:.1e} noisy inputs > 1e8")
+
+    @property
+    def light(self) -> list[float]:
+        """Shares up to which E w⁸ is finite for one weight and nothing but noise, the worst case."""
+        steps = thresholds.thresholds(0.0, 1.0)
+        most = thresholds.critical_step(8.0, 0.0, 1.0) / steps.mean_square
+        return [fraction for fraction in self.fractions if fraction <= most]
+
+
+def steps(config: Config, problem: Problem) -> Float[np.ndarray, "2 F"]:
+    """η of the runs."""
+    both = [second.of_inputs(problem.X, config.sigma, mode) for mode in MODES]
+    return np.outer([second.critical_step(one) for one in both], config.fractions)
+
+
+def predict(config: Config, problem: Problem) -> xr.Dataset:
+    """The map and its critical step, and the exact mean and covariance after T steps."""
+    etas = steps(config, problem)
+    both = [second.of_inputs(problem.X, config.sigma, mode) for mode in MODES]
+    ends = np.array(
+        [
+            second.after(*problem, config.sigma, etas[a], mode, config.steps)
+            for a, mode in enumerate(MODES)
+        ]
+    )
+    spread = np.array([[second.covariance(S) for S in row] for row in ends])
+    largest = [2 / np.linalg.eigvalsh(one.H)[-1] for one in both]
+    critical = [second.critical_step(one) for one in both]
+    cell = ("way", "fraction", "i")
+    return xr.Dataset(
+        {
+            "map_predicted": predicted(("way", "row", "column"), [one.M for one in both], "E Ĥ⊗Ĥ"),
+            "critical_step_predicted": predicted("way", critical, "η_ms"),
+            "mean_step_bound": bound("way", largest, "η_mean"),
+            "mean_predicted": predicted(cell, ends[..., :-1, -1], "E w_T"),
+            "covariance_predicted": predicted((*cell, "j"), spread, "Cov w_T"),
+        }
+    )
+
+
+def measure(config: Config, problem: Problem) -> xr.Dataset:
+    """Draws of Ĥ, and runs."""
+    etas, maps, averages, means, spreads = steps(config, problem), [], [], [], []
+    for k in range(config.replicates):
+        rng = np.random.default_rng([config.seed, k])
+        for a, mode in enumerate(MODES):
+            w = endings(rng, problem, config.sigma, etas[a], mode, config.chains, config.steps)
+            means.append(w.mean(1))
+            w -= w.mean(1, keepdims=True)
+            spreads.append(w.mT @ w / (config.chains - 1))
+            H = hessians(rng, problem, config.sigma, mode, config.draws)
+            averages.append(H.mean(0))
+            maps.append(second.squared(H))
+    maps, averages, means, spreads = (
+        np.array(part).reshape(config.replicates, 2, *part[0].shape)
+        for part in (maps, averages, means, spreads)
+    )
+    critical = np.stack(
+        [second.drawn_critical_steps(averages[:, a], maps[:, a]) for a in (0, 1)], 1
+    )
+    cell, n = ("replicate", "way", "fraction", "i"), config.weights
+    return xr.Dataset(
+        {
+            "map": measured(("replicate", "way", "row", "column"), maps, "mean of Ĥ⊗Ĥ"),
+            "critical_step": measured(("replicate", "way"), critical, "η_ms of the drawn map"),
+            "mean": measured(cell, means, "mean of w_T"),
+            "covariance": measured((*cell, "j"), spreads, "covariance of w_T"),
+        },
+        coords={
+            "replicate": replicates(config.replicates),
+            "way": ("way", list(MODES), {"long_name": "full batch or single example"}),
+            "fraction": sweep(config.fractions, "fraction", "step η/η_ms"),
+            **{d: (d, np.arange(n) + 1, {"long_name": f"weight {d}"}) for d in ("i", "j")},
+        },
+    )
+
+
+def run(config: Config) -> Result:
+    problem = draw(config.seed, config.examples, config.weights)
+    found, theory = measure(config, problem), predict(config, problem)
+    heavy = [fraction for fraction in config.fractions if fraction not in config.light]
+    trace = {
+        "variance": spread(found["covariance"]).mean("replicate"),
+        "variance_predicted": spread(theory["covariance_predicted"]).assign_coords(
+            fraction=found["fraction"]
+        ),
+    }
+    steps = {
+        "mean": theory["mean_step_bound"],
+        "mean_square": found["critical_step"].mean("replicate"),
+    }
+    return Result(
+        data=found.merge(theory),
+        metrics={
+            f"eta_{name}_{mode}": step.isel(way=a)
+            for name, step in steps.items()
+            for a, mode in enumerate(MODES)
+        }
+        | {
+            f"{mode}_{name}": values.isel(way=a)
+            for name, values in trace.items()
+            for a, mode in enumerate(MODES)
+        },
+        checks=compare(config, found, theory),
+        unchecked={
+            f"runs/fraction_{fraction:g}": "E w⁸ may be infinite, so no sample tells a variance"
+            for fraction in heavy
+        },
+    )
+
+
+def spread(covariance: xr.DataArray) -> xr.DataArray:
+    """tr Cov w."""
+    return sum(covariance.isel(i=k, j=k, drop=True) for k in range(covariance.sizes["i"]))
+
+
+def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
+    step = mean(found["critical_step"])
+    parts = [("map", found["map"]), ("critical_step", found["critical_step"])]
+    if config.light:
+        runs = found.sel(fraction=config.light)
+        parts += [("mean", runs["mean"]), ("covariance", runs["covariance"])]
+    limit, name = theory["mean_step_bound"], "critical_step_below_that_of_the_mean"
+    checks = [Check(name, step.value, "<=", limit, step.tol, step.why)]
+    theory = theory.assign_coords(fraction=found["fraction"])
+    for name, samples in parts:
+        expected = theory[f"{name}_predicted"]
+        if "fraction" in samples.dims:
+            expected = expected.sel(fraction=config.light)
+        one = mean(samples)
+        checks.append(Check(name, one.value, "==", expected, one.tol, one.why))
+    return tuple(checks)
