@@ -22,6 +22,7 @@ from pydantic import Field
 
 from descent.config import Refusal, Seed, experiment_config
 from descent.features import _halves, _problem
+from descent.features._linearised import MODES, ROUNDING, SHOWN, held_by, linearised_runs
 from descent.features._problem import Hidden, require_room
 from descent.features._training import (
     Schedule,
@@ -32,15 +33,11 @@ from descent.features._training import (
     train_in_batches,
 )
 from descent.maths.initialise import initialise
-from descent.maths.network import Shape, forward, losses
-from descent.maths.tangent import jacobian, kernel
+from descent.maths.network import Shape, losses
 from descent.maths.times import log_spaced
-from descent.result import Check, Result, measured, over_replicates, predicted, steps
+from descent.result import Check, Result, measured, over_replicates, predicted
 
 LARGEST = 1500  # points of a kernel that is diagonalised
-ROUNDING = 2.3e-16
-SHOWN = 20  # features
-MODES = 4  # of a network without biases
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -73,16 +70,6 @@ class Config(_problem.Data, Schedule):
     def runs(self) -> tuple[float, float, float]:
         """Rates of the linearised runs, in N/σ₁²."""
         return self.share, 1 - self.aside, 1 + self.aside
-
-
-def linearised(J: np.ndarray, r: np.ndarray, rate: float, count: int) -> np.ndarray:
-    """r_t = r₀ + J(θ_t − θ₀) for t = 0 … count, in parameters: (count + 1, N)."""
-    N = len(r)
-    shift, path = np.zeros(J.shape[1]), [r]
-    for _ in range(count):
-        shift = shift - rate * (2 / N) * (J.T @ path[-1])
-        path.append(r + J @ shift)
-    return np.array(path)
 
 
 def modes(eigenvalue: np.ndarray, rate: np.ndarray, N: int, t: np.ndarray) -> np.ndarray:
@@ -128,7 +115,9 @@ def measure(config: Config) -> xr.Dataset:
     rng, shape, N = np.random.default_rng(config.seed), config.shape, config.samples
     x, y = config.sample()
     theta = initialise(rng, "student", shape, config.replicates)
-    found = over_replicates([_measure_one(one, x, y, config) for one in theta])
+    found = over_replicates(
+        [linearised_runs(one, x, y, config.shape, config.runs, config.kept) for one in theta]
+    )
     T = step_count(N, config.batch, config.epochs)
     order = orders(rng, config.replicates, N, T, config.batch)
     out = train_in_batches(theta, x, y, shape, order, config.pace)
@@ -147,39 +136,6 @@ def measure(config: Config) -> xr.Dataset:
         held_after=measured(dims, held["after"], "share of ‖y‖² in features, after training"),
         features=("features", np.arange(min(SHOWN, N)) + 1, {"long_name": "first features"}),
     )
-
-
-def _measure_one(theta: np.ndarray, x: np.ndarray, y: np.ndarray, config: Config) -> xr.Dataset:
-    passed, N, kept = forward(theta, x, config.shape), len(x), config.kept
-    J, r = jacobian(passed), (passed.outputs - y)[:, 0]
-    U, sigma, _ = np.linalg.svd(J, full_matrices=False)
-    rank = min(MODES, int(np.sum(sigma > max(J.shape) * ROUNDING * sigma[0])))
-    inside = U[:, :rank]
-    top = np.linalg.eigvalsh(kernel(passed))[::-1][:MODES]
-    paths = np.array([linearised(J, r, k * N / sigma[0] ** 2, config.steps) for k in config.runs])
-    amplitude = np.zeros((len(paths), len(kept), MODES))
-    amplitude[..., :rank] = paths[:, kept] @ inside
-    left = np.mean((r - inside @ (inside.T @ r)) ** 2)
-    return xr.Dataset(
-        {
-            "eigenvalue": measured("mode", top, "eigenvalue of K"),
-            "amplitude": measured(("run", "step", "mode"), amplitude, "u_kᵀr_t"),
-            "loss": measured("step", np.mean(paths[0, kept] ** 2, axis=-1), "linearised loss"),
-            "left": measured((), left, "mean square of what is orthogonal to U"),
-            "rank": measured((), float(rank), "rank of J"),
-        },
-        coords={
-            "step": steps(kept, "step", "step"),
-            "run": ("run", np.array(config.runs), {"long_name": "rate in N/σ₁²"}),
-            "mode": ("mode", np.arange(MODES) + 1, {"long_name": "mode"}),
-        },
-    )
-
-
-def held_by(theta: np.ndarray, x: np.ndarray, y: np.ndarray, shape: Shape) -> np.ndarray:
-    """Share of ‖y‖² in the span of the first 1, 2, … SHOWN features."""
-    U = np.linalg.eigh(kernel(forward(theta, x, shape)))[1][:, ::-1][:, :SHOWN]
-    return np.cumsum((U.T @ y[:, 0]) ** 2) / np.sum(y**2)
 
 
 def run(config: Config) -> Result:

@@ -24,8 +24,9 @@ import xarray as xr
 from pydantic import Field
 
 from descent.config import Seed, experiment_config
-from descent.features import _jacobian, _problem
+from descent.features import _problem
 from descent.features._contrasts import exceeding, require_pairs
+from descent.features._outside import Places, line_floor, seen
 from descent.features._problem import Hidden, require_room
 from descent.features._training import (
     Schedule,
@@ -36,11 +37,10 @@ from descent.features._training import (
     train_in_batches,
 )
 from descent.maths.initialise import initialise
-from descent.maths.network import Shape, outputs
+from descent.maths.network import Shape
 from descent.result import Check, Result, bound, measured, replicates
 
 BENDS = 2  # the best line's error outside over that of the matched networks, at the least
-OUTSIDE = 50  # points of the Jacobian outside
 CONTRASTS = 5
 NAMES = {  # of the medians
     "error_inside": "inside",
@@ -92,17 +92,15 @@ class Config(_problem.Data, Schedule):
         }
 
     @property
+    def places(self) -> Places:
+        return Places(self.test, self.function(self.test), self.inside, self.outside, self.high)
+
+    @property
     def samples_by_kind(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         return {
             "matched": self.sample(),
             "mismatched": self.sample(self.low, self.high, self.mismatched_seed),
         }
-
-
-def line_floor(x: np.ndarray, f: np.ndarray) -> float:
-    """Mean square that the best line leaves."""
-    basis = np.hstack([np.ones_like(x), x])
-    return float(np.mean((f - basis @ np.linalg.lstsq(basis, f)[0]) ** 2))
 
 
 def predict(config: Config) -> xr.Dataset:
@@ -121,31 +119,13 @@ def measure(config: Config) -> xr.Dataset:
         kinds = []
         for x, y in config.samples_by_kind.values():
             out = train_in_batches(theta, x, y, shape, order, config.pace)
-            kinds.append(_seen(config, shape, ends(out), out.is_lost))
+            kinds.append(seen(config.places, shape, ends(out), out.is_lost))
         found.append(xr.concat(kinds, "kind"))
     return xr.concat(found, "network").assign_coords(
         network=("network", list(config.shapes), {"long_name": "network"}),
         kind=("kind", list(config.samples_by_kind), {"long_name": "sample"}),
         x=("x", config.test[:, 0], {"long_name": "x"}),
         replicate=replicates(R),
-    )
-
-
-def _seen(config: Config, shape: Shape, end: np.ndarray, lost: np.ndarray) -> xr.Dataset:
-    m = outputs(end, config.test, shape)[..., 0]  # (R, points)
-    square = (m - config.function(config.test)[:, 0]) ** 2
-    beyond = np.linspace(config.high, 1, OUTSIDE + 1)[1:, None]
-    rank = _jacobian.effective_rank(_jacobian.singular_values(end, beyond, shape, OUTSIDE))
-    kinks, each = _jacobian.kinks(end, shape, config.high, 1.0).astype(float), "replicate"
-    return xr.Dataset(
-        {
-            "output": measured((each, "x"), m, "m(x)"),
-            "error_inside": measured(each, square[:, config.inside].mean(1), "error inside"),
-            "error_outside": measured(each, square[:, config.outside].mean(1), "error outside"),
-            "kinks": measured(each, kinks, "kinks outside"),
-            "rank": measured(each, rank, "effective rank outside"),
-            "lost": measured(each, lost.astype(float), "the loss was lost"),
-        }
     )
 
 

@@ -21,21 +21,12 @@ from scipy import stats
 
 from descent.config import Positive, Seed, experiment_config
 from descent.features import _halves, _problem
+from descent.features._printed import DOCUMENT, PRINTED, PRINTED_AT, errata
 from descent.features._problem import FORMULA, Hidden, require_room, require_scale
 from descent.maths.initialise import Scheme, from_torch, variances
 from descent.maths.network import Shape, value_and_gradient
 from descent.maths.sampling import level
-from descent.result import Check, Erratum, Result, measured, predicted, sweep
-
-DATA = {"function_seed": 0, "sample_seed": 10, "components": 5, "samples": 1500, "noise": 0.1}
-HIDDEN = (20, 20, 20, 20)
-PRINTED_AT = {"small": (200, 0.03), "large": (300, 3), "student": (600, "student")}  # seed, start
-WHERE = {
-    "small": "CS182 homework 2, question 6a: norms of gradients at the small start",
-    "large": "CS182 homework 2, question 6d: norms of gradients at the large start",
-    "student": "CS182 homework 2, question 6f: norms of gradients at the start called He",
-}
-PRINTED = 1e-6  # eight decimals of sums in float32, relative
+from descent.result import Check, Result, measured, predicted, sweep
 
 
 @experiment_config
@@ -79,7 +70,7 @@ class Config(_problem.Data):
             "large": self.printed_large,
             "student": self.printed_he,
         }
-        own = self.hidden == HIDDEN and all(getattr(self, k) == v for k, v in DATA.items())
+        own = all(getattr(self, name) == value for name, value in DOCUMENT.items())
         of = {name for name, start in PRINTED_AT.items() if own and self.starts[name] == start}
         return {name: values for name, values in given.items() if values and name in of}
 
@@ -90,6 +81,13 @@ def _each(config: Config) -> list[np.ndarray]:
 
 def _norms(theta: np.ndarray, shape: Shape) -> list[float]:
     return [float(np.linalg.norm(W.astype(float))) for W, _ in shape.layers(theta)]
+
+
+def _coordinates(config: Config) -> dict[str, xr.Variable]:
+    return {
+        "start": xr.Variable("start", list(config.starts), {"long_name": "start"}),
+        "layer": sweep(range(1, len(config.shape.widths)), "layer", "layer"),
+    }
 
 
 def predict(config: Config) -> xr.Dataset:
@@ -109,7 +107,8 @@ def predict(config: Config) -> xr.Dataset:
         {
             "gradient_predicted": predicted(dims, halves, "gradient, from two points"),
             "weight_predicted": predicted(dims, laws, "√(n_l n_{l−1} v_l)"),
-        }
+        },
+        coords=_coordinates(config),
     )
 
 
@@ -125,10 +124,7 @@ def measure(config: Config) -> xr.Dataset:
             "weight": measured(dims, weights, "‖W_l‖"),
             "gradient": measured(dims, [_norms(g, shape) for g in slopes], "‖∇f‖ of a layer"),
         },
-        coords={
-            "start": ("start", list(config.starts), {"long_name": "start"}),
-            "layer": sweep(range(1, len(shape.widths)), "layer", "layer"),
-        },
+        coords=_coordinates(config),
     )
 
 
@@ -146,7 +142,7 @@ def run(config: Config) -> Result:
             **{f"{name}_weights": found["weight"].sel(start=name) for name in names},
         },
         checks=compare(config, found, theory),
-        errata=refute(config, found, theory),
+        errata=errata(config.printed, config.shape.widths, found, theory),
         unchecked={} if config.printed else {"printed": "the document prints nothing of these"},
     )
 
@@ -163,7 +159,7 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     law = f"{z:.1f} exact standard errors of a sum of squares"
     halves = theory["gradient_predicted"]
     checks = [
-        Check("squared_weights", weights, "==", expected**2, tol, law),
+        Check("squared_weight", weights, "==", expected**2, tol, law),
         Check("gradient", found["gradient"], "==", halves, rounding, "rounding of sums"),
     ]
     for name, values in config.printed.items():
@@ -171,28 +167,3 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
         weight, why = found["weight"].sel(start=name), "eight decimals of sums in float32"
         checks.append(Check(f"{name}_printed", weight, "==", printed, PRINTED * printed, why))
     return tuple(checks)
-
-
-def refute(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Erratum, ...]:
-    errata = []
-    for name, values in config.printed.items():
-        right = theory["gradient_predicted"].sel(start=name).values
-        seen = found["gradient"].sel(start=name).values
-        errata += [
-            Erratum(
-                f"{name}_gradient_norm_{l + 1}", WHERE[name], p, right[l], seen[l], 1e-9 * right[l]
-            )
-            for l, p in enumerate(values)
-        ]
-    if "student" in config.printed:
-        widths = config.shape.widths
-        sizes = np.array([a * b for a, b in pairwise(widths)])
-        shares = np.square(config.printed_he) * widths[:-1] / 2  # Σ w² over 2/fan_in
-        where = "CS182 homework 2, question 6f: the start called He"
-        tol = 4 * np.sqrt(0.8 / sizes.sum()) / 3
-        name, measured_share = (
-            "he_variance_times_half_the_fan_in",
-            float(shares.sum() / sizes.sum()),
-        )
-        errata.append(Erratum(name, where, 1.0, 1 / 3, measured_share, float(tol)))
-    return tuple(errata)

@@ -170,9 +170,9 @@ def run(config: Config) -> Result:
 def compare(found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
     edge, why = (
         theory["edge_predicted"],
-        "a bisection; nearly equal roots move by the root of a rounding",
+        "a bisection, and rounding of roots",
     )
-    return (Check("edge", found["edge"], "==", edge, 1e-6 * found["edge"], why),)
+    return (Check("edge", found["edge"], "==", edge, 1e-9 * found["edge"], why),)
 
 
 def more_often(
