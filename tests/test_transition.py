@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from descent.dynamics import curvature as edge
 from descent.features import problem as features_problem
 from descent.features import training as features_training
 from descent.initialisation import classifiers, starts
@@ -77,25 +76,6 @@ def test_perceptron(activation, bias, dtype):
     same(mlp.squared_norms(g.weights), squares.weights[0])
     same(mlp.squared_layer_norms(old), homogeneity.squared_layer_norms(theta, shape))
     same(mlp.homogeneity(old, g), homogeneity.products_along_the_output(theta, slopes[0], shape))
-
-
-def test_edge_of_stability():
-    rng, shape = np.random.default_rng(0), Shape((9, 7, 6, 3), "tanh")
-    old = mlp.initialise(rng, list(shape.widths), "lecun", True, np.float64)
-    x, y = rng.standard_normal((30, 9)), rng.standard_normal((30, 3))
-    state, theta = edge.differentiate(old, x, y), interleaved(old)
-    back = network.differentiate(network.forward(theta, x, shape), y, "half_square")
-    same(interleaved(state.gradient), network.gradient(back))
-    assert state.loss == pytest.approx(network.mean_loss(back), rel=1e-15)
-    v = rng.standard_normal(len(theta))
-    along = mlp.Network(
-        *(
-            [part.reshape(part.shape) for part in parts]
-            for parts in zip(*((W, b[0]) for W, b in shape.layers(v)), strict=True)
-        )
-    )
-    moved = interleaved(edge.hessian_times(old, state, along))
-    np.testing.assert_allclose(curvature.hessian_products(back, v), moved, rtol=1e-12, atol=1e-14)
 
 
 @dtypes

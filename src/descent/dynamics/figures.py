@@ -2,7 +2,6 @@
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure as Drawing
 
 from descent.dynamics._momentum_figures import (
     momentum_stability as momentum_stability,
@@ -27,8 +26,6 @@ from descent.figure import (
     points,
     power,
 )
-from descent.style import COLOURS, against, figure
-from descent.style import level as flat
 
 
 def learning_rate(data: xr.Dataset) -> Figure:
@@ -130,31 +127,27 @@ def momentum_regression(data: xr.Dataset) -> Figure:
     return Figure((losses,))
 
 
-def edge_of_stability(data: xr.Dataset) -> Drawing:
-    drawing, (left, right) = figure(2)
-    for beta, colour in zip(data["beta"].values, COLOURS * data.sizes["beta"], strict=False):
-        one = data.sel(beta=beta)
-        against(left, one["sharpness"].dropna("t", how="all"), f"β = {beta:g}", colour)
-        if beta < 1:
-            left.axhline(
-                float(one["printed"]),
-                color=colour,
-                linestyle=":",
-                linewidth=1.2,
-                label=f"2/(βη), β = {beta:g}",
-            )
-    flat(left, float(data["predicted"][0]), "2(2 − β)/(βη), every β")
-    left.set(ylabel="sharpness λ_max(∇²L)", ylim=(0, 2.1 * float(data["predicted"][0])))
-    left.set_title("the sharpness rises to the edge and stays")
-    left.legend(ncols=2, loc="upper center")
-    ratio = data["plateau_over_predicted"].dropna("beta", how="all")  # without what diverged
-    if ratio.size:
-        against(right, ratio, "measured, median and 5–95 %", marker="o")
-    flat(right, 1.0, "2(2 − β)/(βη)")
-    printed = data["printed"] / data["predicted"]
-    against(right, printed.assign_attrs(role="prediction", long_name=""), "2/(βη)", "black")
-    right.lines[-1].set_linestyle(":")
-    right.set(ylabel="plateau / 2(2 − β)/(βη)", ylim=(0, 1.4))
-    right.set_title("the plateau against the two bounds")
-    right.legend()
-    return drawing
+def edge_of_stability(data: xr.Dataset) -> Figure:
+    edge, betas = data["edge_predicted"], list(enumerate(data["beta"].values))
+    rises = panel(
+        "the sharpness rises to the edge and stays",
+        axis(data["t"]),
+        axis(data["sharpness"], limits=(0, 2.1 * float(edge[0]))),
+        *(curve(data["sharpness"].sel(beta=b), f"β = {b:g}", k) for k, b in betas),
+        *(
+            level(data["printed"].sel(beta=b), f"2/(βη), β = {b:g}", k, "printed")
+            for k, b in betas
+            if b < 1
+        ),
+        level(edge[0], "2(2 − β)/(βη), every β"),
+    )
+    printed = data["printed"] / edge
+    against = panel(
+        "the plateau against the two values",
+        axis(data["beta"]),
+        Axis("plateau / 2(2 − β)/(βη)", limits=(0, 1.4)),
+        curve(data["plateau_over_predicted"], "measured, median and 5–95 %", marker=True),
+        level(1.0, "2(2 − β)/(βη)"),
+        curve(printed, "2/(βη)", "ink", "printed"),
+    )
+    return Figure((rises, against))

@@ -1,142 +1,155 @@
-"""Figures of the features family."""
+"""Figures of the features family: one function per experiment, named after it."""
 
-import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
-from descent.style import COLOURS, against, figure, level
+from descent.features._start_figures import norms as norms
+from descent.features._start_figures import printed_norms as printed_norms
+from descent.features._start_figures import zero_biases as zero_biases
+from descent.figure import Axis, Figure, Mark, axis, curve, level, line, moment, panel, points
 
-
-def norms(data: xr.Dataset) -> Figure:
-    drawing, (left, right) = figure(2)
-    names = ("small", "large", "student", "he_normal")
-    kinds = dict(zip(names, ("small", "large", "document's He", "He"), strict=True))
-    for name, colour in zip(names, COLOURS, strict=False):
-        against(left, data[f"{name}_gradient"], f"{kinds[name]}: gradient", colour)
-    for name, colour in zip(names[:3], COLOURS, strict=False):
-        left.plot(
-            data["layer"],
-            data[f"{name}_weight"],
-            "x",
-            color=colour,
-            label=f"{kinds[name]}: as printed",
-        )
-    left.set(yscale="log", ylabel="‖∇f‖ of a layer, or as printed", ylim=(1e-7, 1e14))
-    left.set_title("what is printed are norms of weights")
-    left.legend(fontsize="x-small", loc="upper left", ncols=2)
-    against(right, data["small_rms"] * 1e6, data["small_rms"].attrs["long_name"], marker="o")
-    against(right, data["small_predicted"] * 1e6, "predicted", "black")
-    right.lines[-1].set_linestyle("--")
-    right.set(ylabel="‖∇f‖ of a layer, times 10⁶", ylim=(0, None))
-    right.set_title("small start: the second moment is known")
-    right.legend()
-    for axes in (left, right):
-        axes.set_xticks(data["layer"].values)
-    return drawing
+SHAPES = ("deep", "shallow")
 
 
 def spectrum(data: xr.Dataset) -> Figure:
-    drawing, (left, middle, right) = figure(3)
-    names = {
-        "deep": f"{data.attrs['hidden']} hidden layers",
-        "shallow": "1 hidden layer",
-        "small": "small start",
-    }
-    for (name, text), colour in zip(names.items(), COLOURS, strict=False):
-        for when, dashes in (("before", ":"), ("after", "-")):
-            sigma = data[f"{name}_{when}"]
-            against(left, sigma, f"{text}, {when}", colour, linestyle=dashes)
-    level(left, data.attrs["root"], "√N")
-    left.set(yscale="log", ylabel="σ_k of the Jacobian, median, 5–95 %", ylim=(1e-6, 3e4))
-    left.set_title("four before training, many after")
-    left.legend(fontsize="x-small", ncols=2, loc="upper right")
-    for axes, when in ((middle, "before"), (right, "after")):
-        for k, colour in zip(data["feature"].values, COLOURS, strict=False):
-            column = data[f"deep_features_{when}"].sel(feature=k)
-            axes.plot(data["x"], column, color=colour, label=f"feature {k}")
-        axes.set(xlabel="x", ylabel="column of UΣ")
-        axes.set_title(f"principal features {when} training")
-        axes.legend(fontsize="x-small")
-    return drawing
+    texts = (f"{data.attrs['hidden']} hidden", "1 hidden")
+    k, marks = 0, []
+    for name, text in zip(SHAPES, texts, strict=True):
+        for when in ("before", "after"):
+            sigma = data["sigma"].sel(network=name, when=when)
+            marks += curve(sigma, f"{text}, {when}", k)
+            k += 1
+    sigmas = panel(
+        "four before training, many after",
+        axis(data["index"]),
+        Axis("σ_k of the Jacobian, median, 5–95 %", "log", limits=(1e-6, None)),
+        marks,
+        level(data.attrs["root"], "√N", role="bound"),
+    )
+    shown = [
+        panel(
+            f"principal features {when} training",
+            axis(data["x"]),
+            Axis("column of UΣ"),
+            *(
+                curve(data["features"].sel(network="deep", when=when, feature=f), f"feature {f}", c)
+                for c, f in enumerate(data["feature"].values)
+            ),
+        )
+        for when in ("before", "after")
+    ]
+    return Figure((sigmas, *shown))
+
+
+def small_start(data: xr.Dataset) -> Figure:
+    one = panel(
+        "one feature before training, and after",
+        axis(data["index"]),
+        Axis("σ_k of the Jacobian, median, 5–95 %", "log", limits=(1e-6, None)),
+        *(curve(data["sigma"].sel(when=w), w, k) for k, w in enumerate(data["when"].values)),
+        level(data["sigma1_predicted"], "√N"),
+    )
+    return Figure((one,))
 
 
 def mismatch(data: xr.Dataset) -> Figure:
-    drawing, panels = figure(3)
-    for axes, kind in zip(panels, ("matched", "mismatched"), strict=False):
-        for name, text, colour in zip(
-            ("deep", "shallow"), ("deep", "shallow"), COLOURS, strict=False
-        ):
-            against(axes, data[f"{name}_{kind}"], f"{text}, median, 5–95 %", colour)
-        against(axes, data["truth"], colour="black")
-        axes.set(ylabel="m(x)", ylim=(-1.5, 2.5))
-    left, middle, right = panels
-    left.set_title("trained on all of [−1, 1]")
-    middle.set_title("trained up to the dotted line")
-    middle.axvline(data.attrs["high"], color="0.5", linestyle=":", label="end of the data")
-    for name, marker in (("deep", "o"), ("shallow", "x")):
-        for kind, colour in zip(("matched", "mismatched"), COLOURS, strict=False):
-            right.plot(
-                data[f"{name}_{kind}_rank"],
-                data[f"{name}_{kind}_outside"],
-                marker,
-                color=colour,
-                markersize=4,
-                label=f"{name}, {kind}",
-            )
-    right.set(yscale="log", xlabel="effective rank outside", ylabel="error outside")
-    right.set_title("one feature outside, and no fit")
-    for axes in panels:
-        axes.legend(fontsize="x-small")
-    return drawing
+    titles = {"matched": "trained on all of [−1, 1]", "mismatched": "trained up to the dotted line"}
+    panels = []
+    for kind, title in titles.items():
+        marks: list[Mark] = []
+        for k, name in enumerate(SHAPES):
+            one = data["output"].sel(network=name, kind=kind)
+            marks += curve(one, f"{name}, median, 5–95 %", k)
+        marks += curve(data["truth"], "f(x)", "ink")
+        if kind == "mismatched":
+            marks.append(moment(data.attrs["high"], "end of the data", "grey", "bound"))
+        panels.append(panel(title, axis(data["x"]), Axis("m(x)", limits=(-1.5, 2.5)), marks))
+    dots: list[Mark] = []
+    for name, marker in zip(SHAPES, ("circle", "cross"), strict=True):
+        for k, kind in enumerate(titles):
+            one = data.sel(network=name, kind=kind)
+            text = f"{name}, {kind}"
+            dots.append(points(one["rank"], one["error_outside"], text, k, size=4, marker=marker))
+    panels.append(
+        panel(
+            "one feature outside, and no fit",
+            Axis("effective rank outside"),
+            Axis("error outside", "log"),
+            dots,
+            level(data["floor_bound"], "best line", role="bound"),
+        )
+    )
+    return Figure(tuple(panels))
 
 
 def stability(data: xr.Dataset) -> Figure:
-    drawing, (left, middle, right) = figure(3)
-    look = (("-", "o"), (":", "s"), ("-.", "^"), ("--", "v"))
-    for axes, name in ((left, "failed"), (middle, "spiked")):
-        for rate, colour in zip(data["rate"].values, COLOURS * data.sizes["rate"], strict=False):
-            for momentum, (dashes, marker) in zip(data["momentum"].values, look, strict=False):
+    titles = {"failed": "lost or constant: beyond the edge", "spiked": "a loss ten times the first"}
+    looks = ("circle", "square", "triangle", "diamond")
+    panels = []
+    for name, title in titles.items():
+        marks: list[Mark] = []
+        for k, rate in enumerate(data["rate"].values):
+            for j, momentum in enumerate(data["momentum"].values):
                 cell = data.sel(rate=rate, momentum=momentum)
-                axes.plot(
-                    cell["ratio_of_bin"],
-                    cell[f"{name}_of_bin"],
-                    linestyle=dashes,
-                    marker=marker,
-                    markersize=4,
-                    color=colour,
-                    label=f"η = {rate:g}, μ = {momentum:g}",
-                )
-        axes.axvline(1, color="black", linestyle="--", linewidth=1, label="predicted edge")
-        axes.set(xscale="log", xlabel="σ₁/√((1 + μ)N/η) of the start", ylim=(-0.03, 1.03))
-        axes.legend(fontsize="x-small")
-    left.set(ylabel="share of networks")
-    left.set_title("lost or constant: beyond the edge")
-    middle.set(ylabel="share of networks")
-    middle.set_title("a loss ten times the first")
-    loss = np.maximum(data["large_loss"], 1e-3)
-    right.plot(data["step"], loss, color=COLOURS[0], linewidth=0.8, marker=".")
-    right.lines[0].set_label("large starts, last finite loss")
-    right.set(yscale="log", xlabel="step", ylabel="loss of the batch")
-    right.set_title(f"large starts: lost by step {int(data['large_step'].max())}")
-    right.legend(fontsize="x-small")
-    return drawing
+                x, y = cell["ratio_of_bin"], cell[f"{name}_of_bin"]
+                text, look = f"η = {rate:g}, μ = {momentum:g}", looks[j % len(looks)]
+                marks += [line(x, y, text, k), points(x, y, text, k, size=4, marker=look)]
+        x = Axis("σ₁/√((1 + μ)N/η) of the start", "log")
+        y = Axis("share of networks", limits=(-0.03, 1.03))
+        panels.append(panel(title, x, y, marks, moment(1.0, "predicted edge")))
+    return Figure(tuple(panels))
+
+
+def large_starts(data: xr.Dataset) -> Figure:
+    losses = panel(
+        "the loss, until it is lost",
+        axis(data["step"]),
+        Axis("last finite loss of the batch", "log"),
+        *(
+            curve(data["loss"].isel(replicate=k), "large starts", 0, marker=True)
+            for k in range(min(data.sizes["replicate"], 40))
+        ),
+    )
+    when = panel(
+        "the step that loses it",
+        axis(data["replicate"]),
+        Axis("step", limits=(0, None)),
+        points(data["replicate"], data["lost_at"], "measured", size=4),
+        points(
+            data["replicate"],
+            data["lost_at_predicted"],
+            "predicted, to a step",
+            "ink",
+            "predicted",
+            marker="cross",
+        ),
+    )
+    return Figure((losses, when))
 
 
 def kernel(data: xr.Dataset) -> Figure:
-    drawing, (left, right) = figure(2)
     late = data.isel(step=slice(1, None))
-    against(left, late["loss"], "linearised, median, 5–95 %")
-    against(left, late["loss_predicted"].median("replicate", keep_attrs=True), colour="black")
-    level(left, data.attrs["floor"], "floor: two lines")
-    left.lines[-1].set_linestyle(":")
-    left.axhline(float(data["trained"].median()), color=COLOURS[1], label="trained network")
-    left.set(xscale="log", yscale="log", ylabel="loss")
-    left.set_title("a frozen kernel stops at its floor")
-    for name, colour in zip(("before", "after"), COLOURS, strict=False):
-        against(right, data[f"held_{name}"], f"{name} training", colour, marker="o", markersize=3)
-    level(right, data.attrs["reachable"], "two lines")
-    right.set(ylabel="share of ‖y‖² in the first features", ylim=(0, 1.02))
-    right.set_title("training turns features towards y")
-    for axes in (left, right):
-        axes.legend(fontsize="x-small")
-    return drawing
+    loss = panel(
+        "a frozen kernel stops at its floor",
+        axis(data["step"], "log"),
+        Axis("loss", "log"),
+        curve(late["loss"], "linearised, median, 5–95 %"),
+        line(
+            late["step"],
+            late["loss_predicted"].median("replicate"),
+            "from (1 − 2ησ²/N)^t",
+            role="predicted",
+        ),
+        level(data["floor_predicted"], "floor: two lines", role="bound"),
+        level(data["trained"].median(), "trained network", 1, "measured"),
+    )
+    shares = panel(
+        "training turns features towards y",
+        axis(data["features"]),
+        Axis("share of ‖y‖² in the first features", limits=(0, 1.02)),
+        *(
+            curve(data[f"held_{when}"], f"{when} training", k, marker=True)
+            for k, when in enumerate(("before", "after"))
+        ),
+        level(data["reachable"], "two lines"),
+    )
+    return Figure((loss, shares))

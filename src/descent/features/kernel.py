@@ -1,8 +1,14 @@
-"""A linearised network fits feature by feature at known rates, and never what its frozen features miss; a trained one does.
+"""A linearised network fits feature by feature at known rates, and never what its frozen features miss.
+
+To first order in the weights the residual shrinks along every singular vector of the Jacobian by a factor of its own, and
+what is orthogonal to all of them stays. A network without biases has four, so it stops where two lines through the
+data, one on either side of 0, stop. A trained network goes on, since training turns its features towards y.
 
     r = m₀ + J(θ − θ₀) − y,   θ ← θ − η(2/N) Jᵀr:   u_kᵀr_t = (1 − 2ησ_k²/N)^t u_kᵀr₀,   J = UΣVᵀ, K = JJᵀ = UΣ²Uᵀ
     it converges for 0 < η < N/σ₁², and what is orthogonal to U stays: (1/N)‖(I − UUᵀ)r₀‖² at any t
     zero biases: U spans x₊, x₋, 1_{x>0}, 1_{x<0} and m₀ lies in that span, so the floor is that of two lines through y
+
+See: the loss of the linearised network follows the prediction down to its floor; the trained network ends below it.
 
 Source: CS182 homework 2, question 6, whose features these are; arXiv 1806.07572 (neural tangent kernel). The
 bound is that of its question 1 for the matrix J.
@@ -14,168 +20,169 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from descent.config import Count, Refusal, Seed, experiment_config
-from descent.features import halves, problem
-from descent.features.problem import Hidden, require_room, starts
-from descent.features.training import Schedule, orders, step_count, train
-from descent.maths.networks import Shape, jacobians, kernels, losses, outputs
-from descent.result import Check, Result, replicates, steps, sweep
+from descent.config import Refusal, Seed, experiment_config
+from descent.features import _halves, _problem
+from descent.features._linearised import MODES, ROUNDING, SHOWN, held_by, linearised_runs
+from descent.features._problem import Hidden, require_room
+from descent.features._training import (
+    Schedule,
+    ends,
+    orders,
+    require_steps,
+    step_count,
+    train_in_batches,
+)
+from descent.maths.initialise import initialise
+from descent.maths.network import Shape, losses
+from descent.maths.times import log_spaced
+from descent.result import Check, Result, measured, over_replicates, predicted
 
 LARGEST = 1500  # points of a kernel that is diagonalised
-ROUNDING = 2.3e-16
-SHOWN = 20  # features
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 @experiment_config
-class Config(problem.Data, Schedule):
+class Config(_problem.Data, Schedule):
     seed: Seed
-    replicates: Annotated[int, Field(ge=2)]
+    replicates: Annotated[int, Field(ge=2, le=1000)]
     hidden: Hidden
-    steps: Annotated[int, Field(ge=2)]  # of linearised gradient descent
+    steps: Annotated[int, Field(ge=2, le=100_000)]  # of linearised gradient descent
     share: Share  # of N/σ₁², the rate
-    aside: Share  # how far below and above the bound it is bracketed, as a share
-    test_points: Count
+    aside: Share  # how far below and above the bound two more runs are, as a share
+    test_points: Annotated[int, Field(ge=1, le=1_000_000)]
 
     def __post_init__(self):
-        if not step_count(self.samples, self.batch, self.epochs):
-            raise ValueError(
-                f"batch {self.batch} > {self.samples * self.epochs} points in all epochs: no step"
-            )
+        super().__post_init__()
+        require_steps(self.samples, self.batch, self.epochs)
         if self.steps * np.log10(1 + 2 * self.aside) > 100:
             raise ValueError(f"aside {self.aside:g}: {self.steps} steps above the bound overflow")
 
+    @property
+    def shape(self) -> Shape:
+        return Shape((1, *self.hidden, 1), "relu")
 
-def linearised(J: np.ndarray, r: np.ndarray, rate: float, count: int) -> np.ndarray:
-    """r_t = r₀ + J(θ_t − θ₀) for t = 0 … count, in parameters: (count + 1, N)."""
-    N = len(r)
-    shift, path = np.zeros(J.shape[1]), [r]
-    for _ in range(count):
-        shift = shift - rate * (2 / N) * (J.T @ path[-1])
-        path.append(r + J @ shift)
-    return np.array(path)
+    @property
+    def kept(self) -> np.ndarray:
+        return log_spaced(self.steps, 100)
+
+    @property
+    def runs(self) -> tuple[float, float, float]:
+        """Rates of the linearised runs, in N/σ₁²."""
+        return self.share, 1 - self.aside, 1 + self.aside
 
 
-def modes(sigma: np.ndarray, rate: float, N: int, t: np.ndarray) -> np.ndarray:
-    """(1 − 2ησ_k²/N)^t: (T, k)."""
-    return (1 - 2 * rate * sigma**2 / N) ** t[:, None]
+def modes(eigenvalue: np.ndarray, rate: np.ndarray, N: int, t: np.ndarray) -> np.ndarray:
+    """(1 − 2ησ_k²/N)^t."""
+    return (1 - 2 * rate * eigenvalue / N) ** t
 
 
 def floor(x: np.ndarray, y: np.ndarray) -> float:
     """Mean square that two lines leave, one on either side of 0."""
-    A = halves.split(x)
+    A = _halves.split(x)
     left = y - A @ np.linalg.lstsq(A, y)[0]
     return float(np.mean(left**2))
 
 
-def held_by(theta: np.ndarray, x: np.ndarray, y: np.ndarray, shape: Shape) -> np.ndarray:
-    """Share of ‖y‖² in the span of the first 1, 2, … SHOWN features."""
-    U = np.linalg.eigh(kernels(theta, x, shape)[0])[1][:, ::-1][:, :SHOWN]
-    return np.cumsum((U.T @ y[:, 0]) ** 2) / np.sum(y**2)
+def predict(config: Config, found: xr.Dataset) -> xr.Dataset:
+    """Rates from the points x = ±1, the modes at any step from those at the first, and the floor."""
+    x, y = config.sample()
+    theta = initialise(
+        np.random.default_rng(config.seed), "student", config.shape, config.replicates
+    )
+    square = _halves.singular_values(theta, x, config.shape) ** 2  # (R, 4)
+    rate = np.array(config.runs) * config.samples / square[:, :1]  # (R, run)
+    factor = modes(
+        square[:, None, None], rate[..., None, None], config.samples, config.kept[:, None]
+    )
+    amplitude = factor * found["amplitude"].values[:, :, :1]
+    loss = np.sum(amplitude[:, 0] ** 2, axis=-1) / config.samples + found["left"].values[:, None]
+    each = "replicate"
+    return xr.Dataset(
+        {
+            "eigenvalue_predicted": predicted((each, "mode"), square, "σ_k² from x = ±1"),
+            "amplitude_predicted": predicted(
+                (each, "run", "step", "mode"), amplitude, "(1 − 2ησ²/N)^t"
+            ),
+            "loss_predicted": predicted((each, "step"), loss, "from (1 − 2ησ²/N)^t"),
+            "floor_predicted": predicted((), floor(x, y), "two lines"),
+        }
+    )
+
+
+def measure(config: Config) -> xr.Dataset:
+    """Linearised runs in parameters from every start, and the same networks trained."""
+    rng, shape, N = np.random.default_rng(config.seed), config.shape, config.samples
+    x, y = config.sample()
+    theta = initialise(rng, "student", shape, config.replicates)
+    found = over_replicates(
+        [linearised_runs(one, x, y, config.shape, config.runs, config.kept) for one in theta]
+    )
+    T = step_count(N, config.batch, config.epochs)
+    order = orders(rng, config.replicates, N, T, config.batch)
+    out = train_in_batches(theta, x, y, shape, order, config.pace)
+    end, test = ends(out), np.linspace(-1, 1, config.test_points)[:, None]
+    held = {
+        name: [held_by(one, x, y, shape) for one in at]
+        for name, at in (("before", theta), ("after", end))
+    }
+    error = losses(end, test, config.function(test), shape, "square")
+    dims = ("replicate", "features")
+    return found.assign(
+        trained=measured("replicate", losses(end, x, y, shape, "square"), "loss after training"),
+        trained_test=measured("replicate", error, "test error after training"),
+        lost=measured("replicate", out.is_lost.astype(float), "the loss was lost"),
+        held_before=measured(dims, held["before"], "share of ‖y‖² in features, before training"),
+        held_after=measured(dims, held["after"], "share of ‖y‖² in features, after training"),
+        features=("features", np.arange(min(SHOWN, N)) + 1, {"long_name": "first features"}),
+    )
 
 
 def run(config: Config) -> Result:
-    if config.samples > LARGEST:
-        raise Refusal(
-            f"samples {config.samples} > {LARGEST}: a kernel that large is not diagonalised"
-        )
-    x, y = config.sample()
-    N, R = config.samples, config.replicates
-    shape = Shape((1, *config.hidden, 1), "relu")
-    T = step_count(N, config.batch, config.epochs)
-    require_room(
-        max(N * shape.parameters, 4 * R * shape.parameters, R * T * config.batch),
-        f"{shape.parameters} parameters, {T} steps",
-    )
-    rng = np.random.default_rng(config.seed)
-    theta = starts(rng, "student", shape, R)
-    t = np.arange(config.steps + 1)
-    low = floor(x, y)
-
-    gaps = {name: [] for name in ("eigenvalue", "mode", "floor", "below", "above")}
-    sigmas, curves, predictions, outweighed = [], [], [], []
-    for one in theta:
-        J = jacobians(one[None], x, shape)[0]
-        r = (outputs(one[None], x, shape)[0] - y)[:, 0]
-        U, sigma, _ = np.linalg.svd(J, full_matrices=False)
-        top = np.linalg.eigvalsh(kernels(one[None], x, shape)[0])[::-1]
-        gaps["eigenvalue"].append(np.abs(top[: len(sigma)] - sigma**2).max() / top[0])
-        U = U[:, sigma > max(J.shape) * ROUNDING * sigma[0]]
-        sigma = sigma[: U.shape[1]]
-        bound = N / sigma[0] ** 2
-        path = linearised(J, r, config.share * bound, config.steps)
-        factor = modes(sigma, config.share * bound, N, t)
-        gaps["mode"].append(np.abs(path @ U - factor * (r @ U)).max() / np.linalg.norm(r))
-        rest = float(np.mean((r - U @ (U.T @ r)) ** 2))
-        if len(sigma) == 4:  # else it is dead on one side, and misses more
-            gaps["floor"].append(abs(rest / low - 1))
-        curves.append(np.mean(path**2, axis=1))
-        predictions.append(np.sum((factor * (r @ U)) ** 2, axis=1) / N + rest)
-        for name, k in (("below", 1 - config.aside), ("above", 1 + config.aside)):
-            last = linearised(J, r, k * bound, config.steps)[-1] @ U[:, 0]
-            gaps[name].append(abs(last / (r @ U[:, 0])))
-        outweighed.append(np.linalg.norm(r) / abs(r @ U[:, 0]))
-        sigmas.append(sigma)
-
-    order = orders(rng, R, N, T, config.batch)
-    out = train(theta.astype(np.float32), x, y, shape, order, config.rate, config.momentum)
-    end = np.where((out.diverged < T)[:, None], 0.0, out.theta.astype(float))
-    trained = losses(end, x, y, shape)
-    test = np.linspace(-1, 1, config.test_points)[:, None]
-    # What share of y the first k features hold, at the start and after training.
-    held = {
-        name: np.array([held_by(one[None], x, y, shape) for one in at])
-        for name, at in (("before", theta), ("after", end))
-    }
-    # A network that is dead on one side has fewer than four.
-    four = np.array([np.pad(s[:4], (0, max(4 - len(s), 0))) for s in sigmas])
-    kept = np.unique(np.append(0, np.geomspace(1, config.steps, 100).round().astype(int)))
-    bound = N / four[:, 0] ** 2
-    shrink = (
-        (1 - 2 * (1 - config.aside)) ** config.steps,
-        (1 - 2 * (1 + config.aside)) ** config.steps,
-    )
-    data = xr.Dataset(
-        {
-            "loss": (("step", "replicate"), np.array(curves).T[kept], {"long_name": "loss of the linearised network"}),
-            "loss_predicted": (("step", "replicate"), np.array(predictions).T[kept], {"long_name": "from (1 − 2ησ²/N)^t", "role": "prediction"}),
-            "sigma": (("mode", "replicate"), four.T, {"long_name": "σ_k of the start"}),
-            "bound": ("replicate", bound, {"long_name": "N/σ₁²"}),
-            "trained": ("replicate", trained, {"long_name": "loss of the trained network"}),
-            "held_before": (("features", "replicate"), held["before"].T, {"long_name": "share of ‖y‖² in the first features, before training"}),
-            "held_after": (("features", "replicate"), held["after"].T, {"long_name": "share of ‖y‖² in the first features, after training"}),
-        },
-        coords={
-            "step": steps(kept, "step", "step"),
-            "mode": sweep(range(1, 5), "mode", "mode"),
-            "features": sweep(range(1, min(SHOWN, N) + 1), "features", "features"),
-            "replicate": replicates(R),
-        },
-        attrs={"floor": low, "noise": config.noise**2, "reachable": 1 - low / float(np.mean(y**2))},
-    )  # fmt: skip
-    rounded = 20 * config.steps * np.sqrt(N) * ROUNDING
+    N, R, P = config.samples, config.replicates, config.shape.parameters
+    if N > LARGEST:
+        raise Refusal(f"samples {N} > {LARGEST}: a kernel that large is not diagonalised")
+    drawn = step_count(N, config.batch, config.epochs) * config.batch
+    require_room(max(N * P, 4 * R * P, R * drawn), f"{P} parameters, {R} × {drawn} samples")
+    require_room(3 * (config.steps + 1) * N, f"steps {config.steps} × samples {N}")
+    found = measure(config)
+    theory = predict(config, found)
+    low = theory["floor_predicted"]
+    reachable = 1 - low / float(np.mean(config.sample()[1] ** 2))
+    medians = found.median("replicate")
+    dead = int((found["rank"] < MODES).sum())
     return Result(
-        data=data,
+        data=found.merge(theory).assign(reachable=reachable.assign_attrs(long_name="two lines")),
         metrics={
-            "rate_bound_median": np.median(bound),
+            "rate_bound_median": (N / found["eigenvalue"][:, 0]).median(),
             "floor": low,
-            "reachable_share": 1 - low / float(np.mean(y**2)),
-            "held_by_four_after_median": np.median(held["after"][:, 3]),
-            "trained_median": np.median(trained),
-            "trained_test_median": np.median(losses(end, test, config.function(test), shape)),
-            "linearised_median": np.median([c[-1] for c in curves]),
+            "reachable_share": reachable,
+            "held_by_four_after_median": medians["held_after"][3],
+            "trained_median": medians["trained"],
+            "trained_test_median": medians["trained_test"],
+            "trained_below_the_floor": (found["trained"] < low).mean(),
+            "linearised_median": medians["loss"][-1],
         },
-        checks=(
-            # Rounding of an eigenvalue: N ε of the largest.
-            Check("kernel_is_the_square", max(gaps["eigenvalue"]), "<=", 0.0, N * ROUNDING),
-            # A rounding of ε in each of the steps and of N in each product.
-            Check("modes", max(gaps["mode"]), "<=", 0.0, rounded),
-            *(Check("floor_is_that_of_two_lines", gap, "<=", 0.0, 1e-10) for gap in sorted(gaps["floor"])[-1:]),
-            # The same of what the first mode had, which may have shrunk to nothing.
-            Check("below_the_bound", max(gaps["below"]), "<=", abs(shrink[0]), 1e-9 * abs(shrink[0]) + rounded * max(outweighed)),
-            Check("above_the_bound", min(gaps["above"]), ">=", abs(shrink[1]), 1e-9 * abs(shrink[1]) + rounded * max(outweighed)),
-            Check("linearised_above_its_floor", min(c[-1] for c in curves), ">=", low, 1e-12),
-            Check("trained_below_the_floor", np.median(trained), "<=", low, 0.0),
-        ),
-    )  # fmt: skip
+        checks=compare(config, found, theory),
+        unchecked={"floor": "every network is off on a side"} if dead == R else {},
+    )
+
+
+def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
+    N, alive = config.samples, found["rank"].values == MODES
+    eigenvalue, amplitude, loss = found["eigenvalue"], found["amplitude"], found["loss"]
+    rounded = 20 * config.steps * np.sqrt(N) * ROUNDING  # of every step and every product
+    growth = np.maximum(1, np.abs(1 - 2 * found["run"])) ** found["step"]
+    size = np.sqrt(N * loss[:, 0]) * growth
+    top, why = N * ROUNDING * eigenvalue[:, 0], "rounding of N products"
+    within, steps_why = rounded * size, "a rounding a step and product"
+    checks = [
+        Check("eigenvalue", eigenvalue, "==", theory["eigenvalue_predicted"], top, why),
+        Check("amplitude", amplitude, "==", theory["amplitude_predicted"], within, steps_why),
+        Check("loss", loss, "==", theory["loss_predicted"], rounded * loss[:, 0], steps_why),
+    ]
+    if alive.any():
+        low = theory["floor_predicted"]
+        tol, reason = 1e-10 * found["left"][alive], "rounding of a projection"
+        checks.append(Check("floor", found["left"][alive], "==", low, tol, reason))
+    return tuple(checks)

@@ -1,7 +1,6 @@
-"""A sum of sines on [−1, 1], sampled with noise, and the starts of the networks that fit it.
+"""A sum of sines on [−1, 1], sampled with noise, and what the networks that fit it may ask for.
 
     f(x) = Σ_{k<K} a_k sin kπx,  a ~ U(−1, 1);   y_i = f(x_i) + noise·ε_i,  x_i ~ U(low, high),  i ≤ N
-    weights of a start: U(±c), U(±√(c/fan_in)) or N(0, 2/fan_in); biases zero
 
 The sum is odd, and its term k = 0 is zero: four sines where the document speaks of five. Its data come from
 numpy's RandomState, x before ε, and are drawn here from the same streams.
@@ -9,7 +8,6 @@ numpy's RandomState, x before ε, and are drawn here from the same streams.
 Source: CS182 homework 2, question 6.
 """
 
-from itertools import pairwise
 from typing import Annotated, Literal
 
 import numpy as np
@@ -17,12 +15,11 @@ from jaxtyping import Float
 from pydantic import Field
 
 from descent.config import Count, Positive, Refusal, Seed, experiment_config
-from descent.maths.networks import Shape
-from descent.maths.torch_stream import Stream
+from descent.maths.limits import require_at_most
 
 LARGEST = 30_000_000  # numbers in all networks that train side by side: 120 MB an array
 
-Hidden = Annotated[tuple[Count, ...], Field(min_length=1)]  # widths f₁, …, f_{D−1}
+Hidden = Annotated[tuple[Count, ...], Field(min_length=1, max_length=100)]  # widths f₁, …, f_{D−1}
 Scaled = Literal["student", "he_uniform", "he_normal", "xavier_uniform"]
 Start = Scaled | Positive  # or c of U(±c)
 FORMULA = {
@@ -42,6 +39,9 @@ class Data:
     components: Annotated[int, Field(ge=2)]  # K
     samples: Annotated[int, Field(ge=8)]  # N
     noise: float = Field(ge=0)  # standard deviation
+
+    def __post_init__(self):
+        require_at_most(self, "the sample fills the memory", samples=1_000_000, components=1000)
 
     def function(self, x: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
         a = np.random.RandomState(self.function_seed).rand(self.components) * 2 - 1
@@ -64,7 +64,9 @@ def require_room(numbers: int, what: str) -> None:
         Refusal: naming the number.
     """
     if numbers > LARGEST:
-        raise Refusal(f"{what}: {numbers:,} numbers, more than {LARGEST:,}")
+        raise Refusal(
+            f"{what}: {numbers:,} numbers ({numbers / 2**28:.1f} GiB), more than {LARGEST:,}"
+        )
 
 
 def require_scale(name: str, c: float, hidden: tuple[int, ...]) -> None:
@@ -78,48 +80,3 @@ def require_scale(name: str, c: float, hidden: tuple[int, ...]) -> None:
         raise ValueError(f"{name} {c:g}: squares of outputs, (c·width)^{2 * D}, overflow")
     if c < 1e-30 or 2 * D * np.log10(c) < -280:
         raise ValueError(f"{name} {c:g}: squares of outputs, c^{2 * D}, vanish")
-
-
-def limit(kind: Start, fan_in: int, fan_out: int) -> float:
-    """Half the width of a uniform start, or the standard deviation of a normal one."""
-    if not isinstance(kind, str):
-        return float(kind)
-    squares = {
-        "student": 2 / fan_in,
-        "he_uniform": 6 / fan_in,
-        "he_normal": 2 / fan_in,
-        "xavier_uniform": 6 / (fan_in + fan_out),
-    }
-    return float(np.sqrt(squares[kind]))
-
-
-def variance(kind: Start, fan_in: int, fan_out: int) -> float:
-    """v of a weight."""
-    return limit(kind, fan_in, fan_out) ** 2 / (1 if kind == "he_normal" else 3)
-
-
-def starts(
-    rng: np.random.Generator, kind: Start, shape: Shape, count: int
-) -> Float[np.ndarray, "R P"]:
-    """`count` networks with zero biases."""
-    theta = np.zeros((count, shape.parameters))
-    for (W, _), (fan_in, out) in zip(shape.layers(theta), pairwise(shape.widths), strict=True):
-        numbers = (
-            rng.standard_normal(W.shape) if kind == "he_normal" else rng.uniform(-1, 1, W.shape)
-        )
-        W[:] = limit(kind, fan_in, out) * numbers
-    return theta
-
-
-def torch_starts(seed: int, kind: Start, shape: Shape) -> Float[np.ndarray, "1 P"]:
-    """The network that torch draws after manual_seed(seed): weights layer by layer, biases zero."""
-    stream, theta = Stream(seed), np.zeros((1, shape.parameters), np.float32)
-    for (W, _), (fan_in, out) in zip(shape.layers(theta), pairwise(shape.widths), strict=True):
-        c = limit(kind, fan_in, out)
-        drawn = (
-            np.float32(c) * stream.normal(W.size)
-            if kind == "he_normal"
-            else stream.uniform(W.size, -c, c)
-        )
-        W[:] = drawn.reshape(W.shape)
-    return theta

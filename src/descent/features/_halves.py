@@ -12,7 +12,8 @@ Source: CS182 homework 2, question 6, whose starts have zero biases; ReLU is hom
 import numpy as np
 from jaxtyping import Float
 
-from descent.maths.networks import Shape, deltas, forward, jacobians
+from descent.maths.network import Shape, forward
+from descent.maths.tangent import jacobian, output_deltas
 
 ENDS = np.array([[1.0], [-1.0]])
 
@@ -38,7 +39,7 @@ def singular_values(
     weight = np.ones_like(theta[:1])
     for _, b in shape.layers(weight):
         b[:] = 0
-    ends = jacobians(theta, ENDS, shape)  # (R, 2, P)
+    ends = jacobian(forward(theta, ENDS, shape))  # (R, 2, P)
     B = np.concatenate([ends * weight, ends * (1 - weight)], axis=1)
     return np.linalg.svd(np.linalg.qr(split(x)).R @ B, compute_uv=False)
 
@@ -53,11 +54,11 @@ def gradient_norms(
 
     ‖∇‖² = Σ_{s,s′} c_s c_{s′} ⟨δ_l(s), δ_l(s′)⟩ ⟨h_{l−1}(s), h_{l−1}(s′)⟩.
     """
-    h = forward(theta, ENDS, shape)
+    passed = forward(theta, ENDS, shape)
     a, b = moments(x, y)
-    c = (a + b * h[-1][..., 0])[:, :, None]  # (R, 2, 1)
+    c = (a + b * passed.outputs[..., 0])[:, :, None]  # (R, 2, 1)
     squares = []
-    for delta, below in zip(deltas(theta, h, shape), h, strict=False):
+    for delta, below in zip(output_deltas(passed), passed.inputs, strict=True):
         gram = (delta @ delta.swapaxes(1, 2)) * (below @ below.swapaxes(-1, -2))
         squares.append((c.swapaxes(1, 2) @ gram @ c)[:, 0, 0])
     return np.sqrt(np.maximum(np.stack(squares, axis=1), 0))

@@ -10,14 +10,15 @@ Source: CS182 homework 2, question 6; Roy and Vetterli, The effective rank (2007
 import numpy as np
 from jaxtyping import Float, Integer
 
-from descent.maths.networks import Shape, forward, kernels
+from descent.maths.network import Shape, forward
+from descent.maths.tangent import kernel
 
 
 def singular_values(
     theta: Float[np.ndarray, "R P"], x: Float[np.ndarray, "n 1"], shape: Shape, samples: int
 ) -> Float[np.ndarray, "R n"]:
     """Of J at n points, scaled to `samples`, largest first; those below 1e-7 σ₁ are rounding."""
-    squares = np.array([np.linalg.eigvalsh(kernels(one[None], x, shape)[0])[::-1] for one in theta])
+    squares = np.array([np.linalg.eigvalsh(kernel(forward(one, x, shape)))[::-1] for one in theta])
     return np.sqrt(np.maximum(squares, 0) * (samples / len(x)))
 
 
@@ -25,7 +26,7 @@ def features(
     theta: Float[np.ndarray, "1 P"], x: Float[np.ndarray, "n 1"], shape: Shape, count: int
 ) -> Float[np.ndarray, "k n"]:
     """The first columns of UΣ, each with a positive largest entry."""
-    squares, U = np.linalg.eigh(kernels(theta, x, shape)[0])
+    squares, U = np.linalg.eigh(kernel(forward(theta[0], x, shape)))
     columns = (U * np.sqrt(np.maximum(squares, 0)))[:, ::-1][:, :count].T
     top = np.abs(columns).argmax(axis=1)[:, None]
     return columns * np.where(np.take_along_axis(columns, top, 1) < 0, -1.0, 1.0)
@@ -49,7 +50,7 @@ def kinks(
         one, x = one[None], np.array([[low], [high]])
         for l in range(1, len(shape.widths) - 1):
             W, b = shape.layers(one)[l - 1]
-            z = (forward(one, x, shape)[l - 1] @ W.swapaxes(-1, -2) + b)[0]  # (n, f_l)
+            z = (forward(one, x, shape).inputs[l - 1] @ W.swapaxes(-1, -2) + b)[0]  # (n, f_l)
             piece, unit = np.nonzero(z[:-1] * z[1:] < 0)
             left, right = z[piece, unit], z[piece + 1, unit]
             zeros = x[piece, 0] + (x[piece + 1, 0] - x[piece, 0]) * left / (left - right)
@@ -64,9 +65,32 @@ def gradient_in_x(
     theta: Float[np.ndarray, "1 P"], x: Float[np.ndarray, "n 1"], shape: Shape
 ) -> Float[np.ndarray, " n"]:
     """dm/dx of a ReLU network."""
-    h, dh = forward(theta, x, shape), np.ones_like(x)
-    for l, (W, _) in enumerate(shape.layers(theta)):
+    passed, dh = forward(theta, x, shape), np.ones_like(x)
+    for l, (W, _) in enumerate(passed.layers):
         dh = dh @ W.swapaxes(1, 2)
-        if l < len(h) - 2:
-            dh = dh * (h[l + 1] > 0)
+        if l < len(passed.layers) - 1:
+            dh = dh * (passed.inputs[l + 1] > 0)
     return dh[0, :, 0]
+
+
+def elbows(theta: np.ndarray, shape: Shape, x: np.ndarray) -> Integer[np.ndarray, " R"]:
+    """1 + 2g + e for one hidden layer: units turn on or off in g of the gaps between the points.
+
+    e = 1 where x itself is in the span: a unit is on at every point, or two are on on either side of one gap.
+    """
+    bounds = []
+    for on in forward(theta, x, shape).inputs[1] > 0:  # (n, W)
+        turning = on[:, on.any(axis=0) & ~on.all(axis=0)]
+        sides = {(column ^ column[0]).tobytes() for column in turning.T}
+        both = len({column.tobytes() for column in turning.T}) > len(sides)
+        bounds.append(1 + 2 * len(sides) + (on.all(axis=0).any() or both))
+    return np.array(bounds)
+
+
+def span_rank(
+    theta: np.ndarray, shape: Shape, x: np.ndarray, share: float
+) -> Integer[np.ndarray, " R"]:
+    """Dimension of span {1, 1_{z_j>0}, x·1_{z_j>0}} on the points, for one hidden layer."""
+    on = (forward(theta, x, shape).inputs[1] > 0).astype(float)
+    basis = np.concatenate([np.ones((len(theta), len(x), 1)), on, on * x], axis=2)
+    return np.linalg.matrix_rank(basis, rtol=share)
