@@ -18,4 +18,6 @@ def require_affordable(counts: str, numbers: float, multiplications: float) -> N
     if needed > MOST_GIB:
         raise Refusal(f"{counts}: needs {needed:.3g} GiB at once, more than {MOST_GIB:g}")
     if hours > MOST_HOURS:
-        raise Refusal(f"{counts}: takes about {hours:.3g} hours on a core, more than {MOST_HOURS:g}")
+        raise Refusal(
+            f"{counts}: takes about {hours:.3g} hours on a core, more than {MOST_HOURS:g}"
+        )

@@ -81,7 +81,9 @@ def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
     power = config.scale ** (2 * (config.depth - 1))
     return xr.Dataset(
         {
-            "gradient_predicted": predicted("layer", square, "∏_{k<l} n_k v_k/2 ∏_{k>l} n_{k−1} v_k/2"),
+            "gradient_predicted": predicted(
+                "layer", square, "∏_{k<l} n_k v_k/2 ∏_{k>l} n_{k−1} v_k/2"
+            ),
             "scaled_predicted": predicted(
                 given["plain"].dims, power * given["plain"].values, "a^(2(L−1)) ‖G_l(W)‖²"
             ),
@@ -134,9 +136,13 @@ def run(config: Config) -> Result:
     theory = predict(config, found)
     gradient = found["gradient"].mean("replicate")
     error = found["gradient"].std("replicate", ddof=1) / np.sqrt(config.networks)
-    data = found.drop_dims("replicate").merge(theory).assign(
-        gradient=measured(gradient.dims, gradient.values, "mean of ‖G_l‖²"),
-        error=measured(error.dims, error.values, "its standard error"),
+    data = (
+        found.drop_dims("replicate")
+        .merge(theory)
+        .assign(
+            gradient=measured(gradient.dims, gradient.values, "mean of ‖G_l‖²"),
+            error=measured(error.dims, error.values, "its standard error"),
+        )
     )
     return Result(
         data=data,
