@@ -24,7 +24,6 @@ from jaxtyping import Float
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
 from descent.initialisation._laws import kurtosis, log_moments
 from descent.initialisation._limits import require_affordable
-from descent.initialisation._networks import direction
 from descent.maths.replicates import replicate
 from descent.maths.sampling import mean_of_known_spread
 from descent.result import Check, Result, measured, predicted, replicates, sweep
@@ -143,12 +142,8 @@ def run(config: Config) -> Result:
     found, theory = measure(config), predict(config)
     data = summary(found["log_square"]).merge(theory)
     shallow, each = config.resolved, log_moments(config.width)
+    reason = f"(1 + 5/n)^(6L) > {config.networks} networks: its error is not known"
     unresolved = [L for L in config.depths if L not in shallow]
-    unchecked = {
-        f"mean_square/depth_{L}": f"(1 + 5/n)^(6L) > {config.networks} networks: its error is not "
-        "known"
-        for L in unresolved
-    }
     return Result(
         data=data.assign_attrs(width=config.width, deviation=config.deviation),
         metrics={name: data[name] for name in ("mean", "median", "log_sd")}
@@ -158,7 +153,7 @@ def run(config: Config) -> Result:
             "log_variance_a_layer": each.variance,
         },
         checks=compare(config, found["log_square"], theory),
-        unchecked=unchecked,
+        unchecked={f"mean_square/depth_{L}": reason for L in unresolved},
     )
 
 
@@ -198,5 +193,5 @@ def compare(config: Config, logs: xr.DataArray, theory: xr.Dataset) -> tuple[Che
     unit = (logs["gain"] / 2) ** known["depth"]
     sd = unit * np.sqrt(kurtosis(config.width) ** known["depth"] - 1)
     mean = mean_of_known_spread(np.exp(known), sd, len(config.resolved))
-    expected = theory["mean_predicted"].sel(depth=config.resolved)
+    expected = theory["mean_predicted"].assign_coords(depth=depth).sel(depth=config.resolved)
     return *checks, Check("mean_square", mean.value, "==", expected, mean.tol, mean.why)

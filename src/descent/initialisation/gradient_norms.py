@@ -22,31 +22,21 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
-from descent.config import Count, Index, Positive, Refusal, experiment_config
-from descent.initialisation import _protocol, _starts
-from descent.initialisation._classifiers import evaluate, slope
-from descent.initialisation._floor import floor
+from descent.config import Count, Index, Positive, experiment_config
+from descent.initialisation import _protocol
+from descent.initialisation._floor import floor, require_known
+from descent.initialisation._norms import norms_along_a_run
 from descent.initialisation._protocol import RAW, Task
 from descent.initialisation._starts import NAMES
-from descent.maths import rules
-from descent.maths.homogeneity import squared_norms
-from descent.maths.initialise import rescaled
 from descent.maths.replicates import replicate
-from descent.maths.sampling import mean_of_known_spread
-from descent.maths.training import HIGHEST, train
 from descent.result import (
     Check,
     Erratum,
     Result,
-    measured,
     over_replicates,
     predicted,
-    steps,
-    sweep,
 )
 
-LEFT_OUT = 0.1  # of the floor, that the order which its law leaves out may have at the most
-KNOWN = 0.5  # of the mean square, to which chance lets it be known at the most
 FLAT = 10.0  # a norm within this factor of the floor cannot be told from it on the document's axis
 DOCUMENT = {
     "averaged": 49000,
@@ -90,30 +80,6 @@ class Config(_protocol.Training):
         return settings and self.ranges[-1] == RAW
 
 
-def require_known(config: Config, fractions: Float[np.ndarray, " C"]) -> float:
-    """How well chance, and what the floor's law leaves out, let its mean square be known.
-
-    Raises:
-        Refusal: too badly for a claim.
-    """
-    law = floor(fractions, config.batch, config.rate, config.iterations)
-    square, left_out = law.mean.mean(), law.neglected.mean()
-    if left_out > LEFT_OUT * square:
-        raise Refusal(
-            f"rate {config.rate:g}: the law of the floor leaves out {left_out / square:.2g} of it; "
-            f"at most {LEFT_OUT:g}"
-        )
-    draws = xr.DataArray(np.zeros(config.replicates), dims="replicate")
-    sd = float(np.sqrt(law.variance.mean() / config.iterations))
-    tol = mean_of_known_spread(draws, sd).tol + left_out
-    if tol > KNOWN * square:
-        raise Refusal(
-            f"replicates {config.replicates}, iterations {config.iterations}: the floor's square is "
-            f"known to {tol / square:.2g} of itself; at most {KNOWN:g}"
-        )
-    return tol
-
-
 def predict(config: Config, fractions: Float[np.ndarray, " C"]) -> xr.Dataset:
     law = floor(fractions, config.batch, config.rate, config.iterations)
     name = "floor: the noise of the class counts (rms)"
@@ -123,65 +89,15 @@ def predict(config: Config, fractions: Float[np.ndarray, " C"]) -> xr.Dataset:
 def measure(config: Config, task: Task) -> xr.Dataset:
     """All starts at all ranges, replicate by replicate."""
     return over_replicates(
-        replicate(_measure_one, config.seed, [(task, config)] * config.replicates)
-    )
-
-
-def _measure_one(rng, task: Task, config: Config) -> xr.Dataset:
-    """From the same draws and on the same minibatches."""
-    shape, T = task.shape(config.hidden), config.iterations
-    v = np.array([_starts.variances(name, shape.widths, config.small) for name in NAMES])
-    start = np.repeat(rescaled(rng, shape, v), len(config.ranges), axis=0).astype(np.float32)
-    scale = (np.tile(config.ranges, len(NAMES)) / RAW).astype(np.float32)
-    batches = rng.integers(config.images, size=(T, config.batch))
-    norm, last_bias, others = np.zeros((3, T, len(start)))
-    seen = np.zeros(len(start))
-
-    def observe(step):
-        norms = np.sqrt(squared_norms(step.gradient.astype(float), shape).together())
-        norms = np.nan_to_num(norms, nan=HIGHEST, posinf=HIGHEST)
-        norm[step.t, step.active] = norms.mean(1)
-        last_bias[step.t, step.active] = norms[:, -1]
-        others[step.t, step.active] = norms[:, :-1].max(1)
-
-    slopes = slope(task.x, task.labels, batches, shape, scale, seen)
-    run = train(start, slopes, rules.descent(), config.rate, T, evaluate_end=False, observe=observe)
-    for r, t in enumerate(run.lost):
-        for curve in (norm, last_bias, others):
-            curve[t:, r] = curve[t - 1, r] if t else HIGHEST  # nothing to fill for NEVER
-    accuracy = evaluate(run.theta, task.validation_x, task.validation_labels, shape, scale).accuracy
-    return labelled(config, norm, last_bias, others.max(0), run.losses, accuracy, seen, run.is_lost)
-
-
-def labelled(config: Config, norm, last_bias, others, loss, accuracy, seen, lost) -> xr.Dataset:
-    """Arrays over (iteration, network) or over networks, by start and range."""
-    by = (len(NAMES), len(config.ranges))
-    network, curve = ("start", "range"), ("start", "range", "iteration")
-
-    def curves(values):
-        return values.T.reshape(*by, -1)
-
-    return xr.Dataset(
-        {
-            "norm": measured(curve, curves(norm), "mean gradient norm of the arrays"),
-            "last_bias": measured(curve, curves(last_bias), "gradient norm of the last bias"),
-            "loss": measured(curve, curves(loss), "loss of the minibatch"),
-            "others": measured(network, others.reshape(by), "largest norm of all other arrays"),
-            "accuracy": measured(network, accuracy.reshape(by), "validation accuracy"),
-            "through": measured(network, seen.reshape(by), "largest rms ‖z_L − b_L‖"),
-            "lost": measured(network, lost.reshape(by), "diverged"),
-        },
-        coords={
-            "start": ("start", list(NAMES), {"long_name": "start"}),
-            "range": sweep(config.ranges, "range", "range of the pixels"),
-            "iteration": steps(np.arange(config.iterations), "iteration", "iteration"),
-        },
+        replicate(norms_along_a_run, config.seed, [(task, config)] * config.replicates)
     )
 
 
 def run(config: Config, mnist: xr.Dataset) -> Result:
     task = _protocol.task(mnist, config, config.validation)
-    square_tol = require_known(config, task.fractions)
+    square_tol = require_known(
+        task.fractions, config.batch, config.rate, config.iterations, config.replicates
+    )
     found, theory = measure(config, task), predict(config, task.fractions)
     moved = float(found["through"].sel(start="random").max())
     reasons = ()
