@@ -147,7 +147,7 @@ def compare(
     tiny = through.start[(through <= square_tol).all("range").values]
     square = (found["last_bias"].sel(start=tiny) ** 2).mean(["replicate", "iteration"])
     level = theory["square_predicted"].mean()
-    # What comes through the weights moves p by half of itself at the most, as |J| ≤ ½, and b follows it.
+    # What comes through the weights moves p by at most half of it, |J| ≤ ½, and b follows.
     tol = square_tol + 2 * np.sqrt(square) * through.sel(start=tiny)
     others = found["others"].sel(start="zero")
     chance = f"exact spread of {config.iterations} · {config.replicates} minibatches"
