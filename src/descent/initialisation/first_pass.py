@@ -130,11 +130,8 @@ def run(config: Config, mnist: xr.Dataset) -> Result:
     theory = predict(config, task.shape(config.hidden).widths)
     logs = found[["log_output", "log_gradient"]]
     dead = int((~np.isfinite(logs.to_dataarray())).any(["variable", "start", "layer"]).sum())
-    metrics = {
-        f"{name}_{what}": found[what].sel(start=name, drop=True).mean("replicate")
-        for name in NAMES
-        for what in ("log_output", "log_gradient")
-    }
+    output = found["log_output"].mean("replicate")
+    metrics = {f"{name}_log_output": output.sel(start=name, drop=True) for name in NAMES}
     reason = f"{dead} of {config.replicates} networks are off for every image"
     small = found["weight_norm"].sel(start="random")
     return Result(
