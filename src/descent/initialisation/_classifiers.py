@@ -20,7 +20,7 @@ from descent.maths.network import (
     input_squares,
     mean_loss,
 )
-from descent.maths.training import Slope
+from descent.maths.training import HIGHEST, Slope
 
 
 def slope(
@@ -58,9 +58,10 @@ def evaluate(
     shape: Shape,
     scale: Float[np.ndarray, " R"],
 ) -> Evaluated:
-    """On N images."""
+    """On N images; a loss that is no number is the highest one."""
     log_p = losses.log_softmax(forward(theta, x, shape, scale).outputs)
-    return Evaluated(losses.mean("softmax", log_p, labels), losses.accuracy(log_p, labels))
+    loss = np.nan_to_num(losses.mean("softmax", log_p, labels), nan=HIGHEST, posinf=HIGHEST)
+    return Evaluated(np.minimum(loss, HIGHEST), losses.accuracy(log_p, labels))
 
 
 class LogSquares(NamedTuple):

@@ -17,6 +17,7 @@ from descent.maths.training import HIGHEST, train
 from descent.result import measured, steps, sweep
 
 
+@np.errstate(over="ignore", invalid="ignore")  # to diverge is a result
 def norms_along_a_run(rng: np.random.Generator, task: Task, config: Training) -> xr.Dataset:
     """From the same draws and on the same minibatches."""
     shape, T = task.shape(config.hidden), config.iterations
@@ -36,9 +37,10 @@ def norms_along_a_run(rng: np.random.Generator, task: Task, config: Training) ->
 
     slopes = slope(task.x, task.labels, batches, shape, scale, seen)
     run = train(start, slopes, rules.descent(), config.rate, T, evaluate_end=False, observe=observe)
-    for r, t in enumerate(run.lost):
+    for r in np.flatnonzero(run.is_lost):  # keeps the last norm before
+        t = run.lost[r]
         for curve in (norm, last_bias, others):
-            curve[t:, r] = curve[t - 1, r] if t else HIGHEST  # nothing to fill for NEVER
+            curve[t:, r] = curve[t - 1, r] if t else HIGHEST
     accuracy = evaluate(run.theta, task.validation_x, task.validation_labels, shape, scale).accuracy
     return labelled(config, norm, last_bias, others.max(0), run.losses, accuracy, seen, run.is_lost)
 

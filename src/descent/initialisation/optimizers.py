@@ -31,7 +31,7 @@ from descent.maths.network import Shape, differentiate, forward, gradient
 from descent.maths.replicates import replicate
 from descent.maths.sampling import mean
 from descent.maths.times import evenly_spaced
-from descent.maths.training import train
+from descent.maths.training import HIGHEST, train
 from descent.result import Check, Result, bound, measured, over_replicates, predicted, steps, sweep
 
 SLOW = ("sgd", "momentum")
@@ -90,6 +90,7 @@ def measure(config: Config, task: Task) -> xr.Dataset:
     )
 
 
+@np.errstate(over="ignore", invalid="ignore")  # to diverge is a result
 def _measure_one(rng, task: Task, config: Config) -> xr.Dataset:
     """From the same weights and on the same minibatches."""
     shape, T = task.shape(config.hidden), config.iterations
@@ -102,7 +103,7 @@ def _measure_one(rng, task: Task, config: Config) -> xr.Dataset:
     _, g = slopes(start, np.arange(len(scale)), 0)
     found = []
     for name, rule in config.rules.items():
-        rate = np.float32(config.rates[name])
+        rate = np.full((1, 1), config.rates[name], start.dtype)
         first = rule.step(rule.start(g), g.copy(), 1, rate)[1]
         keep = config.looks.tolist() if name in SLOW else []
         run = train(start, slopes, rule, config.rates[name], T, evaluate_end=False, keep=keep)
@@ -140,7 +141,9 @@ def full_square(
 ) -> float:
     """‖g‖² over all images."""
     back = differentiate(forward(theta, task.x, shape, scale), task.labels, "softmax")
-    return float(np.square(gradient(back).astype(float)).sum())
+    return float(
+        np.nan_to_num(np.square(gradient(back).astype(float)).sum(), nan=HIGHEST, posinf=HIGHEST)
+    )
 
 
 def run(config: Config, mnist: xr.Dataset) -> Result:
