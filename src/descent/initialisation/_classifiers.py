@@ -38,8 +38,8 @@ def slope(
         passed = forward(theta, x[batch], shape, scale[active])
         if seen is not None:
             beside = passed.outputs - passed.layers[-1][1]
-            moved = np.sqrt(np.vecdot(beside, beside).mean(-1))
-            seen[active] = np.fmax(seen[active], moved)
+            moved = np.sqrt(np.vecdot(beside, beside).mean(-1)).astype(float)
+            seen[active] = np.fmax(seen[active], np.minimum(moved, HIGHEST))
         back = differentiate(passed, labels[batch], "softmax")
         return mean_loss(back), gradient(back)
 
