@@ -2,121 +2,164 @@
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
-from descent.style import COLOURS, against, figure
+from descent.figure import Axis, Figure, Mark, axis, band, curve, line, panel
 
-STARTS = ("he", "xavier", "lecun", "random", "zero")
-RULES = ("sgd", "momentum", "rmsprop", "adam")
+ERRORS = 4  # standard errors of a band
 
 
-def moments(data: xr.Dataset) -> Figure:
-    drawing, (left, right) = figure(2)
-    for law, colour in (("normal", COLOURS[0]), ("uniform", COLOURS[1])):
-        mean, error = data[f"{law}_gradient"], data[f"{law}_error"]
-        against(left, mean, f"{law} weights, ± 4 standard errors", colour, marker="o")
-        x, low, high = data["layer"], mean - 4 * error, mean + 4 * error
-        left.fill_between(x, low.clip(0), high, color=colour, alpha=0.2, linewidth=0)
-    against(left, data["gradient_predicted"], "predicted", "black")
-    left.set(yscale="log", ylabel="mean of ‖∂(u·f)/∂W_l‖²")
-    left.set_title("every layer's gradient")
-    left.legend(fontsize="x-small")
-    fourth, error = data["fourth"], data["fourth_error"]
-    against(right, fourth, "normal weights, ± 4 standard errors", marker="o")
-    right.fill_between(
-        data["hidden"],
-        fourth - 4 * error,
-        fourth + 4 * error,
-        color=COLOURS[0],
-        alpha=0.2,
-        linewidth=0,
+def by_errors(mean: xr.DataArray, error: xr.DataArray, label: str, colour: int = 0) -> list[Mark]:
+    """A mean with its points and a band of standard errors."""
+    x = mean[mean.dims[0]].values
+    low = (mean - ERRORS * error).clip(0)
+    marks = [band(x, low, mean + ERRORS * error, colour=colour)]
+    return marks + curve(mean, f"{label}, ± {ERRORS} standard errors", colour, marker=True)
+
+
+def layer_gradients(data: xr.Dataset) -> Figure:
+    measured = (
+        by_errors(data["gradient"].sel(law=law), data["error"].sel(law=law), f"{law} weights", k)
+        for k, law in enumerate(("normal", "uniform"))
     )
-    against(right, data["fourth_predicted"], colour="black")
-    right.set(yscale="log", ylabel="E‖h_l‖⁴/(E‖h_l‖²)²")
-    right.set_title("tails grow with depth over width")
-    right.legend(fontsize="x-small")
-    for axes in (left, right):
-        axes.xaxis.get_major_locator().set_params(integer=True)
-    return drawing
+    return Figure(
+        (
+            panel(
+                f"gradient of every layer, {data.attrs['networks']} networks",
+                axis(data["layer"]),
+                Axis("mean of ‖∂(u·f)/∂W_l‖²", "log"),
+                *measured,
+                curve(data["gradient_predicted"], "predicted"),
+            ),
+        )
+    )
+
+
+def tails(data: xr.Dataset) -> Figure:
+    return Figure(
+        (
+            panel(
+                "tails grow with depth over width",
+                axis(data["hidden"]),
+                axis(data["fourth"], "log"),
+                by_errors(data["fourth"], data["fourth_error"], "normal weights"),
+                curve(data["fourth_predicted"]),
+            ),
+        )
+    )
+
+
+def name_of(gain: float, data: xr.Dataset) -> str:
+    if gain == data.attrs["width"] * data.attrs["deviation"] ** 2:
+        return f"N(0, {data.attrs['deviation']:g}²)"
+    return {2.0: "He", 1.0: "LeCun", 4.0: "twice He's"}.get(gain, f"n v = {gain:g}")
 
 
 def depth(data: xr.Dataset) -> Figure:
-    drawing, (left, right) = figure(2)
-    own = data.attrs["width"] * data.attrs["deviation"] ** 2
-    named = {2.0: "He", 1.0: "LeCun", 4.0: "twice He's"}
-    for k, colour in zip(range(data.sizes["gain"]), COLOURS * data.sizes["gain"], strict=False):
+    x, marks = data["depth"].values, []
+    for k in range(data.sizes["gain"]):
         one = data.isel(gain=k)
-        gain = float(one["gain"])
-        name = (
-            f"N(0, {data.attrs['deviation']:g}²)"
-            if gain == own
-            else named.get(gain, f"n v = {gain:g}")
+        label = f"{name_of(float(one['gain']), data)}, median, 5–95 %"
+        marks += [band(x, one["low"], one["high"], colour=k)]
+        marks += curve(one["median"], label, k, marker=True)
+        marks += curve(np.exp(one["log_mean_predicted"]), "e^(L(ln v + μ_n))", role="predicted")
+    return Figure(
+        (
+            panel(
+                "the first layer's gradient against depth",
+                axis(data["depth"]),
+                Axis("‖∂(u·f)/∂W_1‖²", "log"),
+                *marks,
+            ),
+            near_he(data),
         )
-        against(left, one["median"], f"{name}, median, 5–95 %", colour, marker="o")
-        left.fill_between(
-            data["depth"], one["low"], one["high"], color=colour, alpha=0.2, linewidth=0
-        )
-        against(left, one["median_predicted"], "", "black", linewidth=1)
-    left.plot([], [], "--", color="black", linewidth=1, label="e^(L(ln v + μ_n))")
-    left.set(yscale="log", ylabel="‖∂(u·f)/∂W_1‖²")
-    left.set_title("the first layer's gradient against depth")
-    left.legend(fontsize="x-small")
-    scaled = data.isel(gain=int(np.argmin(np.abs(np.log(data["gain"].values / 2)))))
-    unit = scaled["mean_predicted"]
-    share = (scaled["mean"] / unit).assign_attrs(long_name="mean")
-    error = 4 * scaled["mean_error"] / unit
-    against(right, share, "mean, ± 4 standard errors", marker="o")
-    right.fill_between(
-        data["depth"], share - error, share + error, color=COLOURS[0], alpha=0.2, linewidth=0
     )
-    one = xr.ones_like(unit).assign_attrs(long_name="1", role="prediction")
-    against(right, one, "E‖G‖² = (n v/2)^L", "black")
-    middle = (scaled["median"] / unit).assign_attrs(long_name="median")
-    against(right, middle, "median", COLOURS[1], marker="o")
-    predicted = scaled["median_predicted"] / unit
-    against(right, predicted.assign_attrs(long_name="", role="prediction"), "predicted", COLOURS[1])
-    low, high = scaled["low"] / unit, scaled["high"] / unit
-    right.fill_between(data["depth"], low, high, color=COLOURS[1], alpha=0.15, linewidth=0)
-    for name in ("low", "high"):
-        line = (scaled[f"{name}_predicted"] / unit).assign_attrs(long_name="", role="prediction")
-        label = "lognormal 5 and 95 %" if name == "low" else ""
-        against(right, line, label, COLOURS[1], linestyle=":")
-    right.set(yscale="log", ylabel="‖∂(u·f)/∂W_1‖²/(n v/2)^L")
-    right.set_title(f"the mean stays, a typical network does not, n = {data.attrs['width']}")
-    right.legend(fontsize="x-small")
-    return drawing
+
+
+def near_he(data: xr.Dataset):
+    """Mean and median over the predicted mean, of the gain nearest to He's."""
+    nearest = int(np.argmin(np.abs(np.log(data["gain"].values / 2))))
+    one, x = data.isel(gain=nearest), data["depth"].values
+    unit, centre = one["mean_predicted"], one["log_mean_predicted"]
+    spread = 1.6448536269514722 * np.sqrt(one["log_variance_predicted"])
+    return panel(
+        f"the mean stays, a typical network does not, n = {data.attrs['width']}",
+        axis(data["depth"]),
+        Axis("‖∂(u·f)/∂W_1‖²/(n v/2)^L", "log"),
+        by_errors(one["mean"] / unit, one["mean_error"] / unit, "mean"),
+        line(x, np.ones(len(x)), "E‖G‖² = (n v/2)^L", role="predicted"),
+        band(x, one["low"] / unit, one["high"] / unit, colour=1),
+        curve(one["median"] / unit, "median, 5–95 %", 1, marker=True),
+        line(x, np.exp(centre) / unit, "predicted median, 5 and 95 %", 1, "predicted"),
+        line(x, np.exp(centre - spread) / unit, "predicted median, 5 and 95 %", 1, "predicted"),
+        line(x, np.exp(centre + spread) / unit, "predicted median, 5 and 95 %", 1, "predicted"),
+    )
+
+
+def first_pass(data: xr.Dataset) -> Figure:
+    marks = []
+    for k, start in enumerate(data["start"].values):
+        one = data.sel(start=start)
+        marks += curve(np.exp(one["log_gradient"] / 2), f"{start}", k)
+        marks += curve(np.exp(one["log_gradient_predicted"] / 2), "predicted", role="predicted")
+    return Figure(
+        (
+            panel(
+                "small weights vanish with depth",
+                axis(data["layer"]),
+                Axis("‖∂(u·z)/∂W_l‖/(‖x‖ ‖u‖), geometric mean of a minibatch", "log"),
+                *marks,
+            ),
+        )
+    )
 
 
 def gradient_norms(data: xr.Dataset) -> Figure:
-    drawing, (left, middle, right) = figure(3)
-    ends = data["range"].values[[-1, 0]]
-    for axes, size in zip((left, middle), ends, strict=True):
-        for name, colour in zip(STARTS, COLOURS, strict=False):
-            look = {"linestyle": ":"} if name == "zero" else {}
-            against(axes, data[f"{name}_norm"].sel(range=size), name, colour, **look)
-        against(axes, data["floor"], "floor", "black")
-        axes.set(yscale="log", ylabel="mean gradient norm of the arrays")
-        axes.set_title(f"pixels of range {size:g}")
-    left.legend(ncols=2)
-    for name, colour in zip(STARTS[:-1], COLOURS, strict=False):
-        norm = data[f"{name}_image_norm"].sel(range=ends[1])
-        against(right, norm, name, colour, marker=".")
-        against(
-            right, data[f"{name}_image_norm_predicted"].sel(range=ends[1]), "", "black", linewidth=1
+    return Figure(tuple(norms_at(data, float(data["range"][k])) for k in (-1, 0)))
+
+
+def norms_at(data: xr.Dataset, size: float):
+    """Of all starts at one range of the pixels."""
+    marks = []
+    for k, start in enumerate(("he", "xavier", "lecun", "random", "zero")):
+        marks += curve(data["norm"].sel(start=start, range=size), start, k)
+    return panel(
+        f"pixels of range {size:g}",
+        axis(data["iteration"]),
+        axis(data["norm"], "log"),
+        *marks,
+        curve(data["floor"], "floor"),
+    )
+
+
+def step_sizes(data: xr.Dataset) -> Figure:
+    marks = []
+    for k, rule in enumerate(data["rule"].values):
+        marks += curve(data["moved"].sel(rule=rule), f"{rule}", k, marker=True)
+        marks += curve(data["moved_predicted"].sel(rule=rule), "predicted")
+    return Figure(
+        (
+            panel(
+                "how far the parameters move",
+                axis(data["factor"], "log"),
+                axis(data["moved"], "log"),
+                *marks,
+            ),
         )
-    right.axvline(np.nan, color="black", linestyle="--", linewidth=1, label="predicted median")
-    right.set(yscale="log", ylabel="‖∂W_l‖ of one image, fixed u")
-    right.set_title(f"small weights vanish with depth (range {ends[1]:g})")
-    right.legend()
-    return drawing
+    )
 
 
 def optimizers(data: xr.Dataset) -> Figure:
-    drawing, panels = figure(2)
-    for axes, size in zip(panels, data["range"].values[[-1, 0]], strict=True):
-        for name, colour in zip(RULES, COLOURS, strict=False):
-            against(axes, data[f"{name}_loss"].sel(range=size), name, colour)
-        axes.set(yscale="log", ylabel="loss of the minibatch")
-        axes.set_title(f"pixels of range {size:g}")
-        axes.legend()
-    return drawing
+    return Figure(tuple(losses_at(data, float(data["range"][k])) for k in (-1, 0)))
+
+
+def losses_at(data: xr.Dataset, size: float):
+    """Of all rules at one range of the pixels."""
+    marks = []
+    for k, rule in enumerate(data["rule"].values):
+        marks += curve(data["loss"].sel(rule=rule, range=size), f"{rule}", k)
+    return panel(
+        f"pixels of range {size:g}",
+        axis(data["iteration"]),
+        axis(data["loss"], "log"),
+        *marks,
+    )

@@ -1,4 +1,4 @@
-"""The notebook's task on MNIST, a few raw images minus a mean image; and how replicates of it are compared.
+"""The notebook's task on MNIST: a few raw images minus a mean image, and networks that learn them.
 
     x = range/255 · (pixels − mean image of the first `averaged` images),   pixels 0 … 255
     trained on the first `images`, validated on the `validation` images that follow the averaged ones
@@ -6,45 +6,60 @@
 Source: CS182 homework 2, question 5, whose notebook has CIFAR-10 and range 255 (pixels as they are).
 """
 
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Float, Integer
+from pydantic import Field
 
 from descent.config import Count, Positive, Refusal, Seed, experiment_config, require_increasing
-from descent.initialisation.classifiers import LOST
-from descent.maths.networks import Shape
+from descent.initialisation._limits import require_affordable
+from descent.maths.network import Shape
+from descent.maths.sampling import FEWEST
 
 RAW = 255.0  # range of pixels as they are
+PIXELS, CLASSES = 784, 10  # of MNIST, for estimates
 
 
 @experiment_config
-class Config:
+class Images:
     seed: Seed
-    replicates: Count
+    replicates: Annotated[Count, Field(ge=FEWEST)]  # networks
     averaged: Count  # images that the mean image is of
     images: Count  # trained on, N
-    validation: Count
-    hidden: tuple[Count, ...]  # widths
+    hidden: Annotated[tuple[Count, ...], Field(min_length=1)]  # widths
     batch: Count  # B, with replacement
-    iterations: Count  # T
-    ranges: tuple[Positive, ...]  # of the pixels
 
     def __post_init__(self):
-        if self.replicates < 2:
-            raise ValueError("replicates 1: a spread needs at least 2")
-        if not self.hidden:
-            raise ValueError("hidden []: one or more hidden layers")
         if self.images > self.averaged:
             raise ValueError(
                 f"images {self.images} > averaged {self.averaged}: validation images follow those"
             )
+
+    def require_affordable(self, side_by_side: int, passes: int, looks: int) -> None:
+        """So many networks at once, each with so many passes over a minibatch and over all images."""
+        widths = (PIXELS, *self.hidden, CLASSES)
+        weights = sum(float(a) * b for a, b in pairwise(widths))
+        rows = max(self.batch, self.images if looks else 0)
+        require_affordable(
+            f"hidden {list(self.hidden)}, batch {self.batch:g}, replicates {self.replicates:g}",
+            side_by_side * (6 * weights + 3.0 * rows * sum(self.hidden))
+            + float(self.replicates) * side_by_side * 4 * passes,
+            6 * weights * side_by_side * self.replicates * (self.batch * passes + rows * looks),
+        )
+
+
+@experiment_config
+class Training(Images):
+    validation: Count
+    iterations: Count  # T
+    ranges: Annotated[tuple[Positive, ...], Field(min_length=2)]  # of the pixels
+
+    def __post_init__(self):
+        super().__post_init__()
         require_increasing("ranges", self.ranges)
-        if len(self.ranges) < 2:
-            raise ValueError("ranges: two or more, to be compared")
-        if len({f"{size:g}" for size in self.ranges}) < len(self.ranges):
-            raise ValueError(f"ranges {list(self.ranges)}: two agree in all six digits shown")
 
 
 class Task(NamedTuple):
@@ -65,13 +80,13 @@ class Task(NamedTuple):
         return Shape((self.x.shape[1], *hidden, self.classes), "relu")
 
 
-def task(mnist: xr.Dataset, config: Config) -> Task:
+def task(mnist: xr.Dataset, config: Images, validation: int = 0) -> Task:
     """
     Raises:
         Refusal: there are too few images, or those trained on are of one class.
     """
     images, labels = mnist["train_images"].values, mnist["train_labels"].values
-    end = config.averaged + config.validation
+    end = config.averaged + validation
     if end > len(images):
         raise Refusal(f"averaged + validation = {end} > {len(images)} training images")
     flat = images[:end].reshape(end, -1)
@@ -79,19 +94,7 @@ def task(mnist: xr.Dataset, config: Config) -> Task:
     chosen = np.r_[: config.images, config.averaged : end]
     x = (flat[chosen] - mean).astype(np.float32)
     y = labels[chosen]
-    if len(np.unique(y[: config.images])) < 2:
-        raise Refusal(f"the first {config.images} images are of one class: nothing to learn")
     N = config.images
+    if len(np.unique(y[:N])) < 2:
+        raise Refusal(f"the first {N} images are of one class: nothing to learn")
     return Task(x[:N], y[:N], x[N:], y[N:], int(y.max()) + 1)
-
-
-def surely(values: Float[np.ndarray, " R"], lost: float = -LOST) -> float:
-    """The mean over replicates less two standard errors; `lost` where one is not finite.
-
-    Replicates that are all 0 are no excess: the number next below 0.
-    """
-    if not np.isfinite(values).all():
-        return lost
-    if not values.any():
-        return float(np.nextafter(0.0, -1.0))
-    return float(values.mean() - 2 * values.std(ddof=1) / np.sqrt(len(values)))

@@ -15,8 +15,15 @@ Source: CS182 homework 2, question 5a: the norm that its answer takes for 0.
 from typing import NamedTuple
 
 import numpy as np
+import xarray as xr
 from jaxtyping import Float
 from scipy.special import softmax
+
+from descent.config import Refusal
+from descent.maths.sampling import mean_of_known_spread
+
+LEFT_OUT = 0.1  # of the floor, that the order which its law leaves out may have at the most
+KNOWN = 0.5  # of the mean square, to which chance lets it be known at the most
 
 
 class Floor(NamedTuple):
@@ -41,3 +48,29 @@ def floor(c: Float[np.ndarray, " C"], batch: int, rate: float, iterations: int) 
         A = np.eye(C) - rate * J
         b, S = b - rate * e, A @ S @ A + rate**2 * N
     return Floor(*np.array(found).T)
+
+
+def require_known(
+    c: Float[np.ndarray, " C"], batch: int, rate: float, iterations: int, replicates: int
+) -> float:
+    """How well chance, and what the floor's law leaves out, let its mean square be known.
+
+    Raises:
+        Refusal: too badly for a claim.
+    """
+    law = floor(c, batch, rate, iterations)
+    square, left_out = law.mean.mean(), law.neglected.mean()
+    if left_out > LEFT_OUT * square:
+        raise Refusal(
+            f"rate {rate:g}: the law of the floor leaves out {left_out / square:.2g} of it; "
+            f"at most {LEFT_OUT:g}"
+        )
+    draws = xr.DataArray(np.zeros(replicates), dims="replicate")
+    sd = float(np.sqrt(law.variance.mean() / iterations))
+    tol = mean_of_known_spread(draws, sd).tol + left_out
+    if tol > KNOWN * square:
+        raise Refusal(
+            f"replicates {replicates}, iterations {iterations}: the floor's square is "
+            f"known to {tol / square:.2g} of itself; at most {KNOWN:g}"
+        )
+    return tol
