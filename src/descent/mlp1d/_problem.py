@@ -1,9 +1,9 @@
-"""Seven points of a function on [−1, 1], and what models simpler than a deep network can reach on them.
+"""Points of a function on [−1, 1], and what models simpler than a deep network can reach on them.
 
     y_i = sin(5x_i) e^{|2x_i|}/10,   x_i evenly spaced;   loss(m) = (1/N) Σ (m(x_i) − y_i)²
 
 Floors, each the least loss of its class: a constant, Var y; a line, linear least squares; one hinge c₀ + c₁ max(±(x − k), 0),
-which is all that a ReLU network of width 1 can be.
+which is all that a ReLU network with one hidden unit can be.
 
 Source: FRTN50 assignment, exercise 3.
 """
@@ -15,9 +15,14 @@ from jaxtyping import Float
 from pydantic import Field
 
 from descent.config import Count, Refusal, Seed, experiment_config
+from descent.maths.network import Shape, value_and_gradient
+from descent.maths.training import Slope
 
 LARGEST = 10_000_000  # numbers in all networks that train side by side: 80 MB an array
-DOCUMENT_POINTS = 7  # N of the document: its printed numbers are for these alone
+LARGEST_LOSSES = 2**25  # losses of all epochs and networks: a quarter of a GiB
+LARGEST_HESSIAN = 1000  # parameters: 8 MB
+MOST_POINTS = 10_000
+DRAWN = 200  # epochs that a figure shows, at the most, evenly spaced on a logarithmic axis
 
 Hidden = Annotated[tuple[Count, ...], Field(min_length=1)]  # widths f₁, …, f_{D−1}
 
@@ -30,19 +35,53 @@ class Config:
     epochs: Count  # steps over all points
 
     def __post_init__(self):
-        if self.points < 3:
-            raise ValueError(f"points {self.points}: one hinge fits fewer than 3 exactly")
+        require_points(self.points)
 
 
-def require_room(parameters: int, networks: int) -> None:
-    """Refuse more networks than fit.
+def require_points(points: int) -> None:
+    """Refuse so few points that a line or a hinge goes through them all, or too many.
 
     Raises:
-        Refusal: naming both numbers.
+        ValueError: naming the number.
     """
-    if parameters * networks > LARGEST:
+    if points < 4:
+        raise ValueError(
+            f"points {points} < 4: one hinge goes through all of them, so its floor is 0"
+        )
+    if points > MOST_POINTS:
+        raise ValueError(
+            f"points {points} > {MOST_POINTS}: more than a step of many networks bears"
+        )
+
+
+def require_room(shape: Shape, networks: int, points: int, epochs: int = 0) -> None:
+    """Refuse more networks, units or epochs than fit.
+
+    Raises:
+        Refusal: naming the numbers, in GiB.
+    """
+    largest = max(shape.parameters, points * max(shape.widths)) * networks
+    if largest > LARGEST:
         raise Refusal(
-            f"{networks} networks of {parameters} parameters: more than {LARGEST:,} in all"
+            f"hidden {list(shape.widths[1:-1])}: {networks} networks of {shape.parameters} parameters at "
+            f"{points} points take {8 * largest / 2**30:.2g} GiB an array, more than {8 * LARGEST / 2**30:.2g}"
+        )
+    if (epochs + 1) * networks > LARGEST_LOSSES:
+        needed = 8 * (epochs + 1) * networks / 2**30
+        raise Refusal(
+            f"epochs {epochs}: the losses of {networks} networks take {needed:.2g} GiB, more than 0.25"
+        )
+
+
+def require_hessian(shape: Shape) -> None:
+    """Refuse a network whose Hessian is too large to be written out.
+
+    Raises:
+        Refusal: naming the number of parameters.
+    """
+    if shape.parameters > LARGEST_HESSIAN:
+        raise Refusal(
+            f"hidden {list(shape.widths[1:-1])}: {shape.parameters} parameters > {LARGEST_HESSIAN} for a Hessian"
         )
 
 
@@ -53,6 +92,11 @@ def target(x: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
 def points(N: int) -> tuple[Float[np.ndarray, "N 1"], Float[np.ndarray, "N 1"]]:
     x = np.linspace(-1, 1, N)[:, None]
     return x, target(x)
+
+
+def slope(x: Float[np.ndarray, "N 1"], y: Float[np.ndarray, "N 1"], shape: Shape) -> Slope:
+    """Losses and gradients on all points, for the training loop."""
+    return lambda theta, active, t: value_and_gradient(theta, x, y, shape, "square")
 
 
 def residual(features: Float[np.ndarray, "N f"], y: Float[np.ndarray, "N 1"]) -> float:
