@@ -12,7 +12,6 @@ from descent.maths import curvature, homogeneity, initialise, mlp, network, netw
 from descent.maths.images import Images
 from descent.maths.network import Shape
 from descent.maths.training import train
-from descent.mlp1d import training as mlp1d_training
 from descent.train.sgd import Settings
 from descent.train.sgd import train as sgd
 
@@ -145,29 +144,6 @@ def test_starts():
         starts.draw(np.random.default_rng(2), shape, v),
         initialise.rescaled(np.random.default_rng(2), shape, v),
     )
-
-
-@dtypes
-@pytest.mark.parametrize("adam", [None, mlp1d_training.Adam(0.9, 0.999, 1e-8)])
-@pytest.mark.parametrize("stop", [0.0, 1e-2])
-def test_training_of_mlp1d(dtype, adam, stop):
-    shape, rates, keep = Shape((1, 10, 10, 1), "relu"), np.linspace(0.01, 3.0, 20), [0, 5, 100, 150]
-    theta = networks.draw(np.random.default_rng(0), shape, 20).astype(dtype)
-    x = np.linspace(-1, 1, 7)[:, None].astype(dtype)
-    y = np.sin(5 * x)
-    old = mlp1d_training.train(theta, x, y, shape, rates, 150, adam, stop, keep)
-
-    def slope(theta, active, t):
-        return network.value_and_gradient(theta, x, y, shape, "square")
-
-    rule = rules.descent() if adam is None else rules.adam(*adam)
-    new = train(theta, slope, rule, rates, 150, stop=stop, keep=keep)
-    for a, b in zip(
-        (old.losses, old.theta, old.ended, old.stopped, old.diverged, old.snapshots),
-        (new.losses, new.theta, new.ended(150), new.has_stopped, new.is_lost, new.kept),
-        strict=True,
-    ):
-        same(a, b)
 
 
 @pytest.mark.parametrize("rate", [0.1, 1.0, 5.0])
