@@ -192,7 +192,7 @@ def test_a_line_bends_nowhere_and_a_parabola_everywhere():
         ("sharpness", {"times": 2000}, "times 2000 > epochs 1000"),
         ("sharpness", {"claim_edge": 0.5}, "must be below 0.5"),
         ("landscape", {"difference": 0.2}, "between 1e-5 and 0.1"),
-        ("landscape", {"printed_grid": 101}, "an odd number of points"),
+        ("landscape", {"printed_grid": 101}, "an odd number"),
         ("landscape", {"replicates": 50}, "too few directions"),
         ("landscape", {"torch_seeds": []}, "at least 1 item"),
         ("landscape", {"torch_seeds": [4294967296]}, "less than 4294967296"),

@@ -12,11 +12,8 @@ from descent.maths.initialise import from_torch
 from descent.maths.network import Shape, losses
 from descent.maths.training import train
 from descent.mlp1d import _problem
+from descent.mlp1d._networks import SHAPES
 from descent.mlp1d._problem import Hidden
-
-SHAPES = {"relu": "relu", "sigmoid": "sigmoid4"}
-FORMULA = {"relu": "ReLU", "sigmoid": "4·sigmoid"}
-NAMES = list(FORMULA.values())
 
 
 @experiment_config

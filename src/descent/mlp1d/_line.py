@@ -8,12 +8,14 @@ Pr settles at −K_ll⁻¹ K_lr Qr, with the time constants of (2/N) K_ll, if Qr
 from typing import NamedTuple
 
 import numpy as np
+import xarray as xr
 from jaxtyping import Float
 
 from descent.maths.network import Shape, forward
 from descent.maths.tangent import kernel
 from descent.maths.training import Run
 from descent.mlp1d._problem import line
+from descent.result import measured
 
 
 class Straight(NamedTuple):
@@ -60,3 +62,17 @@ def straight(
     pulled[alive] = np.sum(lag**2, 1) / N
     final = forward(out.theta, x, shape).outputs[..., 0]
     return Straight(bend(final, features), np.sum((m @ Q) ** 2, 1) / N, pulled, settled)
+
+
+def described(lines: Straight, rates: int) -> dict[str, xr.Variable]:
+    """As variables over rates and replicates."""
+    long = {
+        "bend": "share of the 4·sigmoid network that is not a line",
+        "rest": "mean square of the 4·sigmoid network off its line",
+        "pulled": "mean square of the line's lag",
+        "settled": "time constants of a line in half the run",
+    }
+    return {
+        name: measured(("rate", "replicate"), getattr(lines, name).reshape(rates, -1), text)
+        for name, text in long.items()
+    }

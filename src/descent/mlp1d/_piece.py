@@ -1,6 +1,7 @@
 """Steps of gradient descent within one linear piece of a ReLU network, and points on its kinks.
 
-Within a piece m is a polynomial of degree D in the step, so D Gauss points give an integral along it exactly.
+Within a piece m is a polynomial of degree D in the step, so D Gauss points give an
+integral along it exactly.
 """
 
 from typing import NamedTuple

@@ -63,13 +63,15 @@ def require_room(shape: Shape, networks: int, points: int, epochs: int = 0) -> N
     largest = max(shape.parameters, points * max(shape.widths)) * networks
     if largest > LARGEST:
         raise Refusal(
-            f"hidden {list(shape.widths[1:-1])}: {networks} networks of {shape.parameters} parameters at "
-            f"{points} points take {8 * largest / 2**30:.2g} GiB an array, more than {8 * LARGEST / 2**30:.2g}"
+            f"hidden {list(shape.widths[1:-1])}: {networks} networks of {shape.parameters} "
+            f"parameters at {points} points take {8 * largest / 2**30:.2g} GiB an array, more than "
+            f"{8 * LARGEST / 2**30:.2g}"
         )
     if (epochs + 1) * networks > LARGEST_LOSSES:
         needed = 8 * (epochs + 1) * networks / 2**30
         raise Refusal(
-            f"epochs {epochs}: the losses of {networks} networks take {needed:.2g} GiB, more than 0.25"
+            f"epochs {epochs}: the losses of {networks} networks take {needed:.2g} GiB, "
+            "more than 0.25"
         )
 
 
@@ -81,7 +83,8 @@ def require_hessian(shape: Shape) -> None:
     """
     if shape.parameters > LARGEST_HESSIAN:
         raise Refusal(
-            f"hidden {list(shape.widths[1:-1])}: {shape.parameters} parameters > {LARGEST_HESSIAN} for a Hessian"
+            f"hidden {list(shape.widths[1:-1])}: {shape.parameters} parameters > {LARGEST_HESSIAN} "
+            "for a Hessian"
         )
 
 

@@ -27,15 +27,14 @@ from descent.maths.initialise import initialise
 from descent.maths.network import Shape
 from descent.maths.times import log_spaced
 from descent.maths.training import Run, train
-from descent.mlp1d import _document, _problem
-from descent.mlp1d._line import Straight, straight
+from descent.mlp1d import _problem
+from descent.mlp1d._line import described, straight
+from descent.mlp1d._networks import FORMULA, SHAPES
 from descent.mlp1d._problem import DRAWN, Hidden, constant_floor, linear_floor
 from descent.result import Check, Erratum, Result, measured, predicted, replicates, steps, sweep
 
-FORMULA = {"relu": "ReLU", "sigmoid": "4·sigmoid"}
-SHAPES = {"relu": "relu", "sigmoid": "sigmoid4"}
 ADAM = rules.adam(0.9, 0.999, 1e-8)
-DOCUMENT = {"hidden": (10, 10), "rates": (0.02, 0.05, 0.1, 0.3), "points": _document.POINTS}
+DOCUMENT = {"hidden": (10, 10), "rates": (0.02, 0.05, 0.1, 0.3), "points": 7}
 
 
 @experiment_config
@@ -53,9 +52,8 @@ class Config(_problem.Config):
         if self.claim_bend > 0.1:
             raise ValueError(f"claim_bend {self.claim_bend:g} > 0.1: no longer a line")
         if len(self.printed_chained) not in (0, 2):
-            raise ValueError(
-                f"printed_chained: {len(self.printed_chained)} values, must be 2 or none"
-            )
+            count = len(self.printed_chained)
+            raise ValueError(f"printed_chained: {count} values, must be 2 or none")
 
     def shape(self, name: str) -> Shape:
         return Shape((1, *self.hidden, 1), SHAPES[name])
@@ -85,25 +83,13 @@ def measure(config: Config) -> xr.Dataset:
     return xr.Dataset(
         data
         | {"patient": measured("replicate", patient.losses[-1], "loss of 4·sigmoid with Adam")}
-        | _lines(lines, len(config.rates)),
+        | described(lines, len(config.rates)),
         coords={
             "rate": sweep(config.rates, "rate", "rate η"),
             "epoch": steps(kept, "epoch", "epoch"),
             "replicate": replicates(R),
         },
     )
-
-
-def _lines(lines: Straight, rates: int) -> dict[str, xr.Variable]:
-    dims, text = ("rate", "replicate"), "of the 4·sigmoid network"
-    return {
-        "bend": measured(dims, lines.bend.reshape(rates, -1), f"share {text} that is not a line"),
-        "rest": measured(dims, lines.rest.reshape(rates, -1), f"mean square {text} off its line"),
-        "pulled": measured(dims, lines.pulled.reshape(rates, -1), "mean square of the line's lag"),
-        "settled": measured(
-            dims, lines.settled.reshape(rates, -1), "time constants of a line in half the run"
-        ),
-    }
 
 
 def _at_every_rate(theta, x, y, shape: Shape, config: Config) -> Run:

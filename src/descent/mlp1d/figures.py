@@ -1,42 +1,34 @@
 """Figures of the mlp1d family."""
 
-import numpy as np
 import xarray as xr
 
-from descent.figure import Axis, Figure, Mark, axis, curve, heat, level, line, panel, points
+from descent.figure import Axis, Figure, axis, curve, level, line, panel, points
+from descent.mlp1d._drawing import (
+    EPOCH,
+    HIGHEST,
+    LOSS,
+    ROUNDING,
+    at_rates,
+    by_rank,
+    late,
+    rates_of,
+)
+from descent.mlp1d._landscape_figures import growth, landscape, rescaling, running_mean
+from descent.mlp1d._networks import FORMULA
+from descent.mlp1d._pair import FORMULA as RULES
 
-ROUNDING = 1e-20  # losses are drawn down to here
-HIGHEST = 1e3
-KINDS = {"relu": "ReLU", "sigmoid": "4·sigmoid"}
-RULES = {"descent": "gradient descent", "adam": "Adam"}
-
-EPOCH = Axis("epoch", "log")
-LOSS = Axis("training loss", "log")
-RATE = "rate η"
-
-
-def by_rank(values: xr.DataArray, label: str, colour: int) -> Mark:
-    """Every replicate's value against its rank, as a share of all."""
-    ordered = np.sort(np.clip(values.values, ROUNDING, HIGHEST))
-    return points((np.arange(len(ordered)) + 0.5) / len(ordered), ordered, label, colour, size=4)
-
-
-def late(losses: xr.DataArray, top: float = HIGHEST) -> xr.DataArray:
-    """Without epoch 0, for a logarithmic axis, and clipped to what can be drawn."""
-    return losses.isel(epoch=slice(1, None)).clip(ROUNDING, top, keep_attrs=True)
-
-
-def at_rates(data: xr.Dataset, name: str, top: float = HIGHEST) -> list[list[Mark]]:
-    """The losses at every rate."""
-    return [
-        curve(late(data[name].isel(rate=k), top), f"η = {float(rate):g}", k)
-        for k, rate in enumerate(data["rate"])
-    ]
-
-
-def rates_of(data: xr.Dataset) -> Axis:
-    """The rates themselves under a logarithmic axis."""
-    return Axis(RATE, "log", ticks=tuple(float(rate) for rate in data["rate"]))
+__all__ = [
+    "activation",
+    "growth",
+    "landscape",
+    "optimizer",
+    "rescaling",
+    "running_mean",
+    "saturation",
+    "sharpness",
+    "start",
+    "width",
+]
 
 
 def width(data: xr.Dataset) -> Figure:
@@ -105,7 +97,7 @@ def activation(data: xr.Dataset) -> Figure:
         floors,
     )
     ends = []
-    for k, (name, text) in enumerate(KINDS.items()):
+    for k, (name, text) in enumerate(FORMULA.items()):
         for j, (kind, words) in enumerate((("final", "fresh"), ("chained", "carried over"))):
             values = data[f"{name}_{kind}"].clip(ROUNDING, 10, keep_attrs=True)
             ends.append(curve(values, f"{text}, {words}", 2 * k + j, marker=True))
@@ -116,29 +108,6 @@ def activation(data: xr.Dataset) -> Figure:
         *ends,
     )
     return Figure((relu, sigmoid, carried))
-
-
-def running_mean(data: xr.Dataset) -> Figure:
-    return Figure(
-        tuple(
-            panel(
-                f"{name}: printed is the mean so far",
-                EPOCH,
-                LOSS,
-                curve(late(one["loss"]), "loss", 0),
-                curve(late(one["running_mean"]), "mean of the losses so far", 1),
-                points(
-                    np.maximum(one["printed"], 1),
-                    one["mean_predicted"],
-                    "printed",
-                    "ink",
-                    "printed",
-                ),
-            )
-            for name in data["network"].values
-            for one in [data.sel(network=name)]
-        )
-    )
 
 
 def start(data: xr.Dataset) -> Figure:
@@ -214,79 +183,3 @@ def sharpness(data: xr.Dataset) -> Figure:
             panel("training goes on at the edge", EPOCH, LOSS, *at_rates(data, "loss")),
         )
     )
-
-
-def landscape(data: xr.Dataset) -> Figure:
-    lines = []
-    for k, (name, text) in enumerate(KINDS.items()):
-        lines.append(curve(data[f"{name}_along"], f"{text}, Δ as drawn", k))
-        normal = data[f"{name}_filtered"].median("replicate", keep_attrs=True)
-        lines.append(curve(normal, f"{text}, filter-normalised", k + 2))
-    left = panel("one direction says little", axis(data["t"]), Axis("f(θ* + tΔ)", "log"), *lines)
-    traces = []
-    for k, (name, text) in enumerate(KINDS.items()):
-        exact = data[f"{name}_trace_predicted"]
-        mean = data[f"{name}_quadratic"].mean("replicate")
-        traces.append(points(exact, mean, text, k))
-    largest = max(float(data[f"{name}_trace_predicted"].max()) for name in KINDS)
-    middle = panel(
-        "mean curvature against the trace",
-        Axis("tr H"),
-        Axis("mean of ΔᵀHΔ over the directions"),
-        traces,
-        line([0, largest], [0, largest], "predicted", role="predicted"),
-    )
-    with np.errstate(divide="ignore"):
-        surface = np.log10(data["plane"])
-    right = panel(
-        "ReLU, filter-normalised",
-        axis(data["s"]),
-        axis(data["t"]),
-        heat(data["s"], data["t"], surface, "log₁₀ f"),
-    )
-    return Figure((left, middle, right))
-
-
-def rescaling(data: xr.Dataset) -> Figure:
-    shown = {"along": "Δ as drawn", "rescaled": "Δ as drawn, network rescaled"}
-    raw = [
-        curve(data[name].median("replicate", keep_attrs=True), text, k)
-        for k, (name, text) in enumerate(shown.items())
-    ]
-    after, before = (
-        data[name].median("replicate", keep_attrs=True)
-        for name in ("filtered", "filtered_predicted")
-    )
-    height = Axis("f(θ* + tΔ), median of directions", "log")
-    return Figure(
-        (
-            panel("as drawn, rescaling changes everything", axis(data["t"]), height, *raw),
-            panel(
-                "with its norms, nothing",
-                axis(data["t"]),
-                height,
-                curve(after, "network rescaled", 1),
-                curve(before, "before", role="predicted"),
-            ),
-        )
-    )
-
-
-def growth(data: xr.Dataset) -> Figure:
-    panels = []
-    for k, (name, text) in enumerate(KINDS.items()):
-        coefficient = float(data[f"{name}_coefficient_predicted"].sel(side=1).median())
-        power = float(data[f"{name}_exponent_predicted"])
-        law = coefficient * data["t"].values ** power
-        panels.append(
-            panel(
-                f"{text}: the depth sets the growth",
-                Axis("t", "log"),
-                Axis("f(θ* + tΔ)", "log"),
-                curve(data[f"{name}_along"], "median and 5–95 % of directions", k),
-                line(
-                    data["t"], np.where(law > 1e-4, law, np.nan), f"t^{power:g}", role="predicted"
-                ),
-            )
-        )
-    return Figure(tuple(panels))

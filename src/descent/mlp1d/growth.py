@@ -19,8 +19,9 @@ from descent.config import experiment_config
 from descent.maths.activations import activate
 from descent.maths.network import Shape
 from descent.mlp1d import _problem
-from descent.mlp1d._ends import FORMULA, Ends, along, directions, ends
 from descent.mlp1d._ends import Config as EndsConfig
+from descent.mlp1d._ends import Ends, along, directions, ends
+from descent.mlp1d._networks import FORMULA
 from descent.result import Check, Result, measured, predicted, replicates
 
 FAR = np.array([1e3, 1e4, 1e5])  # t between which growth is read off: what is left out is 1/t of it

@@ -16,16 +16,16 @@ ends of training for minima.
 
 import numpy as np
 import xarray as xr
-from scipy import stats
 
 from descent.config import Index, Number, Positive, experiment_config
 from descent.maths.curvature import hessian_products, hessians
 from descent.maths.network import differentiate, forward
 from descent.maths.sampling import level
 from descent.mlp1d import _document, _problem
-from descent.mlp1d._ends import FORMULA, NAMES, Ends, along, directions, ends, line_of, plane
 from descent.mlp1d._ends import Config as EndsConfig
+from descent.mlp1d._ends import Ends, along, directions, ends, line_of, plane
 from descent.mlp1d._filtered import filtered
+from descent.mlp1d._networks import FORMULA
 from descent.result import Check, Erratum, Result, measured, predicted, replicates
 
 EPS = float(np.finfo(float).eps)
@@ -41,13 +41,9 @@ class Config(EndsConfig):
     def __post_init__(self):
         super().__post_init__()
         if not 1e-5 <= self.difference <= 0.1:
-            raise ValueError(
-                f"difference {self.difference:g}: a second difference is known between 1e-5 and 0.1"
-            )
+            raise ValueError(f"difference {self.difference:g}: must be between 1e-5 and 0.1")
         if self.printed_grid % 2:
-            raise ValueError(
-                f"printed_grid {self.printed_grid}: an odd number of points contains θ*"
-            )
+            raise ValueError(f"printed_grid {self.printed_grid}: an odd number contains θ*")
         if self.chance > 1.1:
             raise ValueError(
                 f"replicates {self.replicates}: too few directions to tell a trace from chance, "
@@ -63,7 +59,7 @@ class Config(EndsConfig):
     @property
     def unlikely(self) -> float:
         """−ln of the chance of a false alarm that each side of each network has."""
-        return float(np.log(2 / level(len(NAMES) * len(self.torch_seeds))))
+        return float(np.log(2 / level(len(FORMULA) * len(self.torch_seeds))))
 
     @property
     def chance(self) -> float:
@@ -199,21 +195,7 @@ def errata(config: Config, found: xr.Dataset, end: Ends) -> tuple[Erratum, ...]:
         second = float((f[0] - 2 * f[1] + f[2]) / h**2)
         name = "lowest_curvature_at_the_minimum_of_the_sigmoid"  # of a minimum, 0 at the least
         stands.append(Erratum(name, where, 0.0, second, lowest, 0.01 * abs(lowest)))
-    if config.printed_grid:
-        nearest = float(np.abs(np.linspace(-1, 1, config.printed_grid)).min())
-        exact, name = 1 / (config.printed_grid - 1), "distance_of_the_grid_from_the_minimum"
-        stands.append(Erratum(name, where, 0.0, exact, nearest, 1e-12))
-    if config.printed_scale:
-        delta = directions(config)
-        tol = -stats.norm.ppf(level(1) / 2) / np.sqrt(2 * delta.size)
-        spread, name = float(delta.std()), "standard_deviation_of_a_direction"
-        stands.append(Erratum(name, where, config.printed_scale, 1.0, spread, float(tol)))
-        same, name = correlation_of_layers(), "correlation_of_the_directions_of_two_layers"
-        stands.append(Erratum(name, where, 0.0, 1.0, same, 1e-12))
-    return tuple(stands)
-
-
-def correlation_of_layers() -> float:
-    """Between the first entries of the directions of two layers when each is drawn from the same seed."""
-    first, second = (np.random.RandomState(42).normal(size=10) for _ in range(2))  # as there
-    return float(np.corrcoef(first, second)[0, 1])
+    return (
+        *stands,
+        *_document.flaws(config.printed_grid, config.printed_scale, directions(config)),
+    )

@@ -21,16 +21,15 @@ from typing import Annotated
 import numpy as np
 import xarray as xr
 from pydantic import Field
-from scipy import stats
 
 from descent.config import Count, Positive, experiment_config, require_increasing
-from descent.maths import rules, sampling
+from descent.maths import rules
 from descent.maths.initialise import initialise
 from descent.maths.network import Shape, value_and_gradient
 from descent.maths.times import log_spaced
 from descent.maths.training import train
 from descent.mlp1d import _document, _problem
-from descent.mlp1d._pair import FORMULA, described, summary
+from descent.mlp1d._pair import FORMULA, described, lead, summary
 from descent.mlp1d._problem import DRAWN, MOST_POINTS, Hidden
 from descent.result import Check, Erratum, Result, measured, predicted, replicates, steps, sweep
 
@@ -59,7 +58,8 @@ class Config(_problem.Config):
         require_increasing("rates", self.rates)
         if self.adam_rate not in self.rates or self.descent_rate not in self.rates:
             raise ValueError(
-                f"adam_rate {self.adam_rate:g} and descent_rate {self.descent_rate:g} must be among the rates"
+                f"adam_rate {self.adam_rate:g} and descent_rate {self.descent_rate:g} must be among "
+                "the rates"
             )
         if not self.claim_loss < self.stuck_loss:
             raise ValueError(
@@ -139,34 +139,22 @@ def measure(config: Config) -> xr.Dataset:
 
 def run(config: Config) -> Result:
     found, theory = measure(config), predict(config)
-    ahead, chance, alone = compared(config, found)
-    why = f"{alone} of {config.replicates} starts get there by one of the two only"
+    ahead, chance, alone = lead(found, config.adam_rate, config.descent_rate)
+    reason = (
+        f"Adam is ahead by {ahead:.2g} of the starts, chance makes {chance:.2g}: {alone} of "
+        f"{config.replicates} starts get there by one of the two only"
+    )
     return Result(
         data=found.merge(theory).assign_attrs(stop=config.claim_loss),
         metrics=summary(found),
         checks=compare(config, found, theory),
         errata=errata(config, found),
-        no_claim=()
-        if ahead > chance
-        else (
-            f"Adam ahead of gradient descent in {ahead:.2g} of the starts, chance {chance:.2g}: {why}",
-        ),
+        no_claim=() if ahead > chance else (reason,),
     )
-
-
-def compared(config: Config, found: xr.Dataset) -> tuple[float, float, int]:
-    """By what share of the starts Adam is ahead, how much of that is chance, and how many tell them apart."""
-    ahead = (
-        found["adam_stopped"].sel(rate=config.adam_rate).values
-        - found["descent_stopped"].sel(rate=config.descent_rate).values
-    )
-    alone = int(np.count_nonzero(ahead))
-    least = stats.binom.ppf(sampling.level(1) / 2, alone, 0.5) if alone else 0.0
-    return float(ahead.mean()), float(alone - 2 * least) / len(ahead), alone
 
 
 def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
-    ahead, chance, alone = compared(config, found)
+    ahead, chance, alone = lead(found, config.adam_rate, config.descent_rate)
     size = float(np.abs(_starts(config)).max())
     tol, why = 1e-12 + EPS * size / config.adam_rate, "m̂ = g, v̂ = g² and θ₁ to a rounding each"
     sign = f"a sign test on the {alone} starts from which only one gets there"

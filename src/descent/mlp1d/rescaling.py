@@ -41,8 +41,8 @@ class Config(EndsConfig):
             raise ValueError(f"half {self.half}: between 1 and 500")
         if not 1e-3 <= self.rescale <= 1e3 or 0.5 < self.rescale < 2:
             raise ValueError(
-                f"rescale {self.rescale:g}: a factor 2 to 1000, either way; less hardly changes anything, more "
-                "leaves no digits"
+                f"rescale {self.rescale:g}: a factor 2 to 1000, either way; less hardly changes "
+                "anything, more leaves no digits"
             )
 
 

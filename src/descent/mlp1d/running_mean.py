@@ -19,11 +19,9 @@ from descent.maths.network import Shape
 from descent.maths.times import log_spaced
 from descent.mlp1d import _document, _problem
 from descent.mlp1d._document import losses_from, recovered_loss, running_means
+from descent.mlp1d._networks import FORMULA, SHAPES
 from descent.mlp1d._problem import DRAWN, constant_floor
 from descent.result import Check, Erratum, Result, measured, predicted, steps
-
-KINDS = {"relu": "relu", "sigmoid": "sigmoid4"}
-NAMES = ["ReLU", "4·sigmoid"]
 
 
 @experiment_config
@@ -80,7 +78,7 @@ def measure(config: Config) -> xr.Dataset:
     kept = log_spaced(max(last, 1), DRAWN)
     kept = kept[kept <= last]
     single, double = (
-        np.array([_losses(config, kind, last, precision) for kind in KINDS.values()])
+        np.array([_losses(config, kind, last, precision) for kind in SHAPES.values()])
         for precision in (np.float32, np.float64)
     )
     means = np.array([running_means(losses) for losses in single])
@@ -94,7 +92,7 @@ def measure(config: Config) -> xr.Dataset:
             "double": measured(printed, double[:, at], "training loss in float64"),
         },
         coords={
-            "network": ("network", NAMES, {"long_name": "network"}),
+            "network": ("network", list(FORMULA.values()), {"long_name": "network"}),
             "epoch": steps(kept, "epoch", "epoch"),
             "printed": ("printed", at, {"long_name": "epoch"}),
         },
@@ -110,8 +108,8 @@ def run(config: Config) -> Result:
     found, theory = measure(config), predict(config)
     own = config.is_documents
     reason = (
-        f"points {config.points}, torch_seed {config.torch_seed}, rate {config.rate:g}: the document prints "
-        f"for {_document.POINTS}, {_document.SEED} and {_document.RATE:g}"
+        f"points {config.points}, torch_seed {config.torch_seed}, rate {config.rate:g}: the "
+        f"document prints for {_document.POINTS}, {_document.SEED} and {_document.RATE:g}"
     )
     mean, loss = (found[name].isel(printed=-1, drop=True) for name in ("mean", "single"))
     return Result(
@@ -126,7 +124,7 @@ def run(config: Config) -> Result:
 def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
     why = "the document adds its losses in float32: a rounding an epoch, in random directions"
     size = np.finfo(np.float32).eps / 2 * np.sqrt(np.maximum(config.printed_epochs, 1))
-    # Its own float32 gradients differ from ours in their roundings, which the training carries along.
+    # Its float32 gradients round differently from ours, which the training carries along.
     tol = (size + 1e-6) * found["mean"]
     return (Check("mean_so_far", found["mean"], "==", theory["mean_predicted"], tol, why),)
 
@@ -134,7 +132,7 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
 def losses(config: Config, found: xr.Dataset) -> list[Erratum]:
     """The losses that the printed means are not; at epoch 0 they are the same."""
     stands = []
-    for kind, name in zip(KINDS, NAMES, strict=True):
+    for kind, name in FORMULA.items():
         printed = dict(zip(config.printed_epochs, getattr(config, f"printed_{kind}"), strict=True))
         for epoch, value in printed.items():
             if epoch:
@@ -157,7 +155,7 @@ def late(config: Config) -> list[Erratum]:
     last, where = config.late_epochs[1], "FRTN50 assignment 3a"
     names = [f"{kind}_loss_at_epoch_{last}" for kind in ("narrow", "wide")]
     variance = constant_floor(y)
-    # Sums up to 300 in float32, 1.5e-5 a step, over 100 epochs; the wide one is one draw: its order of magnitude.
+    # Sums up to 300 in float32, 1.5e-5 a step, over 100 epochs; the wide one is one draw.
     return [
         Erratum(names[0], where, config.printed_narrow[1], variance, narrow, 3e-5),
         Erratum(names[1], where, config.printed_wide[1], 0.0, wide, 1e-4),

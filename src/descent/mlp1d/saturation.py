@@ -119,8 +119,8 @@ def run(config: Config) -> Result:
         no_claim=()
         if some
         else (
-            f"none of {config.replicates} networks is saturated after {config.epochs} epochs at rate "
-            f"{config.rate:g}, {lost} were lost",
+            f"none of {config.replicates} networks is saturated after {config.epochs} epochs at "
+            f"rate {config.rate:g}, {lost} were lost",
         ),
         unchecked=unchecked,
     )

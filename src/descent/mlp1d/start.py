@@ -48,7 +48,8 @@ class Config(_problem.Config):
             )
         if not self.points < self.test_points <= MOST_POINTS:
             raise ValueError(
-                f"test_points {self.test_points}: must be more than the points {self.points}, and at most {MOST_POINTS}"
+                f"test_points {self.test_points}: must be more than the points {self.points}, and "
+                f"at most {MOST_POINTS}"
             )
 
     @property
