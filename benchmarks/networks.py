@@ -73,7 +73,7 @@ def ways() -> list[dict]:
     with threadpool_limits(1):
         seconds = [
             NETWORKS * EPOCHS / EPOCHS_TIMED * timed(lambda: one_by_one(xt, yt, EPOCHS_TIMED), 3),
-            timed(training_job, 3),
+            timed(training, 3),
             SIDE**2 / POINTS_TIMED * timed(lambda: copy_a_point(model, xt, yt, POINTS_TIMED), 3),
             timed(landscape, 5),
         ]

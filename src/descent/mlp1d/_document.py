@@ -3,8 +3,11 @@
 Source: FRTN50 assignment, exercises 3a and 3e; its networks train from seed 42 on seven points.
 """
 
+from typing import Annotated
+
 import numpy as np
 from jaxtyping import Float
+from pydantic import Field
 from scipy import stats
 
 from descent.maths import rules
@@ -15,6 +18,7 @@ from descent.maths.training import train
 from descent.mlp1d import _problem
 from descent.result import Erratum
 
+Scale = Annotated[float, Field(ge=0)]  # 0 where it prints nothing
 POINTS, SEED, RATE = 7, 42, 0.05
 WIDTHS = (1, 10, 10, 1)
 

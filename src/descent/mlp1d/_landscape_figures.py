@@ -88,7 +88,7 @@ def running_mean(data: xr.Dataset) -> Figure:
     return Figure(
         tuple(
             panel(
-                f"{name}: printed is the mean so far",
+                f"{FORMULA[name]}: printed is the mean so far",
                 EPOCH,
                 LOSS,
                 curve(late(one["loss"]), "loss", 0),

@@ -33,7 +33,6 @@ from descent.mlp1d._networks import FORMULA, SHAPES
 from descent.mlp1d._problem import DRAWN, Hidden, constant_floor, linear_floor
 from descent.result import Check, Erratum, Result, measured, predicted, replicates, steps, sweep
 
-ADAM = rules.adam(0.9, 0.999, 1e-8)
 DOCUMENT = {"hidden": (10, 10), "rates": (0.02, 0.05, 0.1, 0.3), "points": 7}
 
 
@@ -78,7 +77,7 @@ def measure(config: Config) -> xr.Dataset:
         out = _at_every_rate(theta, x, y, config.shape(name), config)
         data |= _described(name, out, _chained(theta, x, y, config.shape(name), config), config)
     slope = _problem.slope(x, y, config.shape("sigmoid"))
-    patient = train(theta, slope, ADAM, config.adam_rate, config.epochs)
+    patient = train(theta, slope, rules.adam(0.9, 0.999, 1e-8), config.adam_rate, config.epochs)
     lines = straight(out, x, y, config.shape("sigmoid"), np.repeat(config.rates, R), config.epochs)
     return xr.Dataset(
         data

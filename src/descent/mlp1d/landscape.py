@@ -17,7 +17,7 @@ ends of training for minima.
 import numpy as np
 import xarray as xr
 
-from descent.config import Index, Number, Positive, experiment_config
+from descent.config import Index, Positive, experiment_config
 from descent.maths.curvature import hessian_products, hessians
 from descent.maths.network import differentiate, forward
 from descent.maths.sampling import level
@@ -36,7 +36,7 @@ class Config(EndsConfig):
     half: Index  # points of a line or plane on each side of θ*
     difference: Positive  # h of second differences
     printed_grid: Index  # points on [−1, 1] in the document, an even number; or 0
-    printed_scale: Number  # of its directions, or 0
+    printed_scale: _document.Scale  # of its directions, or 0
 
     def __post_init__(self):
         super().__post_init__()
@@ -49,8 +49,6 @@ class Config(EndsConfig):
                 f"replicates {self.replicates}: too few directions to tell a trace from chance, "
                 f"which may put it off by {self.chance:.2g} times the norm of H"
             )
-        if not self.printed_scale >= 0:
-            raise ValueError(f"printed_scale {self.printed_scale:g}: a standard deviation, or 0")
         if not 1 <= self.half <= 500:
             raise ValueError(
                 f"half {self.half}: between 1 and 500, the plane has (2 half + 1)² points"

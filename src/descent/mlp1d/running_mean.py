@@ -92,7 +92,7 @@ def measure(config: Config) -> xr.Dataset:
             "double": measured(printed, double[:, at], "training loss in float64"),
         },
         coords={
-            "network": ("network", list(FORMULA.values()), {"long_name": "network"}),
+            "network": ("network", list(FORMULA), {"long_name": "network"}),
             "epoch": steps(kept, "epoch", "epoch"),
             "printed": ("printed", at, {"long_name": "epoch"}),
         },
@@ -132,11 +132,11 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
 def losses(config: Config, found: xr.Dataset) -> list[Erratum]:
     """The losses that the printed means are not; at epoch 0 they are the same."""
     stands = []
-    for kind, name in FORMULA.items():
+    for kind in FORMULA:
         printed = dict(zip(config.printed_epochs, getattr(config, f"printed_{kind}"), strict=True))
         for epoch, value in printed.items():
             if epoch:
-                there = found.sel(network=name, printed=epoch)
+                there = found.sel(network=kind, printed=epoch)
                 correct, loss = float(there["double"]), float(there["single"])
                 title = f"{kind}_loss_at_epoch_{epoch}"
                 # float32 and float64 drift apart by 1.5e-5 of the loss over 1500 epochs.
