@@ -127,7 +127,7 @@ def living(config: Config, name: str) -> xr.DataArray:
 
 def slopes(far: xr.DataArray) -> xr.DataArray:
     """d log f/d log t from decade to decade."""
-    return np.log10(far).diff("far")
+    return np.log10(far.where(far > 0)).diff("far")
 
 
 def compare(

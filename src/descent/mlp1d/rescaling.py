@@ -113,7 +113,8 @@ def measure(config: Config, end: Ends) -> xr.Dataset:
 def run(config: Config) -> Result:
     end = ends(config, "relu", 2 * config.half + 1)
     found, theory = measure(config, end), predict(config, end)
-    apart = np.abs(np.log10(found["rescaled"] / found["along"]))[[0, -1]]
+    ratio = found["rescaled"] / found["along"]
+    apart = np.abs(np.log10(ratio.where(ratio > 0)))[[0, -1]]
     return Result(
         data=found.merge(theory),
         metrics={

@@ -131,7 +131,7 @@ def run(config: Config) -> Result:
             "parameters": float(config.shape.parameters),
             "sharpness_median": last.median("replicate"),
             "sharpness_p95": last.quantile(0.95, "replicate"),
-            "critical": theory["critical_predicted"],
+            "critical": shown["critical_predicted"],
             "start_sharpness_median": np.median(lam[0]),
             "rises_mean": found["rises"].mean("replicate"),
             "diverged_fraction": found["diverged"].mean("replicate"),
