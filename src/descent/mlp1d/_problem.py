@@ -15,6 +15,7 @@ from jaxtyping import Float
 from pydantic import Field
 
 from descent.config import Count, Refusal, Seed, experiment_config
+from descent.maths.curvature import hessians
 from descent.maths.network import Shape, value_and_gradient
 from descent.maths.training import Slope
 
@@ -100,6 +101,13 @@ def points(N: int) -> tuple[Float[np.ndarray, "N 1"], Float[np.ndarray, "N 1"]]:
 def slope(x: Float[np.ndarray, "N 1"], y: Float[np.ndarray, "N 1"], shape: Shape) -> Slope:
     """Losses and gradients on all points, for the training loop."""
     return lambda theta, active, t: value_and_gradient(theta, x, y, shape, "square")
+
+
+def sharpness(theta: Float[np.ndarray, "R P"], N: int, shape: Shape) -> Float[np.ndarray, " R"]:
+    """λ_max(∇²f) of every network, one Hessian at a time for the memory."""
+    x, y = points(N)
+    H = (hessians(one[None], x, y, shape, "square")[0] for one in theta)
+    return np.array([np.linalg.eigvalsh(one)[-1] for one in H], float)
 
 
 def residual(features: Float[np.ndarray, "N f"], y: Float[np.ndarray, "N 1"]) -> float:

@@ -20,7 +20,6 @@ import xarray as xr
 from descent.config import Positive, experiment_config
 from descent.maths import rules
 from descent.maths.activations import slope
-from descent.maths.curvature import hessians
 from descent.maths.initialise import initialise
 from descent.maths.network import Shape, forward
 from descent.maths.times import log_spaced
@@ -79,7 +78,7 @@ def measure(config: Config) -> xr.Dataset:
         for units in (forward(out.kept[0], x, shape).inputs[-1], h)
     )
     flat = (before < FLAT) & (steepest < FLAT) & ~out.is_lost
-    H = hessians(out.theta[flat], x, y, shape, "square")
+    lam = _problem.sharpness(out.theta[flat], config.points, shape)
     kept = log_spaced(config.epochs, DRAWN)
     each, case = "replicate", "case"
     return xr.Dataset(
@@ -89,7 +88,7 @@ def measure(config: Config) -> xr.Dataset:
             "diverged": measured(each, out.is_lost.astype(float), "diverged"),
             "on": measured(case, (h[flat][:, 0] > 2).sum(1), "units that are on"),
             "slope": measured(case, steepest[flat], "largest slope of a unit"),
-            "sharpness": measured(case, np.linalg.eigvalsh(H)[:, -1], "λ_max at the end"),
+            "sharpness": measured(case, lam, "λ_max at the end"),
         },
         coords={
             "epoch": steps(kept, "epoch", "epoch"),

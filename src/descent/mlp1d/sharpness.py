@@ -22,7 +22,6 @@ import xarray as xr
 
 from descent.config import Count, Positive, experiment_config, require_increasing
 from descent.maths import rules
-from descent.maths.curvature import hessians
 from descent.maths.initialise import initialise
 from descent.maths.network import Shape
 from descent.maths.times import first_above, log_spaced
@@ -90,8 +89,7 @@ def measure(config: Config) -> tuple[xr.Dataset, Run, np.ndarray]:
     lam = np.zeros((len(when), rates * R))
     for k, theta in enumerate(out.kept):
         there = ~(out.is_lost & (out.lost <= when[k]))  # a lost network has no sharpness: 0
-        H = (hessians(one[None], x, y, shape, "square")[0] for one in theta[there])
-        lam[k, there] = [np.linalg.eigvalsh(one)[-1] for one in H]
+        lam[k, there] = _problem.sharpness(theta[there], config.points, shape)
     rises = (np.diff(out.losses, axis=0) > 0).mean(0)
     kept, each = log_spaced(config.epochs, DRAWN), ("rate", "replicate")
     first, second = (

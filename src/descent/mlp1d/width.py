@@ -1,14 +1,12 @@
 """A network with one hidden unit never beats the best hinge, and one that is dead can only fit a constant.
 
-With one unit the network is a constant plus one hinge, so no training gets below the best of these. A layer whose
-units are 0 on all points passes no gradient down, so it stays dead; from then on only the last bias moves, and its
-loss is known at every epoch. Networks with more parameters than points get below the hinge (a count in the metrics).
+With one unit the network is a constant plus one hinge, so no training gets below the best of these. A layer whose units
+are 0 on all points passes no gradient down: it stays dead, and from then on only the last bias moves.
 
     m(x) = W_D relu(… relu(W₁x + b₁) …) + b_D,   θ ← θ − η∇f(θ),   P = Σ f_l(f_{l−1} + 1) parameters
     one unit:   loss ≥ min over c₀, c₁, k of (1/N) Σ (c₀ + c₁ max(±(x_i − k), 0) − y_i)²
     last layer dead at the start:   loss_t − Var y = (1 − 2η)²ᵗ (loss_0 − Var y)
-    share of starts whose only layer of f units is dead: 4⁻ᶠ, since a unit wx + b, (w, b) ~ U[−1, 1]², is 0 on
-    [−1, 1] if and only if b ≤ −|w|
+    only layer dead at the start: 4⁻ᶠ, since a unit wx + b, (w, b) ~ U[−1, 1]², is 0 on [−1, 1] iff b ≤ −|w|
 
 See: on the right, the smallest network ends on two steps: dead at Var y, or on one hinge. None is below the dotted
 line, which the larger networks pass.
