@@ -177,6 +177,7 @@ def test_a_line_bends_nowhere_and_a_parabola_everywhere():
         ("width", {"hidden": [[10, 10], [1]]}, "strictly increasing"),
         ("width", {"hidden": [[]]}, "at least 1 item"),
         ("width", {"epochs": 1}, "epochs 1"),
+        ("width", {"draws": 1}, "draws 1 < 100"),
         ("activation", {"rates": [0.1, 0.1]}, "strictly increasing"),
         ("activation", {"claim_bend": 0.5}, "no longer a line"),
         ("activation", {"printed_chained": [0.1]}, "must be 2 or none"),

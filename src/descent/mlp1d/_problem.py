@@ -11,12 +11,12 @@ Source: FRTN50 assignment, exercise 3.
 from typing import Annotated
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import Field
 
 from descent.config import Count, Refusal, Seed, experiment_config
 from descent.maths.curvature import hessians
-from descent.maths.network import Shape, value_and_gradient
+from descent.maths.network import Shape, forward, value_and_gradient
 from descent.maths.training import Slope
 
 LARGEST = 10_000_000  # numbers in all networks that train side by side: 80 MB an array
@@ -101,6 +101,14 @@ def points(N: int) -> tuple[Float[np.ndarray, "N 1"], Float[np.ndarray, "N 1"]]:
 def slope(x: Float[np.ndarray, "N 1"], y: Float[np.ndarray, "N 1"], shape: Shape) -> Slope:
     """Losses and gradients on all points, for the training loop."""
     return lambda theta, active, t: value_and_gradient(theta, x, y, shape, "square")
+
+
+def silent(
+    theta: Float[np.ndarray, "R P"], x: Float[np.ndarray, "N 1"], shape: Shape
+) -> Bool[np.ndarray, "R L"]:
+    """Whether a hidden layer is 0 on all points."""
+    layers = forward(theta, x, shape).inputs[1:]
+    return np.array([(h == 0).all((1, 2)) for h in layers]).T
 
 
 def sharpness(theta: Float[np.ndarray, "R P"], N: int, shape: Shape) -> Float[np.ndarray, " R"]:

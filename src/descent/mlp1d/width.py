@@ -16,17 +16,16 @@ Source: FRTN50 assignment 3a. It takes its narrow network for inflexible, but th
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Bool, Float
 
 from descent.config import Count, Positive, experiment_config, require_increasing
 from descent.maths import rules
 from descent.maths.initialise import initialise
-from descent.maths.network import Shape, forward
+from descent.maths.network import Shape
 from descent.maths.sampling import share
 from descent.maths.times import log_spaced
 from descent.maths.training import train
 from descent.mlp1d import _problem
-from descent.mlp1d._problem import DRAWN, Hidden, constant_floor, hinge_floor, linear_floor
+from descent.mlp1d._problem import DRAWN, Hidden, constant_floor, hinge_floor, linear_floor, silent
 from descent.result import Check, Result, bound, measured, predicted, replicates, steps, sweep
 
 EPS = float(np.finfo(float).eps)
@@ -43,6 +42,10 @@ class Config(_problem.Config):
         require_increasing("hidden: numbers of parameters", self.parameters)
         if self.epochs < 2:
             raise ValueError("epochs 1: half of them must be a step")
+        if self.draws < 100:
+            raise ValueError(
+                f"draws {self.draws} < 100: too few to tell a share of 1/4 from chance"
+            )
 
     @property
     def shapes(self) -> list[Shape]:
@@ -61,14 +64,6 @@ class Config(_problem.Config):
     def dying(self) -> float:
         """Factor a step of what the last bias is off."""
         return 1 - 2 * self.rate
-
-
-def silent(
-    theta: Float[np.ndarray, "R P"], x: Float[np.ndarray, "N 1"], shape: Shape
-) -> Bool[np.ndarray, "R L"]:
-    """Whether a hidden layer is 0 on all points."""
-    layers = forward(theta, x, shape).inputs[1:]
-    return np.array([(h == 0).all((1, 2)) for h in layers]).T
 
 
 def predict(config: Config, found: xr.Dataset) -> xr.Dataset:
