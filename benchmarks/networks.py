@@ -7,9 +7,11 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from descent.maths.networks import Shape, draw, losses
-from descent.mlp1d.problem import points
-from descent.mlp1d.training import train
+from descent.maths import rules
+from descent.maths.initialise import initialise
+from descent.maths.network import Shape, losses
+from descent.maths.training import train
+from descent.mlp1d._problem import points, slope
 from machine import timed
 
 SHAPE, RATE = Shape((1, 10, 10, 1), "relu"), 0.05
@@ -54,26 +56,36 @@ def ways() -> list[dict]:
     x, y = points(7)
     xt, yt = torch.tensor(x, dtype=torch.float32), torch.tensor(y, dtype=torch.float32)
     rng = np.random.default_rng(0)
-    theta, directions = draw(rng, SHAPE, NETWORKS), rng.standard_normal((2, SHAPE.parameters))
+    theta, directions = (
+        initialise(rng, "uniform", SHAPE, NETWORKS),
+        rng.standard_normal((2, SHAPE.parameters)),
+    )
     t = np.linspace(-1, 1, SIDE)
     model = module()
 
     def landscape():
-        return [losses(theta[:1] + u * directions[:1] + t[:, None] * directions[1:], x, y, SHAPE) for u in t]  # fmt: skip
+        first, second = directions[:1], t[:, None] * directions[1:]
+        return [losses(theta[:1] + u * first + second, x, y, SHAPE, "square") for u in t]
+
+    def training():
+        return train(theta, slope(x, y, SHAPE), rules.descent(), RATE, EPOCHS)
 
     with threadpool_limits(1):
         seconds = [
             NETWORKS * EPOCHS / EPOCHS_TIMED * timed(lambda: one_by_one(xt, yt, EPOCHS_TIMED), 3),
-            timed(lambda: train(theta, x, y, SHAPE, RATE, EPOCHS), 3),
+            timed(training, 3),
             SIDE**2 / POINTS_TIMED * timed(lambda: copy_a_point(model, xt, yt, POINTS_TIMED), 3),
             timed(landscape, 5),
         ]
-    training, landscape_job = f"{NETWORKS} networks, {EPOCHS} epochs", f"landscape, {SIDE}² points"
+    training_job, landscape_job = (
+        f"{NETWORKS} networks, {EPOCHS} epochs",
+        f"landscape, {SIDE}² points",
+    )
     return [
         {"job": job, "way": way, "seconds": s, "ratio": slow / s}
         for job, way, s, slow in (
-            (training, "torch modules one by one", seconds[0], seconds[0]),
-            (training, "ours", seconds[1], seconds[0]),
+            (training_job, "torch modules one by one", seconds[0], seconds[0]),
+            (training_job, "ours", seconds[1], seconds[0]),
             (landscape_job, "a deep copy a point", seconds[2], seconds[2]),
             (landscape_job, "ours", seconds[3], seconds[2]),
         )

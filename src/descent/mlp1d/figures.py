@@ -1,173 +1,185 @@
 """Figures of the mlp1d family."""
 
-import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
-from descent.style import COLOURS, against, figure, level
+from descent.figure import Axis, Figure, axis, curve, level, line, panel, points
+from descent.mlp1d._drawing import (
+    EPOCH,
+    HIGHEST,
+    LOSS,
+    ROUNDING,
+    at_rates,
+    by_rank,
+    late,
+    rates_of,
+)
+from descent.mlp1d._landscape_figures import growth, landscape, rescaling, running_mean
+from descent.mlp1d._networks import FORMULA
+from descent.mlp1d._pair import FORMULA as RULES
 
-ROUNDING = 1e-20  # losses are drawn down to here
-
-
-def by_rank(axes, values, label, colour=None, marker=".") -> None:
-    """Every replicate's value against its rank, as a share of all."""
-    ordered = np.sort(np.clip(values, ROUNDING, 1e3))
-    share = (np.arange(len(ordered)) + 0.5) / len(ordered)
-    axes.plot(share, ordered, label=label, color=colour, linestyle="none", marker=marker)
-
-
-def late(curve: xr.DataArray, top: float = 1e3) -> xr.DataArray:
-    """Without epoch 0, for a logarithmic axis, and clipped to what can be drawn."""
-    return curve.isel(epoch=slice(1, None)).clip(ROUNDING, top, keep_attrs=True)
-
-
-def set_rates(axes, data: xr.Dataset) -> None:
-    """The rates themselves under a logarithmic axis."""
-    axes.set_xticks(data["rate"].values, [f"{rate:g}" for rate in data["rate"].values])
-    axes.minorticks_off()
+__all__ = [
+    "activation",
+    "growth",
+    "landscape",
+    "optimizer",
+    "rescaling",
+    "running_mean",
+    "saturation",
+    "sharpness",
+    "start",
+    "width",
+]
 
 
 def width(data: xr.Dataset) -> Figure:
-    drawing, (left, right) = figure(2)
-    names = np.atleast_1d(data.attrs["hidden"].split(","))
-    for name, P, colour in zip(
-        names, data["parameters"].values, COLOURS * len(names), strict=False
-    ):
-        one = data.sel(parameters=P)
-        against(left, late(one["loss"]), f"hidden {name}: {P}", colour)
-        by_rank(right, one["final"].values, f"hidden {name}: {P}", colour)
-    for axes in (left, right):
-        level(axes, data.attrs["constant"], "dead: Var y")
-        level(axes, data.attrs["hinge"], "one hinge")
-        axes.lines[-1].set_linestyle(":")
-        axes.set(yscale="log", ylabel="training loss")
-    left.set(xscale="log")
-    left.set_title("loss along training, median and 5–95 %")
-    left.legend(fontsize="x-small", title="parameters P", title_fontsize="x-small")
-    right.set(xlabel="share of networks", ylabel="loss at the end")
-    right.set_title("dead, on one hinge, or below")
-    return drawing
+    names = data.attrs["hidden"].split(",")
+    labels = [
+        f"hidden {name}: P = {int(P)}" for name, P in zip(names, data["parameters"], strict=True)
+    ]
+    floors = [
+        level(data.attrs["constant"], "dead: Var y"),
+        level(float(data["hinge_bound"]), "best single hinge", role="bound"),
+    ]
+    along = [
+        curve(late(data["loss"].isel(parameters=k)), label, k) for k, label in enumerate(labels)
+    ]
+    ends = [by_rank(data["final"].isel(parameters=k), label, k) for k, label in enumerate(labels)]
+    return Figure(
+        (
+            panel("loss along training, median and 5–95 %", EPOCH, LOSS, *along, floors),
+            panel(
+                "dead, on one hinge, or below",
+                Axis("share of networks"),
+                Axis("loss at the end", "log"),
+                ends,
+                floors,
+            ),
+        )
+    )
+
+
+def saturation(data: xr.Dataset) -> Figure:
+    constant = data.attrs["constant"]
+    saturated = data["loss"].where(data["saturated"] == 1, drop=True)
+    rest = data["loss"].where(data["saturated"] == 0, drop=True)
+    groups = (
+        curve(late(group.assign_attrs(data["loss"].attrs), 10.0), label, k)
+        for k, (group, label) in enumerate(((saturated, "saturated"), (rest, "the others")))
+        if group.sizes["replicate"]
+    )
+    loss = panel(
+        "a saturated network stays at Var y", EPOCH, LOSS, *groups, level(constant, "Var y")
+    )
+    exact, bound = data["sharpness_predicted"], float(data["critical_bound"])
+    largest = max(bound, float(exact.max()) if exact.size else 0.0)
+    curvature = panel(
+        "its sharpness is that of a constant",
+        Axis("2(1 + 16 · units on)", limits=(0.0, 1.1 * largest)),
+        Axis("λ_max at the end", limits=(0.0, 1.1 * largest)),
+        points(exact, data["sharpness"], "λ_max"),
+        line([0, largest], [0, largest], "predicted", role="predicted"),
+        level(bound, "2/η: steeper ones leave", role="bound"),
+    )
+    return Figure((loss, curvature))
 
 
 def activation(data: xr.Dataset) -> Figure:
-    drawing, panels = figure(3)
-    names = {"relu": "ReLU", "sigmoid": "4·sigmoid"}
-    for axes, (name, formula) in zip(panels, names.items(), strict=False):
-        for rate, colour in zip(data["rate"].values, COLOURS * data.sizes["rate"], strict=False):
-            curve = late(data[f"{name}_loss"].sel(rate=rate), 10.0)
-            against(axes, curve, f"η = {rate:g}", colour)
-        axes.set(xscale="log", ylabel="training loss")
-        axes.set_title(f"{formula}, fresh weights")
-    left, middle, right = panels
-    left.set(yscale="log")
-    level(middle, data.attrs["line"], "best line")
-    level(middle, data.attrs["constant"], "Var y")
-    middle.lines[-1].set_linestyle(":")
-    middle.set(yscale="log", ylim=(0.02, 12))
-    for name, colour in zip(names, COLOURS, strict=False):
-        fresh, after = (
-            data[f"{name}_{kind}"].clip(ROUNDING, 10, keep_attrs=True)
-            for kind in ("final", "chained")
-        )
-        against(right, fresh, f"{names[name]}, fresh", colour, marker="o")
-        against(right, after, f"{names[name]}, carried over", colour, linestyle=":", marker="s")
-    right.set(xscale="log", yscale="log", ylabel="loss at the end")
-    set_rates(right, data)
-    right.set_title("weights carried from rate to rate mislead")
-    for axes in panels:
-        axes.legend(fontsize="x-small")
-    return drawing
+    floors = [
+        level(float(data["line_predicted"]), "best line"),
+        level(data.attrs["constant"], "Var y", role="bound"),
+    ]
+    relu = panel("ReLU, fresh weights", EPOCH, LOSS, *at_rates(data, "relu_loss", 10.0))
+    sigmoid = panel(
+        "4·sigmoid waits at the best line",
+        EPOCH,
+        Axis("training loss", "log", limits=(0.02, 12)),
+        *at_rates(data, "sigmoid_loss", 10.0),
+        floors,
+    )
+    ends = []
+    for k, (name, text) in enumerate(FORMULA.items()):
+        for j, (kind, words) in enumerate((("final", "fresh"), ("chained", "carried over"))):
+            values = data[f"{name}_{kind}"].clip(ROUNDING, 10, keep_attrs=True)
+            ends.append(curve(values, f"{text}, {words}", 2 * k + j, marker=True))
+    carried = panel(
+        "weights carried from rate to rate mislead",
+        rates_of(data),
+        Axis("loss at the end", "log"),
+        *ends,
+    )
+    return Figure((relu, sigmoid, carried))
 
 
 def start(data: xr.Dataset) -> Figure:
-    drawing, (left, middle, right) = figure(3)
-    against(left, late(data["loss"]), f"median of {data.sizes['replicate']} starts, 5–95 %")
-    left.plot(data["epoch"][1:], late(data["loss"])[:, :6], color="0.5", linewidth=0.6)
-    left.plot([], [], color="0.5", linewidth=0.6, label="six of them")
-    left.set(xscale="log", yscale="log")
-    left.set_title("training loss from many starts")
-    against(middle, data["fit"], "m(x; θ_T), median, 5–95 %")
-    against(middle, data["truth"], colour="black")
-    middle.plot(data["point"], data["y"], "o", color="black", label="y_i")
-    middle.set(ylabel="m(x)")
-    middle.set_title("the fits part between the points")
-    final = data["final"].clip(ROUNDING, 1e3)
-    right.plot(final, data["sharpness"], ".", label="λ_max at the end")
-    level(right, data.attrs["critical"], "2/η")
-    right.set(xscale="log", yscale="log", xlabel="loss at the end", ylabel="sharpness")
-    right.set_title("none sharper than gradient descent bears")
-    for axes in (left, middle, right):
-        axes.legend(fontsize="x-small")
-    return drawing
+    loss = data["loss"].clip(ROUNDING, HIGHEST, keep_attrs=True)
+    six = [
+        line(loss["epoch"], loss.isel(replicate=k), "six of them", "grey", width=0.6)
+        for k in range(min(6, loss.sizes["replicate"]))
+    ]
+    training = panel(
+        "training loss from many starts",
+        EPOCH,
+        LOSS,
+        curve(late(data["loss"]), f"median of {data.sizes['replicate']} starts, 5–95 %"),
+        six,
+        level(float(data["start_loss_predicted"]), "mean at the start"),
+    )
+    fits = panel(
+        "the fits part between the points",
+        axis(data["x"]),
+        Axis("m(x)"),
+        curve(data["fit"], "m(x; θ_T), median, 5–95 %"),
+        line(data["x"], data["truth"], "y(x)", role="predicted"),
+        points(data["point"], data["y"], "y_i", "ink"),
+    )
+    ends = panel(
+        "where training ends",
+        Axis("loss at the end", "log"),
+        Axis("sharpness", "log"),
+        points(
+            data["final"].clip(ROUNDING, HIGHEST), data["sharpness"], "λ_max at the end", size=4
+        ),
+        level(data.attrs["critical"], "2/η", role="bound"),
+    )
+    return Figure((training, fits, ends))
 
 
 def optimizer(data: xr.Dataset) -> Figure:
-    drawing, (left, middle, right) = figure(3)
-    rule = {"descent": "gradient descent", "adam": "Adam"}
-    for axes, (name, formula) in zip((left, middle), rule.items(), strict=True):
-        for rate, colour in zip(data["rate"].values, COLOURS * data.sizes["rate"], strict=False):
-            against(axes, late(data[f"{name}_loss"].sel(rate=rate)), f"η = {rate:g}", colour)
-        level(axes, data.attrs["stop"], "stop")
-        axes.set(xscale="log", yscale="log", ylabel="training loss", ylim=(1e-15, 10))
-        axes.set_title(f"{formula}, median and 5–95 %")
-        axes.legend(fontsize="x-small")
-    for (name, formula), colour in zip(rule.items(), COLOURS, strict=False):
-        for what, dashes, text in (("stopped", "-", "reached the stop"), ("stuck", ":", "stuck")):
+    losses = Axis("training loss", "log", limits=(1e-15, 10))
+    stop = level(data.attrs["stop"], "the loss that is claimed")
+    training = [
+        panel(f"{text}, median and 5–95 %", EPOCH, losses, *at_rates(data, f"{name}_loss"), stop)
+        for name, text in RULES.items()
+    ]
+    shares = []
+    for k, (name, text) in enumerate(RULES.items()):
+        for j, (what, words) in enumerate((("stopped", "reached it"), ("stuck", "stuck"))):
             share = data[f"{name}_{what}"].mean("replicate", keep_attrs=True)
-            against(right, share, f"{formula}, {text}", colour, linestyle=dashes, marker="o")
-    right.set(xscale="log", ylabel="share of networks", ylim=(-0.03, 1.03))
-    set_rates(right, data)
-    right.set_title("a large rate leaves Adam stuck")
-    right.legend(fontsize="x-small")
-    return drawing
+            shares.append(curve(share, f"{text}, {words}", 2 * k + j, marker=True))
+    right = panel(
+        "a large rate leaves Adam stuck",
+        rates_of(data),
+        Axis("share of networks", limits=(-0.03, 1.03)),
+        *shares,
+    )
+    return Figure((*training, right))
 
 
 def sharpness(data: xr.Dataset) -> Figure:
-    drawing, (left, right) = figure(2)
-    for rate, colour in zip(data["rate"].values, COLOURS * data.sizes["rate"], strict=False):
-        one = data.sel(rate=rate)
-        scaled = (one["sharpness"] / one["critical"]).clip(0, 3)
-        against(
-            left,
-            scaled.assign_attrs(long_name="λ_max η/2", role="measurement"),
-            f"η = {rate:g}",
-            colour,
+    scaled = (data["sharpness"] / data["critical_predicted"]).clip(0, 3)
+    scaled = scaled.assign_attrs(long_name="λ_max η/2")
+    sharp = [
+        curve(scaled.isel(rate=k), f"η = {float(rate):g}", k) for k, rate in enumerate(data["rate"])
+    ]
+    return Figure(
+        (
+            panel(
+                "λ_max rises to the edge and stays",
+                axis(data["time"]),
+                Axis("λ_max(∇²f(θ_t)) / (2/η)"),
+                *sharp,
+                level(1.0, "2/η"),
+            ),
+            panel("training goes on at the edge", EPOCH, LOSS, *at_rates(data, "loss")),
         )
-        against(right, late(one["loss"]), f"η = {rate:g}", colour)
-    level(left, 1.0, "2/η")
-    left.set(ylabel="λ_max(∇²f(θ_t)) / (2/η)")
-    left.set_title("λ_max rises to the edge and stays")
-    right.set(xscale="log", yscale="log", ylabel="training loss")
-    right.set_title("training goes on at the edge")
-    for axes in (left, right):
-        axes.legend(fontsize="x-small")
-    return drawing
-
-
-def landscape(data: xr.Dataset) -> Figure:
-    drawing, (left, middle, right) = figure(3)
-    kinds = (("along", "-", "Δ as drawn"), ("filtered", ":", "filter-normalised"))
-    for (name, formula), colour in zip(
-        (("relu", "ReLU"), ("sigmoid", "4·sigmoid")), COLOURS, strict=False
-    ):
-        for kind, dashes, text in kinds:
-            curve = data[f"{name}_{kind}"].median("replicate", keep_attrs=True)
-            against(left, curve, f"{formula}, {text}", colour, linestyle=dashes)
-        against(middle, data[f"{name}_far"], f"{formula}, Δ as drawn", colour)
-        predicted = data[f"{name}_far_predicted"]
-        predicted = predicted.where(predicted > 1e-4, drop=True)
-        against(middle, predicted, f"{formula}, {predicted.attrs['long_name']}", "black")
-    middle.lines[-1].set_linestyle(":")
-    rescaled = data["relu_rescaled"].median("replicate", keep_attrs=True)
-    against(left, rescaled, "the same ReLU network, rescaled", COLOURS[2])
-    left.set(yscale="log", ylabel="f(θ* + tΔ), median of directions")
-    left.set_title("steepness depends on the scale")
-    left.legend(fontsize="x-small", loc="upper center")
-    middle.set(xscale="log", yscale="log", ylabel="f(θ* + tΔ)")
-    middle.set_title("far away, the depth sets the growth")
-    middle.legend(fontsize="x-small")
-    surface = np.log10(data["relu_plane_filtered"])
-    right.pcolormesh(data["s"], data["t"], surface, shading="nearest", rasterized=True)
-    right.set(xlabel="s", ylabel="t")
-    right.set_title(f"ReLU, filter-normalised: log₁₀ f, {surface.min():.1f} to {surface.max():.1f}")
-    return drawing
+    )
