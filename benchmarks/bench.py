@@ -9,8 +9,6 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 import dynamics
 import features
 import minima
@@ -22,7 +20,8 @@ import scaled
 import sensing
 import training
 import vjp
-from descent.style import figure
+from descent.figure import Axis, Figure, line, panel
+from descent.lab.svg import save
 from machine import description
 
 RESULTS = Path(__file__).with_name("results")
@@ -39,16 +38,25 @@ def markdown(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def draw(rows: list[dict]) -> Figure:
+def growth(rows: list[dict]) -> Figure:
     """Seconds a step against d, with the predicted slope."""
-    drawing, (axes,) = figure()
     sizes = [row["d"] for row in rows]
-    axes.plot(sizes, [row["seconds"] for row in rows], "o-", label="measured, 5 starts")
-    predicted = [row["predicted_seconds"] for row in rows]
-    axes.plot(sizes, predicted, "k--", label="∝ p², p = d(d+1)/2")
-    axes.set(xscale="log", yscale="log", xlabel="size d, m = 10dr", ylabel="seconds a step")
-    axes.legend()
-    return drawing
+    return Figure(
+        (
+            panel(
+                "a step of matrix sensing",
+                Axis("size d, m = 10dr", "log"),
+                Axis("seconds a step", "log"),
+                line(sizes, [row["seconds"] for row in rows], "measured, 5 starts"),
+                line(
+                    sizes,
+                    [row["predicted_seconds"] for row in rows],
+                    "∝ p², p = d(d+1)/2",
+                    role="predicted",
+                ),
+            ),
+        )
+    )
 
 
 def main(quick: bool) -> None:
@@ -72,9 +80,7 @@ def main(quick: bool) -> None:
     for title, rows in tables.items():
         print(f"\n**{title}**\n\n{markdown(rows)}")
     RESULTS.mkdir(exist_ok=True)
-    draw(tables["sensing, growth with d"]).savefig(
-        RESULTS / "growth.svg", format="svg", metadata={"Date": None}
-    )
+    save(growth(tables["sensing, growth with d"]), RESULTS / "growth.svg")
     out = RESULTS / f"{date.today().isoformat()}.json"
     out.write_text(json.dumps({"machine": machine, **tables}, indent=2) + "\n")
 

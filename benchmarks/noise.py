@@ -1,18 +1,18 @@
 """Noisy gradient descent and random networks: the plain way, one run after another, against all at once."""
 
-from itertools import pairwise
-
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from descent.initialisation.relu import backward, forward
+from descent.maths.initialise import initialise
+from descent.maths.network import Shape, backward, forward, input_squares
 from descent.noise._chain import Chain, simulate
 from machine import timed
 
 ETAS = np.array([0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.1, 1.4, 1.7, 1.9, 2.2])
 CHAINS, STEPS, X, SIGMA, Y = 4096, 300, 1.0, 0.5, 2.0
 WIDTHS = (10, 40, 20, 30, 20, 5)
+SHAPE = Shape(WIDTHS, "relu", biases=False)
 
 
 def one_chain(rng, eta: float) -> float:
@@ -33,15 +33,10 @@ def one_step_size(rng, eta: float) -> np.ndarray:
     return w
 
 
-def networks(rng, count: int) -> list[np.ndarray]:
-    return [
-        np.sqrt(2 / fan_in) * rng.standard_normal((count, out, fan_in)) for fan_in, out in pairwise(WIDTHS)
-    ]  # fmt: skip
-
-
 def one_network(rng, x: torch.Tensor) -> list[float]:
     """Squared norms of the gradients of a sum of outputs, by autograd."""
-    weights = [torch.from_numpy(W[0]).requires_grad_() for W in networks(rng, 1)]
+    theta = initialise(rng, "he", SHAPE)[0]
+    weights = [torch.from_numpy(W).requires_grad_() for W, _ in SHAPE.layers(theta)]
     h = x
     for W in weights[:-1]:
         h = torch.relu(W @ h)
@@ -50,10 +45,10 @@ def one_network(rng, x: torch.Tensor) -> list[float]:
 
 
 def batched(rng, x: np.ndarray, count: int) -> list[np.ndarray]:
-    weights = networks(rng, count)
-    h = forward(weights, x)
-    delta = backward(weights, h, np.ones(WIDTHS[-1]))
-    return [np.vecdot(d, d) * np.vecdot(a, a) for d, a in zip(delta, h, strict=True)]
+    passed = forward(initialise(rng, "he", SHAPE, count), x[None], SHAPE)
+    deltas = backward(passed, np.ones_like(passed.outputs))
+    squares = input_squares(passed)
+    return [np.vecdot(d, d) * h for d, h in zip(deltas, squares, strict=True)]
 
 
 def ways() -> list[dict]:
@@ -71,7 +66,7 @@ def ways() -> list[dict]:
         drawn = [
             ("autograd, one network after another", timed(lambda: one_network(rng, torch.from_numpy(x)), 51)),
             ("ours, 500 networks", timed(lambda: batched(rng, x, 500), 5) / 500),
-            ("floor: the Gaussians", timed(lambda: networks(rng, 500), 5) / 500),
+            ("floor: the Gaussians", timed(lambda: initialise(rng, "he", SHAPE, 500), 5) / 500),
         ]  # fmt: skip
     return [
         {"way": way, "unit": unit, "time": scale * seconds, "ratio_to_first": rows[0][1] / seconds}
