@@ -72,7 +72,7 @@ def growth(data: xr.Dataset) -> Figure:
         law = coefficient * data["t"].values ** power
         panels.append(
             panel(
-                f"{text}: the depth sets the growth",
+                f"{text} grows like t^{power:g}",
                 Axis("t", "log"),
                 Axis("f(θ* + tΔ)", "log"),
                 curve(data[f"{name}_along"], "median and 5–95 % of directions", k),
@@ -94,7 +94,7 @@ def running_mean(data: xr.Dataset) -> Figure:
                 curve(late(one["loss"]), "loss", 0),
                 curve(late(one["running_mean"]), "mean of the losses so far", 1),
                 points(
-                    np.maximum(one["printed"], 1),
+                    one["printed"].where(one["printed"] > 0),
                     one["mean_predicted"],
                     "printed",
                     "ink",

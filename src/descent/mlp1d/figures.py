@@ -167,7 +167,7 @@ def optimizer(data: xr.Dataset) -> Figure:
 
 def sharpness(data: xr.Dataset) -> Figure:
     scaled = (data["sharpness"] / data["critical_predicted"]).clip(0, 3)
-    scaled = scaled.assign_attrs(long_name="λ_max η/2")
+    scaled = scaled.assign_attrs(long_name="λ_max η/2", role="measured")
     sharp = [
         curve(scaled.isel(rate=k), f"η = {float(rate):g}", k) for k, rate in enumerate(data["rate"])
     ]

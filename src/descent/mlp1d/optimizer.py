@@ -1,4 +1,4 @@
-"""Adam's first step is as long in every coordinate, and Adam gets to tiny losses from more starts than descent does.
+"""Adam first moves every weight by one step length, and gets to tiny losses from more starts than descent.
 
 Corrected for having started at 0, Adam's memories are the gradient and its square after one step, so the gradient's
 size cancels. Where the loss is flat it therefore goes on at full length when gradient descent hardly moves. At a large

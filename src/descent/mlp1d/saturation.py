@@ -1,4 +1,4 @@
-"""A saturated sigmoid network is a constant, and gradient descent stays there only if its curvature is below 2/η.
+"""A saturated sigmoid network is a constant, and descent stays there only if its curvature is below 2/η.
 
 Where every unit of the last hidden layer is fully off or on, no gradient passes it and the network is a constant:
 only the last weights and the last bias still act. Their loss is a quadratic with one curvature, and gradient descent
