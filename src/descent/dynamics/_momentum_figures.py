@@ -17,6 +17,7 @@ from descent.figure import (
     points,
     power,
 )
+from descent.maths.nesterov import highest
 
 
 def momentum_stability(data: xr.Dataset) -> Figure:
@@ -144,3 +145,28 @@ def polyak(data: xr.Dataset) -> Figure:
         curve(data["least_bound"]),
     )
     return Figure((plane, count))
+
+
+def nesterov(data: xr.Dataset) -> Figure:
+    beta = data["beta"].values
+    plane = panel(
+        "momentum shrinks the largest stable step",
+        axis(data["beta"]),
+        axis(data["h"], limits=(0, float(data["h"].max()))),
+        heat(beta, data["h"], data["rate"].T, "rate", limits=(0, 2), diverging=True),
+        line(beta, highest(beta), "2(1 + β)/(1 + 2β)", role="predicted"),
+        line(beta, 2 * (1 + beta), "heavy ball: 2(1 + β)", 1, role="bound"),
+    )
+    errors = []
+    for k, (rule, name) in enumerate((("nesterov", "Nesterov"), ("heavy_ball", "heavy ball"))):
+        one = data.sel(rule=rule)
+        errors.append(curve(one["error"], f"{name}, rate {float(one['best_rate']):.4f}", k))
+        errors.append(curve(one["error_predicted"], "closed form", "ink", width=1))
+    last = float(data["iterations"].max())
+    runs = panel(
+        "each at its best pair",
+        axis(data["t"], limits=(0, 1.2 * last)),
+        axis(data["error"], "log", limits=(0.1 * float(data["accuracy"].min()), None)),
+        *errors,
+    )
+    return Figure((plane, runs))

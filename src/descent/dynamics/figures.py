@@ -3,17 +3,12 @@
 import numpy as np
 import xarray as xr
 
-from descent.dynamics._momentum_figures import (
-    momentum_stability as momentum_stability,
-)
-from descent.dynamics._momentum_figures import (
-    momentum_step as momentum_step,
-)
-from descent.dynamics._momentum_figures import (
-    momentum_trajectories as momentum_trajectories,
-)
-from descent.dynamics._momentum_figures import (
-    polyak as polyak,
+from descent.dynamics._momentum_figures import (  # noqa: F401  drawn by name
+    momentum_stability,
+    momentum_step,
+    momentum_trajectories,
+    nesterov,
+    polyak,
 )
 from descent.figure import (
     Axis,
