@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from descent.figure import Figure
+from descent.lab import svg, vega
 from harness import experiments, module_of, run, toy
 
 NAMES = list(experiments())
@@ -41,6 +42,8 @@ def test_the_figure_is_whole(name):
     draw = getattr(import_module(f"descent.{block.family}.figures"), block.name)
     shown = draw(toy(name).data)
     assert isinstance(shown, Figure)
+    svg.paint(shown)
+    vega.panels(shown)
     for panel in shown.panels:
         assert panel.x.label
         assert panel.y.label
