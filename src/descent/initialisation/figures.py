@@ -8,6 +8,11 @@ from descent.figure import Axis, Figure, Mark, axis, band, curve, line, panel
 ERRORS = 4  # standard errors of a band
 
 
+def whole(coordinate: xr.DataArray) -> Axis:
+    """An axis of numbered things, with a tick at each if they are few."""
+    return axis(coordinate, ticks=tuple(coordinate.values) if coordinate.size <= 12 else None)
+
+
 def by_errors(mean: xr.DataArray, error: xr.DataArray, label: str, colour: int = 0) -> list[Mark]:
     """A mean with its points and a band of standard errors."""
     x = mean[mean.dims[0]].values
@@ -25,7 +30,7 @@ def layer_gradients(data: xr.Dataset) -> Figure:
         (
             panel(
                 f"gradient of every layer, {data.attrs['networks']} networks",
-                axis(data["layer"]),
+                whole(data["layer"]),
                 Axis("mean of ‖∂(u·f)/∂W_l‖²", "log"),
                 *measured,
                 curve(data["gradient_predicted"], "predicted"),
@@ -39,7 +44,7 @@ def tails(data: xr.Dataset) -> Figure:
         (
             panel(
                 "tails grow with depth over width",
-                axis(data["hidden"]),
+                whole(data["hidden"]),
                 axis(data["fourth"], "log"),
                 by_errors(data["fourth"], data["fourth_error"], "normal weights"),
                 curve(data["fourth_predicted"]),
@@ -55,13 +60,13 @@ def name_of(gain: float, data: xr.Dataset) -> str:
 
 
 def depth(data: xr.Dataset) -> Figure:
-    x, marks = data["depth"].values, []
+    x, marks, theory = data["depth"].values, [], []
     for k in range(data.sizes["gain"]):
         one = data.isel(gain=k)
         label = f"{name_of(float(one['gain']), data)}, median, 5–95 %"
         marks += [band(x, one["low"], one["high"], colour=k)]
         marks += curve(one["median"], label, k, marker=True)
-        marks += curve(np.exp(one["log_mean_predicted"]), "e^(L(ln v + μ_n))", role="predicted")
+        theory += curve(np.exp(one["log_mean_predicted"]), "e^(L(ln v + μ_n))", role="predicted")
     return Figure(
         (
             panel(
@@ -69,6 +74,7 @@ def depth(data: xr.Dataset) -> Figure:
                 axis(data["depth"]),
                 Axis("‖∂(u·f)/∂W_1‖²", "log"),
                 *marks,
+                *theory,
             ),
             near_he(data),
         )
@@ -82,7 +88,7 @@ def near_he(data: xr.Dataset):
     unit, centre = one["mean_predicted"], one["log_mean_predicted"]
     spread = 1.6448536269514722 * np.sqrt(one["log_variance_predicted"])
     return panel(
-        f"the mean stays, a typical network does not, n = {data.attrs['width']}",
+        f"mean and typical network, n = {data.attrs['width']}",
         axis(data["depth"]),
         Axis("‖∂(u·f)/∂W_1‖²/(n v/2)^L", "log"),
         by_errors(one["mean"] / unit, one["mean_error"] / unit, "mean"),
@@ -96,18 +102,19 @@ def near_he(data: xr.Dataset):
 
 
 def first_pass(data: xr.Dataset) -> Figure:
-    marks = []
+    marks, theory = [], []
     for k, start in enumerate(data["start"].values):
         one = data.sel(start=start)
         marks += curve(np.exp(one["log_gradient"] / 2), f"{start}", k)
-        marks += curve(np.exp(one["log_gradient_predicted"] / 2), "predicted", role="predicted")
+        theory += curve(np.exp(one["log_gradient_predicted"] / 2), "predicted", role="predicted")
     return Figure(
         (
             panel(
                 "small weights vanish with depth",
-                axis(data["layer"]),
-                Axis("‖∂(u·z)/∂W_l‖/(‖x‖ ‖u‖), geometric mean of a minibatch", "log"),
+                whole(data["layer"]),
+                Axis("‖∂(u·z)/∂W_l‖/(‖x‖ ‖u‖)", "log"),
                 *marks,
+                *theory,
             ),
         )
     )
@@ -132,10 +139,10 @@ def norms_at(data: xr.Dataset, size: float):
 
 
 def step_sizes(data: xr.Dataset) -> Figure:
-    marks = []
+    marks, theory = [], []
     for k, rule in enumerate(data["rule"].values):
         marks += curve(data["moved"].sel(rule=rule), f"{rule}", k, marker=True)
-        marks += curve(data["moved_predicted"].sel(rule=rule), "predicted")
+        theory += curve(data["moved_predicted"].sel(rule=rule), "predicted")
     return Figure(
         (
             panel(
@@ -143,6 +150,7 @@ def step_sizes(data: xr.Dataset) -> Figure:
                 axis(data["factor"], "log"),
                 axis(data["moved"], "log"),
                 *marks,
+                *theory,
             ),
         )
     )
