@@ -6,10 +6,9 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from descent.features import halves
-from descent.features.problem import Data, starts
-from descent.features.training import orders, train
-from descent.maths.networks import Shape, gradients
+from descent.features._problem import Data
+from descent.features._training import orders
+from descent.maths.network import Shape
 from machine import timed
 
 SHAPE = Shape((1, 20, 20, 20, 20, 1), "relu")

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-from descent.features import problem as features_problem
-from descent.features import training as features_training
 from descent.initialisation import classifiers, starts
 from descent.initialisation import rules as old_rules
 from descent.maths import curvature, homogeneity, initialise, mlp, network, networks, rules, tangent
@@ -102,12 +100,6 @@ def test_classifiers(dtype):
 
 def test_starts():
     shape = Shape((4, 20, 7, 1), "relu")
-    for kind in ("student", "he_uniform", "he_normal", "xavier_uniform", 0.3):
-        same(
-            features_problem.starts(np.random.default_rng(3), kind, shape, 5),
-            initialise.initialise(np.random.default_rng(3), kind, shape, 5),
-        )
-        same(features_problem.torch_starts(3, kind, shape), initialise.from_torch(3, kind, shape))
     same(
         networks.draw(np.random.default_rng(1), shape, 4),
         initialise.initialise(np.random.default_rng(1), "uniform", shape, 4),
@@ -148,24 +140,6 @@ def test_training_of_mlp1d(dtype, adam, stop):
         strict=True,
     ):
         same(a, b)
-
-
-@pytest.mark.parametrize("rate", [0.1, 1.0, 5.0])
-def test_training_of_features(rate):
-    rng, shape = np.random.default_rng(0), Shape((1, 20, 20, 1), "relu")
-    theta = features_problem.starts(rng, 1.0, shape, 12).astype(np.float32)
-    x = rng.uniform(-1, 1, (100, 1)).astype(np.float32)
-    y, order = np.sin(5 * x), features_training.orders(rng, 12, 100, 40, 32)
-    old = features_training.train(theta, x, y, shape, order, rate, 0.9)
-
-    def slope(theta, active, t):
-        batch = order[active, t]
-        return network.value_and_gradient(theta, x[batch], y[batch], shape, "square")
-
-    new = train(theta, slope, rules.heavy_ball(0.9), rate, 40, evaluate_end=False)
-    same(old.losses, new.losses)
-    same(old.theta, new.theta)
-    same(old.diverged, new.ended(40))
 
 
 def test_training_of_mnist():

@@ -75,7 +75,9 @@ def predict(config: Config) -> xr.Dataset:
         shared(len(config.hidden) + 1),
     )
     square = C * (plus**2 + minus**2 + 2 * plus * minus * r)
-    return xr.Dataset({"square_predicted": predicted("layer", square, "E‖∇f‖²")})
+    layer = sweep(range(1, len(square) + 1), "layer", "layer")
+    found = predicted("layer", square, "E‖∇f‖²")
+    return xr.Dataset({"square_predicted": found}, coords={"layer": layer})
 
 
 def measure(config: Config) -> xr.Dataset:
@@ -143,7 +145,7 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     narrow = sum(1 / n for n in config.hidden)
     finite = C * np.abs(2 * plus * minus * shared(len(C))) * narrow
     left_out = C * (plus**2 + minus**2) * config.output_over_targets**2
-    tol = estimate.tol + xr.DataArray(finite + left_out, dims="layer")
+    tol = estimate.tol + estimate.tol.copy(data=finite + left_out)
     why = f"{estimate.why}, and Σ 1/n_k = {narrow:.2g} of what both sides share"
     square = theory["square_predicted"]
     return (Check("mean_square_at_the_small_start", estimate.value, "==", square, tol, why),)
