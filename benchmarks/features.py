@@ -6,9 +6,11 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
+from descent.features import _halves
 from descent.features._problem import Data
-from descent.features._training import orders
-from descent.maths.network import Shape
+from descent.features._training import Pace, orders, train_in_batches
+from descent.maths.initialise import initialise
+from descent.maths.network import Shape, value_and_gradient
 from machine import timed
 
 SHAPE = Shape((1, 20, 20, 20, 20, 1), "relu")
@@ -57,20 +59,23 @@ def ways() -> list[dict]:
     x, y = data.sample()
     xt, yt = torch.tensor(x, dtype=torch.float32), torch.tensor(y, dtype=torch.float32)
     rng = np.random.default_rng(0)
-    many = starts(rng, "student", SHAPE, STARTS)
-    few = starts(rng, "student", SHAPE, NETWORKS).astype(np.float32)
+    many = initialise(rng, "student", SHAPE, STARTS)
+    few = initialise(rng, "student", SHAPE, NETWORKS)
     order = orders(rng, NETWORKS, len(x), STEPS, BATCH)
 
     def batched():
-        return [gradients(many[k : k + CHUNK], x, y, SHAPE) for k in range(0, STARTS // 10, CHUNK)]
+        return [
+            value_and_gradient(many[k : k + CHUNK], x, y, SHAPE, "square")
+            for k in range(0, STARTS // 10, CHUNK)
+        ]
 
     with threadpool_limits(1):
         seconds = [
             STARTS / STARTS_TIMED * timed(lambda: norms_one_by_one(xt, yt, STARTS_TIMED), 3),
             10 * timed(batched, 3),
-            timed(lambda: halves.gradient_norms(many, x, y, SHAPE), 5),
+            timed(lambda: _halves.gradient_norms(many, x, y, SHAPE), 5),
             NETWORKS / NETWORKS_TIMED * timed(lambda: train_one_by_one(xt, yt, NETWORKS_TIMED), 3),
-            timed(lambda: train(few, x, y, SHAPE, order, RATE, MOMENTUM), 3),
+            timed(lambda: train_in_batches(few, x, y, SHAPE, order, Pace(RATE, MOMENTUM)), 3),
         ]
     norms = f"gradient norms of {STARTS} starts, 1500 points"
     training = f"{NETWORKS} networks, {STEPS} steps"

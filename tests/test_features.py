@@ -328,8 +328,8 @@ def test_a_rate_that_loses_nothing_or_everything_is_no_claim(rate):
 def test_a_growth_of_the_wrong_degree_is_caught(monkeypatch):
     """Growth by the step in place of the power of the step."""
     right = large_starts.overshoot
-    monkeypatch.setattr(large_starts, "overshoot", lambda config: right(config) / 4)
-    monkeypatch.setattr(large_starts, "CLEAR", 0.1)
+    monkeypatch.setattr(large_starts, "overshoot", lambda config: right(config) / 100)
+    monkeypatch.setattr(large_starts, "CLEAR", 1e-3)
     assert broken("large_starts") == {"lost_at"}
 
 

@@ -108,14 +108,14 @@ def measure(config: Config) -> xr.Dataset:
 
 
 def run(config: Config) -> Result:
+    R, P = config.replicates, config.shape.parameters
+    require_room(min(CHUNK, R) * 2 * P, f"hidden {list(config.hidden)}")
+    require_operations(f"replicates {R} × parameters {P}", 50 * R * P)
     if config.output_over_targets > SMALL:
         raise Refusal(
             f"small {config.small:g}: outputs are {config.output_over_targets:.2g} of the targets, "
             f"more than {SMALL:g}: the theory is for a start with m ≈ 0"
         )
-    R, P = config.replicates, config.shape.parameters
-    require_room(min(CHUNK, R) * 2 * P, f"hidden {list(config.hidden)}")
-    require_operations(f"replicates {R} × parameters {P}", 50 * R * P)
     found, theory = measure(config), predict(config)
     norm, square = found["norm"], theory["square_predicted"]
     medians, rms = norm.median("replicate"), np.sqrt(np.square(norm).mean("replicate"))
