@@ -65,8 +65,10 @@ def ways() -> list[dict]:
     order = orders(rng, NETWORKS, len(x), STEPS, BATCH)
 
     def batched():
-        chunks = (many[k : k + CHUNK] for k in range(0, STARTS // 10, CHUNK))
-        return [value_and_gradient(chunk, x, y, SHAPE, "square") for chunk in chunks]
+        return [
+            value_and_gradient(many[k : k + CHUNK], x, y, SHAPE, "square")
+            for k in range(0, STARTS // 10, CHUNK)
+        ]
 
     with threadpool_limits(1):
         seconds = [
@@ -74,7 +76,7 @@ def ways() -> list[dict]:
             10 * timed(batched, 3),
             timed(lambda: _halves.gradient_norms(many, x, y, SHAPE), 5),
             NETWORKS / NETWORKS_TIMED * timed(lambda: train_one_by_one(xt, yt, NETWORKS_TIMED), 3),
-            timed(lambda: train_in_batches(few, x, y, SHAPE, order, PACE), 3),
+            timed(lambda: train_in_batches(few, x, y, SHAPE, order, Pace(RATE, MOMENTUM)), 3),
         ]
     norms = f"gradient norms of {STARTS} starts, 1500 points"
     training = f"{NETWORKS} networks, {STEPS} steps"

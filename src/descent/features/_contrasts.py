@@ -34,7 +34,8 @@ def require_pairs(replicates: int, points: int) -> None:
     """
     if replicates < fewest_pairs(points):
         raise ValueError(
-            f"replicates {replicates} < {fewest_pairs(points)}: too few to tell a difference from chance"
+            f"replicates {replicates} < {fewest_pairs(points)}: "
+            "too few to tell a difference from chance"
         )
 
 

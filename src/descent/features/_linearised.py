@@ -37,7 +37,7 @@ def linearised_runs(
     rank = min(MODES, int(np.sum(sigma > max(J.shape) * ROUNDING * sigma[0])))
     inside = U[:, :rank]
     top = np.linalg.eigvalsh(kernel(passed))[::-1][:MODES]
-    paths = np.array([linearised(J, r, k * N / sigma[0] ** 2, kept[-1]) for k in rates])
+    paths = np.array([linearised(J, r, k * N / sigma[0] ** 2, int(kept[-1])) for k in rates])
     amplitude = np.zeros((len(paths), len(kept), MODES))
     amplitude[..., :rank] = paths[:, kept] @ inside
     left = np.mean((r - inside @ (inside.T @ r)) ** 2)

@@ -47,7 +47,7 @@ def printed_norms(data: xr.Dataset) -> Figure:
         for k, name in enumerate(names):
             one = data.sel(start=name)
             marks += curve(one[key], f"{KINDS[name]}: {key}s", k, marker=True)
-            law = one[f"{key}_predicted"]
+            law = np.sqrt(one["square_predicted"]) if key == "weight" else one["gradient_predicted"]
             text = "√(n_l n_{l−1} v_l)" if key == "weight" else "from two points"
             marks += curve(law, text, "ink", "predicted")
             if f"printed_{name}" in data:

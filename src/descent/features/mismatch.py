@@ -179,7 +179,9 @@ def compare(
     x = config.test[config.outside]
     line = line_floor(x, config.function(x))
     if not BENDS * good <= line:
-        reason = f"matched networks err {good:.2g} outside, more than 1/{BENDS} of the best line's {line:.2g}"
+        reason = (
+            f"matched networks err {good:.2g} outside, the best line {line:.2g}: it bends little"
+        )
         return checks, (reason,)
     told = exceeding(
         {

@@ -75,7 +75,9 @@ def predict(config: Config) -> xr.Dataset:
         shared(len(config.hidden) + 1),
     )
     square = C * (plus**2 + minus**2 + 2 * plus * minus * r)
-    return xr.Dataset({"square_predicted": predicted("layer", square, "E‖∇f‖²")})
+    layer = sweep(range(1, len(square) + 1), "layer", "layer")
+    found = predicted("layer", square, "E‖∇f‖²")
+    return xr.Dataset({"square_predicted": found}, coords={"layer": layer})
 
 
 def measure(config: Config) -> xr.Dataset:
@@ -106,14 +108,14 @@ def measure(config: Config) -> xr.Dataset:
 
 
 def run(config: Config) -> Result:
+    R, P = config.replicates, config.shape.parameters
+    require_room(min(CHUNK, R) * 2 * P, f"hidden {list(config.hidden)}")
+    require_operations(f"replicates {R} × parameters {P}", 50 * R * P)
     if config.output_over_targets > SMALL:
         raise Refusal(
             f"small {config.small:g}: outputs are {config.output_over_targets:.2g} of the targets, "
             f"more than {SMALL:g}: the theory is for a start with m ≈ 0"
         )
-    R, P = config.replicates, config.shape.parameters
-    require_room(min(CHUNK, R) * 2 * P, f"hidden {list(config.hidden)}")
-    require_operations(f"replicates {R} × parameters {P}", 50 * R * P)
     found, theory = measure(config), predict(config)
     norm, square = found["norm"], theory["square_predicted"]
     medians, rms = norm.median("replicate"), np.sqrt(np.square(norm).mean("replicate"))
@@ -143,7 +145,7 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     narrow = sum(1 / n for n in config.hidden)
     finite = C * np.abs(2 * plus * minus * shared(len(C))) * narrow
     left_out = C * (plus**2 + minus**2) * config.output_over_targets**2
-    tol = estimate.tol + xr.DataArray(finite + left_out, dims="layer")
+    tol = estimate.tol + estimate.tol.copy(data=finite + left_out)
     why = f"{estimate.why}, and Σ 1/n_k = {narrow:.2g} of what both sides share"
     square = theory["square_predicted"]
     return (Check("mean_square_at_the_small_start", estimate.value, "==", square, tol, why),)

@@ -98,15 +98,12 @@ def predict(config: Config) -> xr.Dataset:
         for theta in _each(config)
     ]
     sizes = np.array([a * b for a, b in pairwise(config.shape.widths)])
-    laws = [
-        np.sqrt(sizes * variances(scheme, config.shape.widths))
-        for _, scheme in config.starts.values()
-    ]
+    laws = [sizes * variances(scheme, config.shape.widths) for _, scheme in config.starts.values()]
     dims = ("start", "layer")
     return xr.Dataset(
         {
             "gradient_predicted": predicted(dims, halves, "gradient, from two points"),
-            "weight_predicted": predicted(dims, laws, "√(n_l n_{l−1} v_l)"),
+            "square_predicted": predicted(dims, laws, "n_l n_{l−1} v_l"),
         },
         coords=_coordinates(config),
     )
@@ -149,17 +146,17 @@ def run(config: Config) -> Result:
 
 def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
     uniform = [name for name in config.starts if name != "he_normal"]  # bounded, so soon normal
-    expected = theory["weight_predicted"].sel(start=uniform)
+    expected = theory["square_predicted"].sel(start=uniform)
     sizes = xr.DataArray([a * b for a, b in pairwise(config.shape.widths)], dims="layer")
     z = float(-stats.norm.ppf(level(expected.size) / 2))
     # A square of U(±c) has the standard deviation √(4/5) of its mean; so ‖W‖² of n of them.
-    tol = expected**2 * z * np.sqrt(0.8 / sizes)
+    tol = expected * z * np.sqrt(0.8 / sizes)
     rounding = 1e-11 * found["gradient"].max("layer")
     weights = found["weight"].sel(start=uniform) ** 2
     law = f"{z:.1f} exact standard errors of a sum of squares"
     halves = theory["gradient_predicted"]
     checks = [
-        Check("squared_weight", weights, "==", expected**2, tol, law),
+        Check("squared_weight", weights, "==", expected, tol, law),
         Check("gradient", found["gradient"], "==", halves, rounding, "rounding of sums"),
     ]
     for name, values in config.printed.items():

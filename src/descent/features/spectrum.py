@@ -64,7 +64,7 @@ class Config(_problem.Data, Schedule):
             )
         if not 1e-6 <= self.threshold < 1:
             raise ValueError(
-                f"threshold {self.threshold:g}: σ below 1e-7 σ₁ are rounding, so 1e-6 ≤ threshold < 1"
+                f"threshold {self.threshold:g}: must be in [1e-6, 1), as σ below 1e-7 σ₁ are rounding"
             )
 
     @property

@@ -61,7 +61,8 @@ class Config(_problem.Data):
         require_within("momenta", self.momenta, 0, 0.9999, "the edge is where roots nearly meet")
         if self.rate not in self.rates or self.momentum not in self.momenta:
             raise ValueError(
-                f"rate {self.rate:g} and momentum {self.momentum:g} must be among the rates and momenta"
+                f"rate {self.rate:g} and momentum {self.momentum:g} "
+                "must be among the rates and momenta"
             )
         require_steps(self.samples, self.batch, self.epochs)
 
