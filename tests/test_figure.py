@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from descent.figure import Axis, axis, curve, legend, level, line, moment, panel, points, text
+from descent.figure import (
+    Axis,
+    axis,
+    curve,
+    level,
+    line,
+    moment,
+    panel,
+    points,
+    text,
+)
+from descent.lab.legend import legend
 
 
 def array(values, **attrs):

@@ -25,7 +25,7 @@ class Worst(NamedTuple):
     measured: float
     predicted: float
     tol: float
-    points: int  # how many points were compared
+    points: int  # how many were compared
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Check:
     def _excess(self) -> np.ndarray:
         """By how much each point is off, in the direction that the relation forbids; NaN never holds."""
         measured, predicted, tol = (part.values for part in self._points)
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             gap = measured - predicted
         excess = {"==": np.abs(gap), "<=": gap, ">=": -gap}[self.relation]
         return np.where(np.isfinite(predicted) & np.isfinite(tol), excess, np.nan)
@@ -176,7 +176,8 @@ def sweep(values, name: str, long_name: str) -> xr.Variable:
 
 def replicates(count: int) -> xr.Variable:
     """The coordinate of independent random draws."""
-    return xr.Variable("replicate", range(count), {"long_name": "replicate", "role": "replicate"})
+    look = {"long_name": "replicate", "role": "replicate"}
+    return xr.Variable("replicate", range(count), look)
 
 
 def over_replicates(runs: list[xr.Dataset]) -> xr.Dataset:
@@ -184,18 +185,17 @@ def over_replicates(runs: list[xr.Dataset]) -> xr.Dataset:
     return xr.concat(runs, "replicate").assign_coords(replicate=replicates(len(runs)))
 
 
-def measured(dims, values, long_name: str, units: str = "") -> xr.Variable:
+def measured(dims, values, long_name: str, units: str = "", **attrs: str) -> xr.Variable:
     """A variable of `Result.data` that was measured."""
-    return xr.Variable(dims, values, {"long_name": long_name} | ({"units": units} if units else {}))
+    attrs = {"long_name": long_name} | ({"units": units} if units else {}) | attrs
+    return xr.Variable(dims, values, attrs)
 
 
 def predicted(dims, values, long_name: str, units: str = "") -> xr.Variable:
     """A variable of `Result.data` that theory gives."""
-    variable = measured(dims, values, long_name, units)
-    return xr.Variable(variable.dims, variable.values, variable.attrs | {"role": "prediction"})
+    return measured(dims, values, long_name, units, role="prediction")
 
 
 def bound(dims, values, long_name: str, units: str = "") -> xr.Variable:
     """A variable of `Result.data` that is a limit: theory says that the value does not pass it."""
-    variable = measured(dims, values, long_name, units)
-    return xr.Variable(variable.dims, variable.values, variable.attrs | {"role": "bound"})
+    return measured(dims, values, long_name, units, role="bound")

@@ -23,10 +23,21 @@ from types import ModuleType
 import xarray as xr
 
 from descent.figure import Axis, Figure, panel, text
-from descent.lab import colours, rulers, seen, svg, svg_legend, svg_marks, thinning, ticks, vega
+from descent.lab import (
+    colours,
+    legend,
+    rulers,
+    seen,
+    svg,
+    svg_legend,
+    svg_marks,
+    thinning,
+    ticks,
+    vega,
+)
 from descent.lab.files import read_text, write, write_text
 
-PAINTERS = (colours, rulers, seen, svg, svg_legend, svg_marks, thinning, ticks, vega)
+PAINTERS = (colours, legend, rulers, seen, svg, svg_legend, svg_marks, thinning, ticks, vega)
 
 
 def draw(family: str) -> None:

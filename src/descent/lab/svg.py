@@ -20,7 +20,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
-from descent.figure import Figure, legend
+from descent.figure import Figure
+from descent.lab.legend import legend
 from descent.lab.rulers import Ruler, stretched, unstretched
 from descent.lab.seen import Seen, seen, words
 from descent.lab.svg_legend import columns_of, draw_legend, hides

@@ -5,8 +5,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from descent.figure import Entry
 from descent.lab.colours import colour
+from descent.lab.legend import Entry
 from descent.lab.seen import words
 from descent.lab.svg_marks import DASHES, marker
 

@@ -16,8 +16,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from descent.figure import Figure, Mark, legend
+from descent.figure import Figure, Mark
 from descent.lab.colours import colour, edges, shades
+from descent.lab.legend import legend
 from descent.lab.rulers import Ruler
 from descent.lab.seen import Seen, plain, seen
 

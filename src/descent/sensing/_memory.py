@@ -38,7 +38,8 @@ def require_memory(size: int, measurements: int, held_out: int = 0, replicates: 
     fits = (
         f"the two-pass form on S (_operators.Stored) needs {on_S / GIB:.1f} GiB"
         if on_S <= available
-        else f"on S alone it needs {on_S / GIB:.1f} GiB; the matrix-free form (_operators.Regenerated) fits"
+        else f"on S alone it needs {on_S / GIB:.1f} GiB; "
+        "the matrix-free form (_operators.Regenerated) fits"
     )
     beside = f" in {processes} processes" if processes > 1 else ""
     raise Refusal(

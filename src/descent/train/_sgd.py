@@ -10,7 +10,7 @@ from descent.maths import losses, network, rules
 from descent.maths.homogeneity import along_the_output, squared_layer_norms, squared_norms
 from descent.maths.images import Images
 from descent.maths.network import Shape
-from descent.maths.training import NEVER
+from descent.maths.training import NEVER, Run
 from descent.maths.training import train as descend
 from descent.result import measured, steps
 
@@ -84,21 +84,37 @@ def train(
     run = descend(start, slope, rules.descent(), settings.rate, last, evaluate_end=False, keep=keep)
     if run.lost[0] == NEVER:
         tests[-1] = evaluate(run.theta, shape, test, batch)
+    kicks = np.float64(settings.rate) ** 2 * squares
+    return _labelled(Trained(norms, train_loss, tests, kicks, run), start, shape, settings)
+
+
+class Trained(NamedTuple):
+    """What a training leaves behind; E epochs, D layers."""
+
+    norms: Float[np.ndarray, "E D"]
+    train_loss: Float[np.ndarray, " E"]
+    tests: list[Test]
+    kicks: Float[np.ndarray, " D"]
+    run: Run
+
+
+def _labelled(found: Trained, start: np.ndarray, shape: Shape, settings: Settings) -> xr.Dataset:
+    run, depth = found.run, len(shape.widths) - 1
     growth = squared_layer_norms(run.theta, shape) - squared_layer_norms(start, shape)
-    test_loss, unweighted, accuracy = np.transpose(tests)
+    test_loss, unweighted, accuracy = np.transpose(found.tests)
     return xr.Dataset(
         {
             "gradient_norm": measured(
-                ("epoch", "layer"), norms, "mean minibatch gradient norm ‖G_l‖"
+                ("epoch", "layer"), found.norms, "mean minibatch gradient norm ‖G_l‖"
             ),
-            "train_loss": measured("epoch", train_loss, "training NLL"),
+            "train_loss": measured("epoch", found.train_loss, "training NLL"),
             "test_loss": measured("epoch", test_loss, "test NLL"),
             "test_loss_unweighted": measured(
                 "epoch", unweighted, "test NLL, minibatches unweighted"
             ),
             "accuracy": measured("epoch", accuracy, "test accuracy"),
             "growth": measured("layer", growth[0], "Δ‖W_l‖²"),
-            "kicks": measured("layer", np.float64(settings.rate) ** 2 * squares, "η² Σ ‖G_l‖²"),
+            "kicks": measured("layer", found.kicks, "η² Σ ‖G_l‖²"),
             "parameters": measured(("checkpoint", "parameter"), run.kept[:, 0], "W_1, b_1, W_2, …"),
             "lost": measured((), int(run.lost[0]), f"step at which it was lost, or {NEVER}"),
         },
@@ -112,6 +128,6 @@ def train(
             "bias": int(shape.biases),
             "activation": shape.activation,
             "rate": settings.rate,
-            "batch": batch,
+            "batch": settings.batch,
         },
     )
