@@ -27,7 +27,7 @@ from descent.config import Count, Seed, experiment_config, require_increasing
 from descent.linear import _problem
 from descent.linear._problem import EPS, Regression
 from descent.maths import optimisers
-from descent.maths.bounds import require_bytes, require_work
+from descent.maths.limits import require_cost
 from descent.maths.projection import project
 from descent.maths.sampling import FEWEST, level, mean
 from descent.result import Check, Result, bound, measured, predicted, replicates, steps, sweep
@@ -51,10 +51,9 @@ class Config:
         n, d, b = self.samples, self.features, self.batches[-1]
         if n >= d:
             raise ValueError(f"samples {n} ≥ features {d}: the rows span everything")
-        require_bytes("steps, batches", 1.0 * self.steps * b)
-        require_bytes("replicates, samples, features", 6.0 * self.replicates * n * d)
-        runs = self.replicates * len(self.batches)
-        require_work("replicates, steps, batches", 2.0 * runs * self.steps * b * d)
+        numbers = 1.0 * self.steps * b + 6.0 * self.replicates * n * d
+        work = 2.0 * self.replicates * len(self.batches) * self.steps * b * d
+        require_cost(self, "replicates, samples, features, steps, batches", numbers, work)
 
 
 class Given(NamedTuple):

@@ -22,6 +22,7 @@ from jaxtyping import Float
 from scipy.optimize import brentq
 
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
+from descent.maths.limits import require_cost
 from descent.maths.sampling import mean
 from descent.noise._chain import require_scales
 from descent.noise._thresholds import NonNegative, Thresholds, thresholds
@@ -52,8 +53,8 @@ class Config:
             raise ValueError(
                 f"draws {self.draws} < 5000: an eighth power's mean is not near normal"
             )
-        if self.replicates * self.draws > 1e8:
-            raise ValueError(f"replicates × draws = {self.replicates * self.draws:.1e} > 1e8")
+        drawn = 4.0 * self.replicates * self.draws
+        require_cost(self, "replicates, draws, noises", drawn, 100 * drawn * len(self.noises))
 
 
 def predict(config: Config) -> xr.Dataset:

@@ -25,7 +25,7 @@ from jaxtyping import Float
 from pydantic import Field
 
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
-from descent.maths.limits import require_at_most
+from descent.maths.limits import require_at_most, require_cost
 from descent.maths.sampling import mean
 from descent.maths.second_moment import Gradients, covariance, homogeneous, limit
 from descent.noise import _noisy
@@ -61,10 +61,10 @@ class Config:
                 )
         require_at_most(self, "the map of second moments has (n + 1)⁴ entries", weights=12)
         require_at_most(self, "one run would take minutes", steps=100_000, replicates=10_000)
-        runs = self.chains * len(self.fractions)
-        largest = self.examples * self.weights * max(self.draws, runs)
-        if largest > 1e8 or largest * self.steps * self.replicates > 1e12:
-            raise ValueError(f"draws or chains × fractions: {largest:.1e} noisy inputs > 1e8")
+        runs, inputs = self.chains * len(self.fractions), 4.0 * self.examples * self.weights
+        work = inputs * self.replicates * (10 * self.weights * self.draws + 8 * runs * self.steps)
+        fields = "draws, chains, fractions, steps, replicates, examples, weights"
+        require_cost(self, fields, inputs * max(self.draws, runs), work)
 
     @property
     def light(self) -> list[float]:

@@ -20,7 +20,7 @@ import xarray as xr
 from pydantic import Field
 
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
-from descent.maths.limits import require_at_most
+from descent.maths.limits import require_at_most, require_cost
 from descent.maths.sampling import mean
 from descent.noise._chain import Chain, log_excess, require_scales, simulate, steps_to_fill
 from descent.noise._thresholds import NonNegative, log_moment, lyapunov, tail_index
@@ -61,11 +61,8 @@ class Config:
                 "know an exponent to a quarter"
             )
         require_at_most(self, "one run would take minutes", steps=100_000, draws=10_000_000)
-        weights = self.replicates * self.chains * len(self.etas)
-        if weights > 1e8 or weights * self.steps > 1e11:
-            raise ValueError(
-                f"replicates × chains × etas = {weights:.1e} > 1e8 weights, or × steps > 1e11"
-            )
+        weights = 4.0 * self.replicates * self.chains * len(self.etas)
+        require_cost(self, "replicates, chains, etas, steps", weights, 8 * weights * self.steps)
         for eta in self.etas:
             self._require_tail(eta)
 
