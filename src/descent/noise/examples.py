@@ -23,7 +23,7 @@ from pydantic import Field
 
 from descent.config import Count, Seed, experiment_config
 from descent.maths.limits import require_at_most, require_cost
-from descent.maths.sampling import Estimate, mean
+from descent.maths.sampling import Estimate, mean, require_fewest
 from descent.noise._forms import primal
 from descent.noise._noisy import Problem, draw
 from descent.result import Check, Erratum, Result, measured, predicted, replicates
@@ -39,10 +39,7 @@ class Config:
     draws: Count  # of X̌ a replicate
 
     def __post_init__(self):
-        if self.replicates < 4:
-            raise ValueError(
-                f"replicates {self.replicates} < 4: too few to tell a mean from chance"
-            )
+        require_fewest("mean", self.replicates, self.weights**2)
         if self.draws * self.examples < 200:
             raise ValueError(
                 f"draws × examples = {self.draws * self.examples} < 200: no mean is near normal"

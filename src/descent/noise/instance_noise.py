@@ -22,7 +22,7 @@ import xarray as xr
 
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
 from descent.maths.limits import require_at_most, require_cost
-from descent.maths.sampling import mean
+from descent.maths.sampling import mean, require_fewest
 from descent.noise._chain import Chain, require_scales, simulate, stationary, steps_to_settle
 from descent.noise._thresholds import NonNegative, critical_step, log_moment, raw_moments
 from descent.result import Check, Result, measured, predicted, replicates, sweep
@@ -44,10 +44,7 @@ class Config:
     def __post_init__(self):
         require_increasing("etas", self.etas)
         require_scales(self.x, (self.sigma,), "sigma", self.y)
-        if self.replicates < 4:
-            raise ValueError(
-                f"replicates {self.replicates} < 4: too few to tell a mean from chance"
-            )
+        require_fewest("mean", self.replicates, len(self.etas))
         if self.chains < 100:
             raise ValueError(
                 f"chains {self.chains} < 100: an average of squares is not near normal"

@@ -26,7 +26,7 @@ from pydantic import Field
 
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
 from descent.maths.limits import require_at_most, require_cost
-from descent.maths.sampling import mean
+from descent.maths.sampling import mean, require_fewest
 from descent.maths.second_moment import Gradients, covariance, homogeneous, limit
 from descent.noise import _noisy
 from descent.noise import _thresholds as thresholds
@@ -50,10 +50,9 @@ class Config:
         require_increasing("fractions", self.fractions)
         if self.fractions[-1] >= 1:
             raise ValueError(f"fractions {self.fractions[-1]:g} ≥ 1: the variance diverges")
-        if self.replicates < 4:
-            raise ValueError(
-                f"replicates {self.replicates} < 4: too few to tell a mean from chance"
-            )
+        n, ways = self.weights, len(MODES)
+        points = ways * max((n * (n + 1) // 2) ** 2, len(self.fractions) * n**2)
+        require_fewest("mean", self.replicates, points)
         for name, least in (("chains", 100), ("draws", 1000)):
             if getattr(self, name) < least:
                 raise ValueError(

@@ -23,7 +23,7 @@ from pydantic import Field
 
 from descent.config import Count, Positive, Refusal, Seed, experiment_config
 from descent.maths.limits import require_cost, require_within
-from descent.maths.sampling import mean
+from descent.maths.sampling import mean, require_fewest
 from descent.noise._forms import covariance_of_y, gain, posterior
 from descent.result import Check, Erratum, Result, measured, predicted, replicates
 
@@ -42,10 +42,8 @@ class Config:
         require_within("variance", self.variance, 1e-12, 1e12, "Σ_YY is singular, to rounding")
         if not self.shapes:
             raise ValueError("shapes: at least one pair n, d")
-        if self.replicates < 4:
-            raise ValueError(
-                f"replicates {self.replicates} < 4: too few to tell a mean from chance"
-            )
+        points = np.sum(np.square(self.shapes), 0).max()  # of Σ_YY or Σ_WW
+        require_fewest("mean", self.replicates, int(points))
         for n, d in self.shapes:
             if self.samples < 100 + 10 * (n + d):
                 raise ValueError(

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from descent.config import Count, Number, Positive, Refusal, Seed, experiment_config
 from descent.maths.limits import require_cost
 from descent.maths.quadratic import Quadratic
-from descent.maths.sampling import FEWEST
+from descent.maths.sampling import require_fewest
 
 LARGEST = 1e70  # of data: fourth powers are summed
 COUNTS = "degree, degrees, points, iterations, steps, epochs, snapshots, replicates"
@@ -74,10 +74,7 @@ class Sampled(Points):
         super().__post_init__()
         if self.points < 2:
             raise ValueError("points 1: there is nothing to draw from")
-        if self.replicates < FEWEST:
-            raise ValueError(
-                f"replicates {self.replicates} < {FEWEST}: too few to tell a mean from chance"
-            )
+        require_fewest("mean", self.replicates)
 
 
 class Problem(NamedTuple):
