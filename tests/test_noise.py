@@ -62,7 +62,7 @@ def broken(name: str, **changes) -> set[str]:
         ("tails", {"etas": [0.5]}, "the largest weights show the bulk"),
         ("tails", {"etas": [2.2]}, "there is no limiting law"),
         ("tails", {"etas": [1.9]}, "at η = 1.9 the tail fills in"),
-        ("tails", {"replicates": 4}, "80 of all runs < 500"),
+        ("tails", {"replicates": 8}, "160 of all runs < 500"),
         ("examples", {"replicates": 2}, "too few to tell a mean"),
         ("examples", {"draws": 10**9}, "draws 1000000000, .* GiB at once"),
         ("mean_square", {"fractions": [0.5, 1]}, "1 ≥ 1: the variance diverges"),

@@ -56,7 +56,7 @@ def _student(points: int, freedom: int) -> float:
 
 
 def _gamma(half: float, shape: Values) -> Values:
-    """How far, in parts of a measured mean, the exact mean of a gamma law of this shape may be from it."""
+    """How far, in parts of a measured mean, the exact one of a gamma law may be from it."""
     low, high = stats.gamma.ppf(half, shape) / shape, stats.gamma.isf(half, shape) / shape
     return np.maximum(1 / low - 1, 1 - 1 / high)  # μ = mean/(1 ∓ …)
 
@@ -81,11 +81,10 @@ def require_fewest(kind: Kind, replicates: int, points: int = 1) -> None:
     Raises:
         Refusal: with the number that would do.
     """
-    least, at = fewest(kind, points), f" at {points} points" if points > 1 else ""
+    least, few = fewest(kind, points), f"too few to tell a {kind} from chance"
     if replicates < least:
-        raise Refusal(
-            f"replicates {replicates} < {least}: too few to tell a {kind} from chance{at}"
-        )
+        at = f" at {points} points" if points > 1 else ""
+        raise Refusal(f"replicates {replicates} < {least}: {few}{at}")
 
 
 def _size(values: Values, points: int | None) -> int:
@@ -153,9 +152,8 @@ def of_error(value: Values, error: Values, freedom: int, points: int | None = No
     if freedom < least:
         raise Refusal(f"{freedom} degrees of freedom < {least}: too few to tell it from chance")
     t = _student(size, freedom)
-    return Estimate(
-        value, error, t * error, f"{t:.1f} standard errors, {freedom} degrees of freedom"
-    )
+    why = f"{t:.1f} standard errors, {freedom} degrees of freedom"
+    return Estimate(value, error, t * error, why)
 
 
 def median(samples: xr.DataArray, points: int | None = None) -> Estimate:
@@ -178,10 +176,7 @@ def median(samples: xr.DataArray, points: int | None = None) -> Estimate:
     low = ordered.isel(replicate=k - 1, drop=True)
     high = ordered.isel(replicate=r - k, drop=True)
     with np.errstate(invalid="ignore"):  # ∞ − ∞, of equal ones
-        below, above = (
-            xr.where(value == low, 0, value - low),
-            xr.where(high == value, 0, high - value),
-        )
+        below, above = (xr.where(a == b, 0, b - a) for a, b in ((low, value), (value, high)))
     tol = np.maximum(below, above)
     error = (below + above) / (-2 * stats.norm.ppf(alpha / 2))
     return Estimate(value, error, tol, f"order statistics {k} and {r - k + 1} of {r} replicates")
