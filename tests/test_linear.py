@@ -35,7 +35,7 @@ def untold(name: str, **changes) -> str:
         ("underparameterised", {"samples": 2}, "samples 2 < features 3: many w fit"),
         ("underparameterised", {"step": 2}, "step 2 ≥ 2 .in 1/β.: gradient descent diverges"),
         ("underparameterised", {"replicates": 10**9}, "GiB"),
-        ("underparameterised", {"steps": 10**12}, "an hour"),
+        ("underparameterised", {"steps": 10**12}, "steps 1000000000000: about .* hours"),
         ("overparameterised", {"samples": 12}, "samples 12 ≥ features 12"),
         ("overparameterised", {"step": 2.5}, "diverges"),
         ("risk", {"samples": [2, 12]}, "samples 12 ≥ features 12"),

@@ -8,9 +8,10 @@ from pydantic import ValidationError
 from scipy.integrate import quad
 
 from descent.config import Refusal
+from descent.maths import second_moment
 from descent.noise import (
     _forms,
-    _second_moment,
+    _noisy,
     _thresholds,
     critical_steps,
     examples,
@@ -48,25 +49,29 @@ def broken(name: str, **changes) -> set[str]:
         ("instance_noise", {"y": 1e200}, "squares of w leave float64"),
         ("instance_noise", {"sigma": 1e-6}, "agree to 10⁻⁶"),
         ("instance_noise", {"x": -1}, "greater than or equal to 0"),
-        ("instance_noise", {"chains": 10**9}, "> 1e8 weights"),
+        (
+            "instance_noise",
+            {"chains": 10**9},
+            "chains 1000000000, .* GiB at once, 4 GiB are for one",
+        ),
         ("critical_steps", {"draws": 10}, "draws 10 < 5000"),
         ("critical_steps", {"sigma": 0.7}, "must be one of noises"),
-        ("critical_steps", {"draws": 10**9}, "> 1e8"),
+        ("critical_steps", {"draws": 10**9}, "draws 1000000000, .* GiB at once"),
         ("tails", {"tail": 1e-3}, "1 of 1024 chains < 5"),
         ("tails", {"tail": 0.2}, "less than or equal to 0.02"),
         ("tails", {"etas": [0.5]}, "the largest weights show the bulk"),
         ("tails", {"etas": [2.2]}, "there is no limiting law"),
         ("tails", {"etas": [1.9]}, "at η = 1.9 the tail fills in"),
-        ("tails", {"replicates": 4}, "80 of all runs < 500"),
+        ("tails", {"replicates": 8}, "160 of all runs < 500"),
         ("examples", {"replicates": 2}, "too few to tell a mean"),
-        ("examples", {"draws": 10**9}, "noisy inputs > 1e8"),
+        ("examples", {"draws": 10**9}, "draws 1000000000, .* GiB at once"),
         ("mean_square", {"fractions": [0.5, 1]}, "1 ≥ 1: the variance diverges"),
         ("mean_square", {"weights": 20}, "weights 20 > 12"),
-        ("mean_square", {"draws": 10**9}, "noisy inputs > 1e8"),
+        ("mean_square", {"draws": 10**9}, "draws 1000000000, .* GiB at once"),
         ("ridge", {"shapes": []}, "at least one pair"),
         ("ridge", {"shapes": [[1, 10**6]]}, "solving takes minutes"),
         ("posterior", {"samples": 50}, "too few to regress"),
-        ("posterior", {"samples": 10**10}, "more than 1e9 numbers"),
+        ("posterior", {"samples": 10**10}, "samples 10000000000, .* GiB at once"),
     ],
 )
 def test_bad_numbers_are_refused_by_rule(name, change, rule):
@@ -269,19 +274,72 @@ def test_the_map_of_second_moments_is_that_of_draws(mode):
     mu, sigma, H = operators(mode)
     S = np.array([[1.0, 0.3], [0.3, 0.5]])
     drawn = H @ S @ H
-    found = _second_moment.moments(mu, sigma**2 * np.eye(2), mode)
+    found = _noisy.of_rows(mu, sigma**2 * np.eye(2), mode)
+    expected = second_moment.matrices(found.M @ second_moment.vectors(S))
     error = drawn.std(0) / np.sqrt(len(H))
-    assert (np.abs(drawn.mean(0) - (found.M @ S.ravel()).reshape(2, 2)) < 5 * error).all()
+    assert (np.abs(drawn.mean(0) - expected) < 5 * error).all()
     assert (np.abs(H.mean(0) - found.H) < 5 * H.std(0) / np.sqrt(len(H))).all()
+    np.testing.assert_allclose(
+        second_moment.matrices(_noisy.of_draws(H).M @ second_moment.vectors(S)),
+        drawn.mean(0),
+        rtol=1e-10,
+    )
+
+
+def by_kronecker(mu, C, mode):
+    """H and S ↦ E ĤSĤ on all matrices S: (k, k), as vectors of k² row by row: the same law, written out."""
+    k = mu.shape[1]
+    swap = np.eye(k * k).reshape(k, k, k, k).swapaxes(0, 1).reshape(k * k, k * k)
+    H, M, pairs = np.zeros((k, k)), np.zeros((k * k, k * k)), np.zeros((k * k, k * k))
+    for row in mu:
+        outer = np.outer(row, row)
+        one = outer + C
+        square = np.kron(one, one)
+        H += one
+        pairs += square
+        M += square + square @ swap + np.outer(one, one) - 2 * np.outer(outer, outer)
+    if mode == "single":
+        return H / len(mu), M / len(mu)
+    return H, M + np.kron(H, H) - pairs
+
+
+@pytest.mark.parametrize("mode", ["full", "single"])
+@pytest.mark.parametrize(("m", "n", "sigma"), [(8, 3, 0.7), (3, 5, 0.1), (1, 1, 2.0)])
+def test_on_symmetric_matrices_the_law_is_that_on_all(mode, m, n, sigma):
+    rng = np.random.default_rng(m)
+    problem = _noisy.Problem(rng.standard_normal((m, n)), rng.standard_normal(m))
+    found = _noisy.gradients(problem, sigma, mode)
+    rows, noise = np.column_stack([problem.X, -problem.y]), np.diag([sigma**2] * n + [0.0])
+    H, M = by_kronecker(rows, noise, mode)
+    np.testing.assert_allclose(found.H, H, rtol=1e-13)
+    A = rng.standard_normal((n + 1, n + 1))
+    np.testing.assert_allclose(
+        second_moment.matrices(found.M @ second_moment.vectors(A + A.T)).ravel(),
+        M @ (A + A.T).ravel(),
+        rtol=1e-11,
+        atol=1e-12 * np.abs(M).max(),
+    )
+
+    h, small = by_kronecker(problem.X, sigma**2 * np.eye(n), mode)
+    K = np.kron(h, np.eye(n)) + np.kron(np.eye(n), h)
+    critical = 1 / np.abs(np.linalg.eigvals(np.linalg.solve(K, small))).max()
+    assert second_moment.limit(second_moment.homogeneous(found)) == pytest.approx(critical, 1e-10)
+
+    P, one = np.diag([1.0] * n + [0.0]), np.eye(n + 1)
+    PH, eta = P @ H, 0.4 * critical
+    L = np.eye((n + 1) ** 2) - eta * (np.kron(PH, one) + np.kron(one, PH))
+    L += eta**2 * np.kron(P, P) @ M
+    S = np.linalg.matrix_power(L, 40)[:, -1].reshape(n + 1, n + 1)
+    np.testing.assert_allclose(_noisy.after(found, eta, 40), S, rtol=1e-10, atol=1e-13)
 
 
 def test_one_weight_and_one_example_are_the_scalar_chain():
-    found = _second_moment.moments(np.array([[1.0]]), np.array([[0.25]]), "single")
-    assert _second_moment.critical_step(found) == pytest.approx(0.930232558, abs=1e-9)
-    lifted = _second_moment.moments(np.array([[1.0, -2.0]]), np.diag([0.25, 0.0]), "full")
-    S = _second_moment.stationary(_second_moment.evolution(lifted, 0.2, 1))
+    found = _noisy.of_rows(np.array([[1.0]]), np.array([[0.25]]), "single")
+    assert second_moment.limit(found) == pytest.approx(0.930232558, abs=1e-9)
+    lifted = _noisy.of_rows(np.array([[1.0, -2.0]]), np.diag([0.25, 0.0]), "full")
+    S = second_moment.stationary(lifted, 0.2)
     assert S[0, 1] == pytest.approx(1.6, rel=1e-12)
-    assert _second_moment.covariance(S)[0, 0] == pytest.approx(0.069299363, abs=5e-10)
+    assert second_moment.covariance(S)[0, 0] == pytest.approx(0.069299363, abs=5e-10)
 
 
 def test_the_vector_references():
@@ -289,17 +347,14 @@ def test_the_vector_references():
     X, y, noise = rng.standard_normal((8, 3)), rng.standard_normal(8), 0.49
     w = _forms.primal(X, y, 8 * noise)
     np.testing.assert_allclose(w, [-0.25862774, -0.04544134, -0.20911320], atol=5e-9)
-    steps = {}
-    for mode in ("full", "single"):
-        plain = _second_moment.moments(X, noise * np.eye(3), mode)
-        steps[mode] = _second_moment.critical_step(plain)
+    laws = {mode: _noisy.gradients(_noisy.Problem(X, y), 0.7, mode) for mode in _noisy.MODES}
+    steps = {
+        mode: second_moment.limit(second_moment.homogeneous(law)) for mode, law in laws.items()
+    }
     assert steps["single"] == pytest.approx(0.183014070, abs=1e-9)
     assert steps["full"] == pytest.approx(0.0673768740, abs=1e-9)
-    lifted = _second_moment.moments(
-        np.column_stack([X, -y]), np.diag([noise] * 3 + [0.0]), "single"
-    )
-    S = _second_moment.stationary(_second_moment.evolution(lifted, 0.05, 3))
-    assert np.trace(_second_moment.covariance(S)) == pytest.approx(0.043256618, abs=5e-10)
+    S = second_moment.stationary(laws["single"], 0.05)
+    assert np.trace(second_moment.covariance(S)) == pytest.approx(0.043256618, abs=5e-10)
     np.testing.assert_allclose(S[:3, 3], w, rtol=1e-10)
 
 
@@ -307,23 +362,22 @@ def test_the_drawn_map_has_the_critical_step_of_its_average():
     rng = np.random.default_rng(0)
     H = rng.standard_normal((50, 400, 3, 3))
     H = np.eye(3) + 0.2 * (H + H.mT)
-    averages, maps = H.mean(1), np.array([_second_moment.squared(one) for one in H])
-    pooled = _second_moment.Moments(averages.mean(0), maps.mean(0))
-    found = _second_moment.drawn_critical_steps(averages, maps)
-    assert found.mean() == pytest.approx(_second_moment.critical_step(pooled), rel=1e-10)
-    one = _second_moment.critical_step(_second_moment.Moments(averages[0], maps[0]))
-    assert found[0] == pytest.approx(one, rel=0.02)
+    each = [_noisy.of_draws(one) for one in H]
+    found = _noisy.drawn_limits(each)
+    pooled = _noisy.of_draws(H.reshape(-1, 3, 3))
+    assert found.mean() == pytest.approx(second_moment.limit(pooled), rel=1e-10)
+    assert found[0] == pytest.approx(second_moment.limit(each[0]), rel=0.02)
 
 
 def test_a_map_without_the_kurtosis_of_the_noise_is_caught(monkeypatch):
     """E ĤSĤ = HSH, as if Ĥ were its mean."""
-    right = _second_moment.moments
+    right = _noisy.gradients
 
-    def wrong(mu, C, mode):
-        found = right(mu, C, mode)
-        return found._replace(M=np.kron(found.H, found.H))
+    def wrong(*given):
+        found = right(*given)
+        return found._replace(M=second_moment.congruence(found.H))
 
-    monkeypatch.setattr(_second_moment, "moments", wrong)
+    monkeypatch.setattr(_noisy, "gradients", wrong)
     assert {"map", "critical_step"} <= broken("mean_square")
 
 

@@ -103,8 +103,8 @@ def test_bad_numbers_are_refused_by_rule(name, change, rule):
         ("scaled_gd", {"steps": 10**12}),
     ],
 )
-def test_runs_that_take_hours_are_refused(name, change):
-    with pytest.raises(ValueError, match="take"):
+def test_runs_that_no_one_waits_for_are_refused(name, change):
+    with pytest.raises(ValueError, match=r"GiB at once|hours of arithmetic"):
         harness.config_of(f"polynomial@{name}", **change)
 
 

@@ -34,7 +34,7 @@ def within(rate: float, level: float = 0.05) -> bool:
 
 
 @pytest.mark.usefixtures("coarse")
-@pytest.mark.parametrize("replicates", [4, 12])
+@pytest.mark.parametrize("replicates", [6, 12])
 def test_a_mean_of_normal_samples_raises_alarm_as_often_as_it_says(replicates):
     samples = draws(np.random.default_rng(1).normal(3.0, 2.0, (replicates, RUNS)), "run")
     assert within(alarms(sampling.mean(samples, points=1), 3.0))
@@ -81,7 +81,7 @@ def test_the_tolerance_is_the_quantile_of_its_share_of_the_rate():
 
 
 @pytest.mark.parametrize(
-    ("estimate", "replicates"), [(sampling.mean, 3), (sampling.median, 10)], ids=["mean", "median"]
+    ("estimate", "replicates"), [(sampling.mean, 5), (sampling.median, 10)], ids=["mean", "median"]
 )
 def test_too_few_replicates_are_refused_with_their_number(estimate, replicates):
     with pytest.raises(Refusal, match=f"replicates {replicates} <"):
@@ -97,7 +97,68 @@ def test_the_fewest_replicates_of_a_median_are_enough():
         sampling.median(draws(np.arange(float(least - 1))))
 
 
+@pytest.mark.parametrize("points", [1, 7, 300])
+def test_a_mean_is_told_within_the_widest_tolerance_or_refused(points):
+    least = sampling.fewest("mean", points)
+    samples = draws(np.random.default_rng(0).standard_normal(least))
+    found = sampling.mean(samples, points)
+    assert 0.5 * sampling.WIDEST < float(found.tol / found.error) <= sampling.WIDEST
+    at = f" at {points} points" if points > 1 else ""
+    with pytest.raises(Refusal, match=f"replicates {least - 1} < {least}: too few .*chance{at}$"):
+        sampling.mean(samples[:-1], points)
+    assert sampling.of_error(0.0, 1.0, least - 1, points).tol <= sampling.WIDEST
+    with pytest.raises(Refusal, match=f"{least - 2} degrees of freedom < {least - 1}"):
+        sampling.of_error(0.0, 1.0, least - 2, points)
+
+
+def test_six_replicates_are_the_fewest_of_all():
+    assert sampling.fewest("mean") == 6
+
+
+@pytest.mark.parametrize("points", [1, 10])
+@pytest.mark.parametrize("p", [1e-9, 0.01, 0.3, 0.5, 0.7, 1 - 1e-9])
+def test_enough_trials_tell_every_share_from_0_or_from_1(points, p):
+    least = sampling.fewest("share", points)
+    tol = sampling.share(0, least, p, points).tol
+    assert abs(0 - p) > tol or abs(1 - p) > tol
+    with pytest.raises(Refusal, match=f"replicates {least - 1} < {least}"):
+        sampling.share(0, least - 1, p, points)
+    half = sampling.level(points) / 2
+    assert stats.binom.ppf(half, least - 1, 0.5) == 0, "with fewer, every count would be chance"
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_median_of_infinite_samples_does_not_warn():
+    some = np.append(np.arange(29.0), [np.inf] * 2)
+    found = sampling.median(draws(np.stack([some, np.full(31, np.inf)], 1), "point"))
+    assert found.value.values.tolist() == [15, np.inf]
+    assert found.tol.values[1] == 0
+    assert np.isfinite(found.tol.values[0])
+    assert np.isfinite(found.error.values[0])
+    many = sampling.median(draws(np.append(np.arange(17.0), [np.inf] * 14)))
+    assert many.tol == np.inf, "which no check holds with"
+
+
+@pytest.mark.usefixtures("coarse")
+@pytest.mark.parametrize("freedom", [1, 8])
+def test_a_mean_of_squares_raises_alarm_at_most_as_often_as_it_says(freedom):
+    squares = np.random.default_rng(3).standard_normal((24, freedom, RUNS)) ** 2
+    samples = draws(squares.sum(1), "run")
+    found = sampling.mean_of_squares(samples, 2.0 * freedom, points=1)
+    assert alarms(found, float(freedom)) < 0.06
+    assert alarms(found, 3.0 * freedom) > 0.9
+
+
+def test_squares_of_too_few_errors_are_refused():
+    least = sampling.fewest("mean of squares", 3)
+    samples = draws(np.random.default_rng(0).standard_normal((least, 3)) ** 2, "point")
+    found = sampling.mean_of_squares(samples, 2.0)
+    assert abs(1 - found.value).max() <= found.tol.max()
+    with pytest.raises(Refusal, match=f"< {least}: too few to tell a mean of squares from chance"):
+        sampling.mean_of_squares(samples[:-1], 2.0)
+
+
 def test_no_more_stochastic_checks_than_share_the_rate():
-    words = ("standard errors", "order statistics", "binomial law")
+    words = ("standard errors", "order statistics", "binomial law", "gamma law")
     whys = [check.why for name in experiments() for check in toy(name).checks]
     assert sum(any(word in why for word in words) for why in whys) <= sampling.CHECKS

@@ -96,7 +96,7 @@ def test_bad_numbers_are_refused_by_rule(name, change, rule):
     ],
 )
 def test_what_no_machine_holds_is_refused_before_it_is_allocated(name, change):
-    with pytest.raises(Refusal, match=r"GiB are needed|hours of arithmetic"):
+    with pytest.raises(Refusal, match=r"GiB at once|hours of arithmetic"):
         run(f"sensing@{name}", **change)
 
 

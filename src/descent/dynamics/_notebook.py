@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from descent.config import Count, Positive, Refusal, Seed, experiment_config
-from descent.maths.limits import require_at_most, require_within
+from descent.maths.limits import require_at_most, require_cost, require_within
 from descent.maths.momentum import trajectory
 
 EPS = np.finfo(float).eps
@@ -38,8 +38,7 @@ class Points:
             raise ValueError(f"beta {self.beta:g} ≥ 2: no step is stable")
         require_at_most(self, "the points fill the memory", points=10_000_000)
         require_at_most(self, "rounding, 2⁻⁵²steps², would hide the error", steps=100_000)
-        if self.points * self.steps > 1e9:
-            raise ValueError(f"points × steps = {self.points * self.steps:.1e} > 1e9: minutes")
+        require_cost(self, "points, steps", operations=100.0 * self.points * self.steps)
         require_within("spread", self.spread, 1e-12, 1e12, "squares of σ leave float64")
         require_within("centre", self.centre, -1e12, 1e12, "squares of σ leave float64")
 

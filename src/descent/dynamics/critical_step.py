@@ -18,7 +18,7 @@ import xarray as xr
 
 from descent.config import Count, Positive, Seed, experiment_config
 from descent.dynamics._least_squares import Regression, descend, regression
-from descent.maths.limits import require_at_most, require_operations
+from descent.maths.limits import require_at_most, require_cost
 from descent.result import Check, Erratum, Result, measured, predicted, steps, sweep
 
 
@@ -42,8 +42,8 @@ class Config:
             raise ValueError(f"margin {self.margin:g} < 1e-12: no margin, to rounding")
         require_at_most(self, "its singular values take minutes", rows=5000, columns=5000)
         require_at_most(self, "a run keeps every step", steps=1_000_000)
-        require_operations("steps × rows × columns", 16.0 * self.steps * self.rows * self.columns)
-        require_operations("steps × columns", 4.0 * self.steps * self.columns, 1e8)
+        numbers = 4.0 * self.steps * self.columns
+        require_cost(self, "steps, rows, columns", numbers, 4 * numbers * self.rows)
 
     @property
     def factors(self) -> np.ndarray:

@@ -31,7 +31,7 @@ from descent.dynamics._modes import (
     roots,
     undecided_iterations,
 )
-from descent.maths.limits import require_at_most, require_operations, require_within
+from descent.maths.limits import require_at_most, require_cost, require_within
 from descent.maths.momentum import best_steps, highest, polyak, radius, repeated
 from descent.result import Check, Erratum, Result, measured, predicted, sweep
 
@@ -56,9 +56,8 @@ class Config:
             raise ValueError(f"accuracy {self.accuracy:g} ≥ 1: the start is as good as that")
         require_within("accuracy", self.accuracy, 1e-12, 1, "rounding hides it")
         require_at_most(self, "one run would take minutes", points=10_000, limit=10_000_000)
-        require_operations(
-            "points × squares × limit", 20.0 * self.points * len(self.squares) * self.limit
-        )
+        work = 20.0 * self.points * len(self.squares) * self.limit
+        require_cost(self, "points, squares, limit", operations=work)
         largest, smallest = self.squares[0], self.squares[-1]
         rate = (largest - smallest) / (largest + smallest)
         exact = np.log(self.accuracy) / np.log(rate) if rate < 1 else np.inf

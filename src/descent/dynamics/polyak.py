@@ -21,7 +21,7 @@ from descent.config import Count, Positive, experiment_config, require_increasin
 from descent.dynamics._landscape import envelope, plane, search
 from descent.dynamics._least_squares import require_decreasing
 from descent.dynamics._modes import repeated_iterations
-from descent.maths.limits import require_at_most, require_operations, require_within
+from descent.maths.limits import require_at_most, require_cost, require_within
 from descent.maths.momentum import polyak
 from descent.result import Check, Result, bound, measured, predicted, sweep
 
@@ -45,7 +45,7 @@ class Config:
         require_at_most(self, "a map of grid × grid runs", grid=1000, limit=1_000_000)
         # Few of the runs take all of `limit`.
         work = 2.0 * self.grid**2 * len(self.squares) * len(self.accuracies) * self.limit
-        require_operations("grid² × squares × accuracies × limit", work)
+        require_cost(self, "grid, squares, accuracies, limit", operations=work)
         kappa = self.squares[0] / self.squares[-1]
         if kappa - 1 < 1e-6:
             raise ValueError(f"squares: κ = 1 + {kappa - 1:.1g}: one step solves it, to rounding")

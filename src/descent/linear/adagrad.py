@@ -28,8 +28,8 @@ from descent.linear import _adaptive
 from descent.linear._adaptive import NEAR
 from descent.linear._problem import EPS, descend
 from descent.maths import optimisers
-from descent.maths.bounds import require_work
 from descent.maths.coordinatewise import only_limit
+from descent.maths.limits import require_cost
 from descent.maths.projection import project
 from descent.result import Check, Result, measured, predicted, sweep
 
@@ -65,7 +65,7 @@ class Config:
         way = max(abs(self.t) / np.abs(self.X).sum(1))
         _adaptive.require_reach("etas", self.etas, float(way), self.steps)
         runs = len(self.etas) + len(self.shares)
-        require_work("steps, samples", 4.0 * runs * self.steps * n * d)
+        require_cost(self, "steps, etas, shares", operations=4.0 * runs * self.steps * n * d)
 
     @property
     def X(self) -> np.ndarray:

@@ -26,7 +26,7 @@ from descent.linear import _adaptive
 from descent.linear._adaptive import NEAR
 from descent.linear._problem import EPS
 from descent.maths import optimisers
-from descent.maths.bounds import require_work
+from descent.maths.limits import require_cost
 from descent.result import Check, Result, measured, predicted, sweep
 
 SMALL = 0.05  # of ε/√G after the first step, up to which the first order in ε is compared
@@ -46,7 +46,8 @@ class Config:
         _adaptive.require_sample(self.x, self.t)
         far = abs(self.t) / float(np.abs(self.sample).sum())
         _adaptive.require_reach("eta", (self.eta,), far, self.steps)
-        require_work("steps", 20.0 * len(self.epsilons) * self.steps * len(self.x))
+        work = 20.0 * len(self.epsilons) * self.steps * len(self.x)
+        require_cost(self, "steps, epsilons", operations=work)
         if not self.small.any() or not self.large.any():
             raise ValueError(
                 f"epsilons {self.epsilons[0]:g} … {self.epsilons[-1]:g} must lie on both sides: "

@@ -29,7 +29,7 @@ from descent.linear import _adaptive
 from descent.linear._adaptive import NEAR
 from descent.linear._problem import EPS, thinned
 from descent.maths import optimisers
-from descent.maths.bounds import require_work
+from descent.maths.limits import require_cost
 from descent.result import Check, Result, measured, predicted, steps, sweep
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
@@ -51,7 +51,7 @@ class Config:
         require_increasing("etas", self.etas)
         _adaptive.require_sample(self.x, self.t)
         _adaptive.require_reach("etas", self.etas, self.far, self.steps)
-        require_work("steps", 20.0 * 3 * (len(self.etas) + 1) * self.steps * len(self.x))
+        require_cost(self, "steps, etas", 0, 60.0 * (len(self.etas) + 1) * self.steps * len(self.x))
 
     @property
     def sample(self) -> np.ndarray:

@@ -20,7 +20,7 @@ import xarray as xr
 from descent.config import Count, Positive, Seed, experiment_config
 from descent.linear import _problem
 from descent.linear._problem import EPS, SLACK, Given, nearness
-from descent.maths.bounds import require_bytes, require_work
+from descent.maths.limits import require_cost
 from descent.maths.projection import project
 from descent.maths.quadratic import first_within, iterate, squared_distance
 from descent.result import Check, Result, measured, predicted, replicates, steps
@@ -45,8 +45,8 @@ class Config:
             )
         if self.step >= 2:
             raise ValueError(f"step {self.step:g} ≥ 2 (in 1/β): gradient descent diverges")
-        require_bytes("replicates, samples, features", 6.0 * self.replicates * n * d)
-        require_work("replicates, steps", 4.0 * self.replicates * self.steps * self.samples * d)
+        numbers = 6.0 * self.replicates * n * d
+        require_cost(self, "replicates, samples, features, steps", numbers, numbers * self.steps)
 
 
 def draw(config: Config) -> list[Given]:

@@ -23,7 +23,7 @@ from pydantic import Field
 
 from descent.config import Count, Number, Positive, experiment_config
 from descent.linear._problem import EPS, descend
-from descent.maths.bounds import require_bytes
+from descent.maths.limits import require_cost
 from descent.result import Check, Result, measured, predicted, steps, sweep
 
 Point = Annotated[tuple[Number, ...], Field(min_length=2, max_length=2)]
@@ -54,7 +54,7 @@ class Config:
             raise ValueError(f"steps {self.steps} < {needed:g}, which bring the runs within 1e-9")
         if fold(1 + 2 * self.margin, FOLD) > LONGEST:
             raise ValueError(f"margin {self.margin:g}: leaving takes more than 10⁷ steps")
-        require_bytes("starts, steps", 8.0 * (len(self.starts) + 1) * self.steps)
+        require_cost(self, "starts, steps", 8.0 * (len(self.starts) + 1) * self.steps)
 
     @property
     def critical(self) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from descent.config import Count, Seed, experiment_config, require_increasing
-from descent.maths.bounds import require_bytes
+from descent.maths.limits import require_cost
 from descent.maths.sampling import level
 from descent.result import Check, Result, measured, predicted, replicates, sweep
 
@@ -33,7 +33,7 @@ class Config:
         n, d = self.samples[-1], self.features
         if n >= d:
             raise ValueError(f"samples {n} ≥ features {d}: one w fits, and nothing is missed")
-        require_bytes("replicates, samples, features", 3.0 * self.replicates * n * d)
+        require_cost(self, "replicates, samples, features", 3.0 * self.replicates * n * d)
 
 
 def predict(config: Config) -> xr.Dataset:

@@ -27,9 +27,9 @@ from descent.config import Count, Seed, experiment_config, require_increasing
 from descent.linear import _problem
 from descent.linear._problem import EPS, Regression
 from descent.maths import optimisers
-from descent.maths.bounds import require_bytes, require_work
+from descent.maths.limits import require_cost
 from descent.maths.projection import project
-from descent.maths.sampling import FEWEST, level, mean
+from descent.maths.sampling import fewest, level, mean
 from descent.result import Check, Result, bound, measured, predicted, replicates, steps, sweep
 
 NEAR = 1e-3  # of ‖w₀ − w_∞‖, to which the bound has to bring a run for its end to be compared
@@ -51,10 +51,14 @@ class Config:
         n, d, b = self.samples, self.features, self.batches[-1]
         if n >= d:
             raise ValueError(f"samples {n} ≥ features {d}: the rows span everything")
-        require_bytes("steps, batches", 1.0 * self.steps * b)
-        require_bytes("replicates, samples, features", 6.0 * self.replicates * n * d)
-        runs = self.replicates * len(self.batches)
-        require_work("replicates, steps, batches", 2.0 * runs * self.steps * b * d)
+        numbers = 1.0 * self.steps * b + 6.0 * self.replicates * n * d
+        work = 2.0 * self.replicates * len(self.batches) * self.steps * b * d
+        require_cost(self, "replicates, samples, features, steps, batches", numbers, work)
+
+    @property
+    def telling(self) -> int:
+        """Replicates from which the mean square is compared."""
+        return fewest("mean", len(self.batches) * len(_problem.thinned(self.steps)))
 
 
 class Given(NamedTuple):
@@ -136,7 +140,7 @@ def run(config: Config) -> Result:
         way = xr.DataArray([_length(one) for one in given], dims="replicate")
         why = "Markov's inequality for the bound, and rounding"
         checks += (Check("end", found["end"], "==", theory["limit"], off * way, why),)
-    few = f"replicates {config.replicates} < {FEWEST}: too few for a mean"
+    few = f"replicates {config.replicates} < {config.telling}: too few to tell a mean from chance"
     return Result(
         data=found.merge(theory),
         metrics={
@@ -145,7 +149,7 @@ def run(config: Config) -> Result:
         },
         checks=checks,
         no_claim=() if reached else (short,),
-        unchecked={} if config.replicates >= FEWEST else {"mean_square": few},
+        unchecked={} if config.replicates >= config.telling else {"mean_square": few},
     )
 
 
@@ -186,7 +190,7 @@ def compare(
         Check("unseen_part", found["null"], "==", unseen, walk, "16ε√K: the rounding of K steps"),
         Check("distance_after_steps", after, "<=", before, blur, "rounding, which a run forgets"),
     )
-    if config.replicates < FEWEST:
+    if config.replicates < config.telling:
         return checks
     square = mean(distance**2)
     tol = square.tol + 3 * blur

@@ -21,7 +21,7 @@ import xarray as xr
 from descent.config import Count, Positive, Seed, experiment_config
 from descent.linear import _problem
 from descent.linear._problem import SLACK, Given, nearness
-from descent.maths.bounds import require_bytes, require_work
+from descent.maths.limits import require_cost
 from descent.maths.quadratic import first_within, iterate, squared_distance
 from descent.result import Check, Result, measured, predicted, replicates, steps
 
@@ -48,8 +48,8 @@ class Config:
         if self.step >= 2:
             raise ValueError(f"step {self.step:g} ≥ 2 (in 1/β): gradient descent diverges")
         runs = self.replicates * self.starts
-        require_bytes("replicates, samples, features", 4.0 * (self.replicates * n + runs) * d)
-        require_work("replicates, starts, steps", 2.0 * runs * self.steps * n * d)
+        numbers, work = 4.0 * (self.replicates * n + runs) * d, 2.0 * runs * self.steps * n * d
+        require_cost(self, "replicates, starts, samples, features, steps", numbers, work)
 
 
 def draw(config: Config) -> tuple[list[Given], list[np.ndarray]]:

@@ -9,12 +9,19 @@ runs. Every stochastic check takes its tolerance from here.
     known sd    |x̄ − μ| ≤ z · σ/√r,    where theory gives σ
     share       the binomial quantiles of r trials
     median      the order statistics between which it lies (no moments needed, so for heavy tails)
+    squares     the gamma law of a mean of sums of squares
 
-A test that cannot reach this level with the replicates it has is refused: fewer than `FEWEST` for a mean, and
-for a median fewer than make two order statistics reach it.
+What could tell nothing is refused, by rules that ask for the number of replicates and of points only, so that they
+are known before a run, and a refusal cannot depend on how the samples fell:
+
+    mean            t ≤ `WIDEST`: a check that allows more standard errors holds whatever happens
+    median, share   2⁻ʳ ≤ level/2: with fewer trials no order statistics enclose the median, and for some predicted
+                    share none of the trials and all of them would both be chance; with more, every share is told
+                    from 0 or from 1
+    squares         the gamma law of r squares of one normal error lets them off by `WIDEST` standard errors
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -24,9 +31,10 @@ from descent.config import Refusal
 
 FALSE_ALARM = 0.01  # of one run of the whole lab
 CHECKS = 400  # stochastic checks that share it, at the most; tests/test_sampling.py counts them
-FEWEST = 4  # replicates of a mean; with three, Student's t allows 600 standard errors
+WIDEST = 20.0  # standard errors: of the six samples that reach it for one point, eight standard deviations
 
 Values = float | int | np.number | xr.DataArray
+Kind = Literal["mean", "mean of squares", "median", "share"]
 
 
 class Estimate(NamedTuple):
@@ -43,8 +51,46 @@ def level(points: int) -> float:
     return FALSE_ALARM / (CHECKS * max(points, 1))
 
 
-def _size(samples: xr.DataArray, points: int | None) -> int:
-    return samples.size // samples.sizes["replicate"] if points is None else points
+def _student(points: int, freedom: int) -> float:
+    return float(-stats.t.ppf(level(points) / 2, freedom))
+
+
+def _gamma(half: float, shape: Values) -> Values:
+    """How far, in parts of a measured mean, the exact one of a gamma law may be from it."""
+    low, high = stats.gamma.ppf(half, shape) / shape, stats.gamma.isf(half, shape) / shape
+    return np.maximum(1 / low - 1, 1 - 1 / high)  # μ = mean/(1 ∓ …)
+
+
+def fewest(kind: Kind, points: int = 1) -> int:
+    """Replicates, or trials, from which so many points of this kind can be told from chance."""
+    half, r = level(points) / 2, 2
+    if kind in ("median", "share"):
+        return int(np.ceil(-np.log2(half)))
+    if kind == "mean":
+        while _student(points, r - 1) > WIDEST:
+            r += 1
+    else:
+        while np.sqrt(r / 2) * _gamma(half, r / 2) > WIDEST:
+            r += 1
+    return r
+
+
+def require_fewest(kind: Kind, replicates: int, points: int = 1) -> None:
+    """Refuse fewer.
+
+    Raises:
+        Refusal: with the number that would do.
+    """
+    least, few = fewest(kind, points), f"too few to tell a {kind} from chance"
+    if replicates < least:
+        at = f" at {points} points" if points > 1 else ""
+        raise Refusal(f"replicates {replicates} < {least}: {few}{at}")
+
+
+def _size(values: Values, points: int | None) -> int:
+    """How many points share a check: those given, or all of the values."""
+    many = isinstance(values, xr.DataArray) and points is None
+    return values.size // values.sizes.get("replicate", 1) if many else points or 1
 
 
 def mean(samples: xr.DataArray, points: int | None = None) -> Estimate:
@@ -54,13 +100,12 @@ def mean(samples: xr.DataArray, points: int | None = None) -> Estimate:
     how many points share the check, by default as many as the samples have.
 
     Raises:
-        Refusal: fewer than `FEWEST` replicates.
+        Refusal: too few replicates.
     """
-    r = samples.sizes["replicate"]
-    if r < FEWEST:
-        raise Refusal(f"replicates {r} < {FEWEST}: too few to tell a mean from chance")
+    r, size = samples.sizes["replicate"], _size(samples, points)
+    require_fewest("mean", r, size)
     error = samples.std("replicate", ddof=1, skipna=False) / np.sqrt(r)
-    t = float(-stats.t.ppf(level(_size(samples, points)) / 2, r - 1))
+    t = _student(size, r - 1)
     value = samples.mean("replicate", skipna=False)
     return Estimate(value, error, t * error, f"{t:.1f} standard errors of {r} replicates")
 
@@ -74,51 +119,77 @@ def mean_of_known_spread(samples: xr.DataArray, sd: Values, points: int | None =
     return Estimate(value, error, z * error, f"{z:.1f} exact standard errors of {r} replicates")
 
 
+def mean_of_squares(samples: xr.DataArray, variance: Values, points: int | None = None) -> Estimate:
+    """The mean over `replicate` of sums of squares, and the quantiles of the gamma law of its mean and variance.
+
+    A sum of squares of normal errors has nearly that law, which is skewed where few errors matter. `variance`
+    is that of normal errors; the samples' own is taken where it is larger.
+
+    Raises:
+        Refusal: too few replicates for the squares of one normal error each.
+    """
+    r, size = samples.sizes["replicate"], _size(samples, points)
+    require_fewest("mean of squares", r, size)
+    value, half = samples.mean("replicate", skipna=False), level(size) / 2
+    spread = np.maximum(variance, samples.var("replicate", ddof=1)) / r
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shape = value**2 / spread
+    # Seen from the measured mean, so that the tolerance does not know the prediction.
+    reach = np.minimum(_gamma(half, shape), 1e3)
+    normal = np.sqrt(spread) * -stats.norm.ppf(half)
+    tol = xr.where(shape < 1e8, abs(value) * reach, normal)
+    return Estimate(value, np.sqrt(spread), tol, f"gamma law of the mean of {r} replicates")
+
+
 def of_error(value: Values, error: Values, freedom: int, points: int | None = None) -> Estimate:
     """A mean whose standard error was estimated with `freedom` degrees of freedom: pooled, or propagated.
 
     Raises:
-        Refusal: fewer than `FEWEST` − 1 degrees of freedom.
+        Refusal: too few degrees of freedom.
     """
-    if freedom < FEWEST - 1:
-        raise Refusal(
-            f"{freedom} degrees of freedom < {FEWEST - 1}: too few to tell it from chance"
-        )
-    size = (error.size if isinstance(error, xr.DataArray) else 1) if points is None else points
-    t = float(-stats.t.ppf(level(size) / 2, freedom))
-    return Estimate(
-        value, error, t * error, f"{t:.1f} standard errors, {freedom} degrees of freedom"
-    )
+    size = _size(error, points)
+    least = fewest("mean", size) - 1
+    if freedom < least:
+        raise Refusal(f"{freedom} degrees of freedom < {least}: too few to tell it from chance")
+    t = _student(size, freedom)
+    why = f"{t:.1f} standard errors, {freedom} degrees of freedom"
+    return Estimate(value, error, t * error, why)
 
 
 def median(samples: xr.DataArray, points: int | None = None) -> Estimate:
     """The median over `replicate`; its tolerance is the further of two order statistics that enclose it.
 
+    Samples may be infinite; where one of those two is, so is the tolerance, and no check holds there.
+
     Raises:
         Refusal: too few replicates for any two order statistics to enclose it this surely.
     """
-    r, alpha = samples.sizes["replicate"], level(_size(samples, points))
+    size = _size(samples, points)
+    r, alpha = samples.sizes["replicate"], level(size)
+    require_fewest("median", r, size)
     # P(fewer than k of r samples lie below the median) ≤ alpha/2
     k = int(stats.binom.ppf(alpha / 2, r, 0.5))
     while k > 0 and stats.binom.cdf(k - 1, r, 0.5) > alpha / 2:
         k -= 1
-    if k < 1:
-        least = int(np.ceil(np.log2(2 / alpha)))
-        raise Refusal(f"replicates {r} < {least}: too few to tell a median from chance")
     ordered = samples.copy(data=np.sort(samples, axis=samples.get_axis_num("replicate")))
     value = samples.median("replicate", skipna=False)
     low = ordered.isel(replicate=k - 1, drop=True)
     high = ordered.isel(replicate=r - k, drop=True)
-    tol = np.maximum(value - low, high - value)
-    error = samples.std("replicate", ddof=1, skipna=False) * np.sqrt(np.pi / 2 / r)
+    with np.errstate(invalid="ignore"):  # ∞ − ∞, of equal ones
+        below, above = (xr.where(a == b, 0, b - a) for a, b in ((low, value), (value, high)))
+    tol = np.maximum(below, above)
+    error = (below + above) / (-2 * stats.norm.ppf(alpha / 2))
     return Estimate(value, error, tol, f"order statistics {k} and {r - k + 1} of {r} replicates")
 
 
 def share(count: Values, trials: int, predicted: Values, points: int | None = None) -> Estimate:
-    """count/trials, and how far the binomial law with the predicted share lets it be from that."""
-    size = (
-        (predicted.size if isinstance(predicted, xr.DataArray) else 1) if points is None else points
-    )
+    """count/trials, and how far the binomial law with the predicted share lets it be from that.
+
+    Raises:
+        Refusal: too few trials.
+    """
+    size = _size(predicted, points)
+    require_fewest("share", trials, size)
     half = level(size) / 2
     p = np.asarray(predicted, float)
     low = stats.binom.ppf(half, trials, p) / trials

@@ -23,8 +23,8 @@ import xarray as xr
 from pydantic import Field
 
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
-from descent.maths.limits import require_operations, require_within
-from descent.maths.sampling import mean, share
+from descent.maths.limits import require_cost, require_within
+from descent.maths.sampling import mean, require_fewest, share
 from descent.minima import _chain as chain
 from descent.minima._descent import settled
 from descent.minima._laws import Laws, carry, require_size
@@ -45,9 +45,10 @@ class Config(Setting):
     def __post_init__(self):
         super().__post_init__()
         require_increasing("gammas", self.gammas)
+        require_fewest("share", self.replicates, len(kept(self)))
         require_within("gammas", self.gammas, 0, 0.999, "from 1 on every run diverges")
-        work = self.replicates * self.steps * len(self.swept)
-        require_operations("replicates × steps × gammas", 10.0 * work)
+        work = 10.0 * self.replicates * self.steps * len(self.swept)
+        require_cost(self, "replicates, steps, gammas", operations=work)
         require_size(self.wells, self.swept, self.resolution)
 
     @property

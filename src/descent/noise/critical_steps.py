@@ -22,7 +22,8 @@ from jaxtyping import Float
 from scipy.optimize import brentq
 
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
-from descent.maths.sampling import mean
+from descent.maths.limits import require_cost
+from descent.maths.sampling import mean, require_fewest
 from descent.noise._chain import require_scales
 from descent.noise._thresholds import NonNegative, Thresholds, thresholds
 from descent.result import Check, Result, measured, predicted, replicates, sweep
@@ -44,16 +45,13 @@ class Config:
         require_scales(self.x, self.noises, "noises")
         if self.sigma not in self.noises:
             raise ValueError(f"sigma {self.sigma:g} must be one of noises {list(self.noises)}")
-        if self.replicates < 4:
-            raise ValueError(
-                f"replicates {self.replicates} < 4: too few to tell a mean from chance"
-            )
+        require_fewest("mean", self.replicates, 5 * len(self.noises))
         if self.draws < 5000:
             raise ValueError(
                 f"draws {self.draws} < 5000: an eighth power's mean is not near normal"
             )
-        if self.replicates * self.draws > 1e8:
-            raise ValueError(f"replicates × draws = {self.replicates * self.draws:.1e} > 1e8")
+        drawn = 4.0 * self.replicates * self.draws
+        require_cost(self, "replicates, draws, noises", drawn, 100 * drawn * len(self.noises))
 
 
 def predict(config: Config) -> xr.Dataset:

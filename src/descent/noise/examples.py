@@ -22,8 +22,8 @@ import xarray as xr
 from pydantic import Field
 
 from descent.config import Count, Seed, experiment_config
-from descent.maths.limits import require_at_most
-from descent.maths.sampling import Estimate, mean
+from descent.maths.limits import require_at_most, require_cost
+from descent.maths.sampling import Estimate, mean, require_fewest
 from descent.noise._forms import primal
 from descent.noise._noisy import Problem, draw
 from descent.result import Check, Erratum, Result, measured, predicted, replicates
@@ -39,18 +39,15 @@ class Config:
     draws: Count  # of X̌ a replicate
 
     def __post_init__(self):
-        if self.replicates < 4:
-            raise ValueError(
-                f"replicates {self.replicates} < 4: too few to tell a mean from chance"
-            )
+        require_fewest("mean", self.replicates, self.weights**2)
         if self.draws * self.examples < 200:
             raise ValueError(
                 f"draws × examples = {self.draws * self.examples} < 200: no mean is near normal"
             )
         require_at_most(self, "its Gram matrices take minutes", weights=300, replicates=10_000)
-        inputs = self.draws * self.examples * self.weights
-        if inputs > 1e8 or inputs * self.replicates * self.weights > 1e12:
-            raise ValueError(f"draws × examples × weights = {inputs:.1e} noisy inputs > 1e8")
+        inputs = 4.0 * self.draws * self.examples * self.weights
+        work = inputs * self.replicates * self.weights
+        require_cost(self, "draws, examples, weights, replicates", inputs, work)
 
 
 def predict(config: Config, problem: Problem) -> xr.Dataset:

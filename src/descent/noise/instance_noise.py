@@ -21,8 +21,8 @@ import numpy as np
 import xarray as xr
 
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
-from descent.maths.limits import require_at_most
-from descent.maths.sampling import mean
+from descent.maths.limits import require_at_most, require_cost
+from descent.maths.sampling import mean, require_fewest
 from descent.noise._chain import Chain, require_scales, simulate, stationary, steps_to_settle
 from descent.noise._thresholds import NonNegative, critical_step, log_moment, raw_moments
 from descent.result import Check, Result, measured, predicted, replicates, sweep
@@ -44,20 +44,14 @@ class Config:
     def __post_init__(self):
         require_increasing("etas", self.etas)
         require_scales(self.x, (self.sigma,), "sigma", self.y)
-        if self.replicates < 4:
-            raise ValueError(
-                f"replicates {self.replicates} < 4: too few to tell a mean from chance"
-            )
+        require_fewest("mean", self.replicates, len(self.etas))
         if self.chains < 100:
             raise ValueError(
                 f"chains {self.chains} < 100: an average of squares is not near normal"
             )
         require_at_most(self, "one run would take minutes", steps=100_000)
-        weights = self.replicates * self.chains * len(self.etas)
-        if weights > 1e8 or weights * self.steps > 1e11:
-            raise ValueError(
-                f"replicates × chains × etas = {weights:.1e} > 1e8 weights, or × steps > 1e11"
-            )
+        weights = 4.0 * self.replicates * self.chains * len(self.etas)
+        require_cost(self, "replicates, chains, etas, steps", weights, 8 * weights * self.steps)
         for eta in self.etas:
             if log_moment(eta, 4.0, self.x, self.sigma) >= 0:
                 fourth = critical_step(4.0, self.x, self.sigma)

@@ -6,7 +6,7 @@ eigenvalue of that map is 1 is the last at which they stay bounded.
 
     z ← (I − ηĤ)z,  z = w − w*,   Ĥ = X̌ᵀX̌ (full batch) or x̌_ix̌_iᵀ, i uniform (single example)
     E zzᵀ ← S − η(HS + SH) + η²M(S),   S = E zzᵀ,   H = EĤ,   M(S) = E ĤSĤ   (Isserlis)
-    η_ms = 1/ρ((H⊗I + I⊗H)⁻¹M)   ≤   η_mean = 2/s₁(H)
+    η_ms = 1/ρ(K⁻¹M),   K(S) = HS + SH   ≤   η_mean = 2/s₁(H)
 
 M is compared with draws of Ĥ, the critical step with that of the drawn map, and mean and covariance of w_T with
 those of runs at steps so small that a sample tells a variance.
@@ -25,11 +25,12 @@ from jaxtyping import Float
 from pydantic import Field
 
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
-from descent.maths.limits import require_at_most
-from descent.maths.sampling import mean
-from descent.noise import _second_moment as second
+from descent.maths.limits import require_at_most, require_cost
+from descent.maths.sampling import mean, require_fewest
+from descent.maths.second_moment import Gradients, covariance, homogeneous, limit
+from descent.noise import _noisy
 from descent.noise import _thresholds as thresholds
-from descent.noise._noisy import MODES, Problem, draw, endings, hessians
+from descent.noise._noisy import MODES, Problem
 from descent.result import Check, Result, bound, measured, predicted, replicates, sweep
 
 
@@ -49,10 +50,9 @@ class Config:
         require_increasing("fractions", self.fractions)
         if self.fractions[-1] >= 1:
             raise ValueError(f"fractions {self.fractions[-1]:g} ≥ 1: the variance diverges")
-        if self.replicates < 4:
-            raise ValueError(
-                f"replicates {self.replicates} < 4: too few to tell a mean from chance"
-            )
+        n, ways = self.weights, len(MODES)
+        points = ways * max((n * (n + 1) // 2) ** 2, len(self.fractions) * n**2)
+        require_fewest("mean", self.replicates, points)
         for name, least in (("chains", 100), ("draws", 1000)):
             if getattr(self, name) < least:
                 raise ValueError(
@@ -60,10 +60,10 @@ class Config:
                 )
         require_at_most(self, "the map of second moments has (n + 1)⁴ entries", weights=12)
         require_at_most(self, "one run would take minutes", steps=100_000, replicates=10_000)
-        runs = self.chains * len(self.fractions)
-        largest = self.examples * self.weights * max(self.draws, runs)
-        if largest > 1e8 or largest * self.steps * self.replicates > 1e12:
-            raise ValueError(f"draws or chains × fractions: {largest:.1e} noisy inputs > 1e8")
+        runs, inputs = self.chains * len(self.fractions), 4.0 * self.examples * self.weights
+        work = inputs * self.replicates * (10 * self.weights * self.draws + 8 * runs * self.steps)
+        fields = "draws, chains, fractions, steps, replicates, examples, weights"
+        require_cost(self, fields, inputs * max(self.draws, runs), work)
 
     @property
     def light(self) -> list[float]:
@@ -73,29 +73,31 @@ class Config:
         return [fraction for fraction in self.fractions if fraction <= most]
 
 
+def laws(config: Config, problem: Problem) -> list[Gradients]:
+    """Of z = (w, 1), both ways."""
+    return [_noisy.gradients(problem, config.sigma, mode) for mode in MODES]
+
+
 def steps(config: Config, problem: Problem) -> Float[np.ndarray, "2 F"]:
     """η of the runs."""
-    both = [second.of_inputs(problem.X, config.sigma, mode) for mode in MODES]
-    return np.outer([second.critical_step(one) for one in both], config.fractions)
+    critical = [limit(homogeneous(law)) for law in laws(config, problem)]
+    return np.outer(critical, config.fractions)
 
 
 def predict(config: Config, problem: Problem) -> xr.Dataset:
     """The map and its critical step, and the exact mean and covariance after T steps."""
-    etas = steps(config, problem)
-    both = [second.of_inputs(problem.X, config.sigma, mode) for mode in MODES]
+    etas, both = steps(config, problem), laws(config, problem)
     ends = np.array(
-        [
-            second.after(*problem, config.sigma, etas[a], mode, config.steps)
-            for a, mode in enumerate(MODES)
-        ]
+        [[_noisy.after(both[a], eta, config.steps) for eta in etas[a]] for a in range(len(MODES))]
     )
-    spread = np.array([[second.covariance(S) for S in row] for row in ends])
-    largest = [2 / np.linalg.eigvalsh(one.H)[-1] for one in both]
-    critical = [second.critical_step(one) for one in both]
-    cell = ("way", "fraction", "i")
+    spread = np.array([[covariance(S) for S in row] for row in ends])
+    plain = [homogeneous(law) for law in both]
+    largest = [2 / np.linalg.eigvalsh(one.H)[-1] for one in plain]
+    critical = [limit(one) for one in plain]
+    square, cell = ("way", "row", "column"), ("way", "fraction", "i")
     return xr.Dataset(
         {
-            "map_predicted": predicted(("way", "row", "column"), [one.M for one in both], "E Ĥ⊗Ĥ"),
+            "map_predicted": predicted(square, [one.M for one in plain], "S ↦ E ĤSĤ"),
             "critical_step_predicted": predicted("way", critical, "η_ms"),
             "mean_step_bound": bound("way", largest, "η_mean"),
             "mean_predicted": predicted(cell, ends[..., :-1, -1], "E w_T"),
@@ -106,28 +108,27 @@ def predict(config: Config, problem: Problem) -> xr.Dataset:
 
 def measure(config: Config, problem: Problem) -> xr.Dataset:
     """Draws of Ĥ, and runs."""
-    etas, maps, averages, means, spreads = steps(config, problem), [], [], [], []
+    etas, drawn, means, spreads = steps(config, problem), [], [], []
     for k in range(config.replicates):
         rng = np.random.default_rng([config.seed, k])
         for a, mode in enumerate(MODES):
-            w = endings(rng, problem, config.sigma, etas[a], mode, config.chains, config.steps)
+            w = _noisy.endings(
+                rng, problem, config.sigma, etas[a], mode, config.chains, config.steps
+            )
             means.append(w.mean(1))
             w -= w.mean(1, keepdims=True)
             spreads.append(w.mT @ w / (config.chains - 1))
-            H = hessians(rng, problem, config.sigma, mode, config.draws)
-            averages.append(H.mean(0))
-            maps.append(second.squared(H))
-    maps, averages, means, spreads = (
-        np.array(part).reshape(config.replicates, 2, *part[0].shape)
-        for part in (maps, averages, means, spreads)
+            H = _noisy.hessians(rng, problem, config.sigma, mode, config.draws)
+            drawn.append(_noisy.of_draws(H))
+    maps, means, spreads = (
+        np.array(part).reshape(config.replicates, len(MODES), *part[0].shape)
+        for part in ([one.M for one in drawn], means, spreads)
     )
-    critical = np.stack(
-        [second.drawn_critical_steps(averages[:, a], maps[:, a]) for a in (0, 1)], 1
-    )
+    critical = np.stack([_noisy.drawn_limits(drawn[a :: len(MODES)]) for a in range(len(MODES))], 1)
     cell, n = ("replicate", "way", "fraction", "i"), config.weights
     return xr.Dataset(
         {
-            "map": measured(("replicate", "way", "row", "column"), maps, "mean of Ĥ⊗Ĥ"),
+            "map": measured(("replicate", "way", "row", "column"), maps, "mean of S ↦ ĤSĤ"),
             "critical_step": measured(("replicate", "way"), critical, "η_ms of the drawn map"),
             "mean": measured(cell, means, "mean of w_T"),
             "covariance": measured((*cell, "j"), spreads, "covariance of w_T"),
@@ -142,7 +143,7 @@ def measure(config: Config, problem: Problem) -> xr.Dataset:
 
 
 def run(config: Config) -> Result:
-    problem = draw(config.seed, config.examples, config.weights)
+    problem = _noisy.draw(config.seed, config.examples, config.weights)
     found, theory = measure(config, problem), predict(config, problem)
     heavy = [fraction for fraction in config.fractions if fraction not in config.light]
     trace = {

@@ -22,8 +22,8 @@ from jaxtyping import Float
 from pydantic import Field
 
 from descent.config import Count, Positive, Refusal, Seed, experiment_config
-from descent.maths.limits import require_within
-from descent.maths.sampling import mean
+from descent.maths.limits import require_cost, require_within
+from descent.maths.sampling import mean, require_fewest
 from descent.noise._forms import covariance_of_y, gain, posterior
 from descent.result import Check, Erratum, Result, measured, predicted, replicates
 
@@ -42,20 +42,16 @@ class Config:
         require_within("variance", self.variance, 1e-12, 1e12, "Σ_YY is singular, to rounding")
         if not self.shapes:
             raise ValueError("shapes: at least one pair n, d")
-        if self.replicates < 4:
-            raise ValueError(
-                f"replicates {self.replicates} < 4: too few to tell a mean from chance"
-            )
+        points = np.sum(np.square(self.shapes), 0).max()  # of Σ_YY or Σ_WW
+        require_fewest("mean", self.replicates, int(points))
         for n, d in self.shapes:
             if self.samples < 100 + 10 * (n + d):
                 raise ValueError(
                     f"samples {self.samples} < {100 + 10 * (n + d)} = 100 + 10 (n + d) for n, d = "
                     f"{n}, {d}: too few to regress W on Y"
                 )
-            if self.samples * (n + d) * self.replicates > 1e9 or n * d > 1e5:
-                raise ValueError(
-                    f"samples {self.samples}: more than 1e9 numbers for n, d = {n}, {d}"
-                )
+            numbers, drawn = 4.0 * (self.samples + n + d) * (n + d), self.samples * self.replicates
+            require_cost(self, "shapes, samples, replicates", numbers, 10.0 * drawn * (n + d) ** 2)
 
 
 class Model(NamedTuple):

@@ -20,8 +20,8 @@ import xarray as xr
 from pydantic import Field
 
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
-from descent.maths.limits import require_at_most
-from descent.maths.sampling import mean
+from descent.maths.limits import require_at_most, require_cost
+from descent.maths.sampling import mean, require_fewest
 from descent.noise._chain import Chain, log_excess, require_scales, simulate, steps_to_fill
 from descent.noise._thresholds import NonNegative, log_moment, lyapunov, tail_index
 from descent.result import Check, Result, measured, predicted, replicates, sweep
@@ -49,10 +49,7 @@ class Config:
     def __post_init__(self):
         require_increasing("etas", self.etas)
         require_scales(self.x, (self.sigma,), "sigma", self.y)
-        if self.replicates < 4:
-            raise ValueError(
-                f"replicates {self.replicates} < 4: too few to tell a mean from chance"
-            )
+        require_fewest("mean", self.replicates, len(self.etas))
         if self.tail_count < 5:
             raise ValueError(f"tail {self.tail:g}: {self.tail_count} of {self.chains} chains < 5")
         if self.tail_count * self.replicates < 500:
@@ -61,11 +58,8 @@ class Config:
                 "know an exponent to a quarter"
             )
         require_at_most(self, "one run would take minutes", steps=100_000, draws=10_000_000)
-        weights = self.replicates * self.chains * len(self.etas)
-        if weights > 1e8 or weights * self.steps > 1e11:
-            raise ValueError(
-                f"replicates × chains × etas = {weights:.1e} > 1e8 weights, or × steps > 1e11"
-            )
+        weights = 4.0 * self.replicates * self.chains * len(self.etas)
+        require_cost(self, "replicates, chains, etas, steps", weights, 8 * weights * self.steps)
         for eta in self.etas:
             self._require_tail(eta)
 

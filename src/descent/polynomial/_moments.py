@@ -15,14 +15,11 @@ Source: FRTN50 assignment, exercise 2b; the recursion is that of second moments 
 from typing import NamedTuple
 
 import numpy as np
-import xarray as xr
 from jaxtyping import Float, Int
-from scipy import stats
 from scipy.special import gammaln, gammasgn, rgamma
 
 from descent.config import Refusal
 from descent.maths import second_moment
-from descent.maths.sampling import level
 from descent.maths.second_moment import Gradients
 from descent.polynomial._kernels import evolve_moments
 from descent.polynomial._problem import Problem
@@ -125,32 +122,3 @@ def gaussian_variance(
     covariance, weighted = second - np.outer(mean, mean), weights * mean
     normal = 0.5 * np.sum(np.outer(weights, weights) * covariance**2)
     return float(normal + weighted @ covariance @ weighted)
-
-
-class Mean(NamedTuple):
-    """Of f − f* over replicates, and how far chance may put it from its expectation."""
-
-    value: xr.DataArray
-    tol: xr.DataArray
-    why: str
-
-
-def mean_gap(samples: xr.DataArray, variance: xr.DataArray) -> Mean:
-    """The mean over `replicate`, and the quantiles of the gamma law of its mean and variance.
-
-    A sum of squares of normal errors has nearly that law, which is skewed where few errors matter. `variance`
-    is that of normal errors; the samples' own is taken where it is larger.
-    """
-    R = samples.sizes["replicate"]
-    value = samples.mean("replicate", skipna=False)
-    spread = np.maximum(variance, samples.var("replicate", ddof=1)) / R
-    half = level(value.size) / 2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shape = value**2 / spread
-    # Seen from the measured mean, so that the tolerance does not know the prediction.
-    low = stats.gamma.ppf(half, shape) / shape
-    high = stats.gamma.isf(half, shape) / shape
-    reach = np.maximum(1 / low - 1, 1 - 1 / high)  # μ = mean/(1 ∓ …)
-    normal = np.sqrt(spread) * -stats.norm.ppf(half)
-    tol = xr.where(shape < 1e8, abs(value) * np.minimum(reach, 1e3), normal)
-    return Mean(value, tol, f"gamma law of the mean of {R} replicates")

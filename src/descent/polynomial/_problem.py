@@ -18,12 +18,12 @@ import numpy as np
 from jaxtyping import Float
 
 from descent.config import Count, Number, Positive, Refusal, Seed, experiment_config
+from descent.maths.limits import require_cost
 from descent.maths.quadratic import Quadratic
-from descent.maths.sampling import FEWEST
+from descent.maths.sampling import require_fewest
 
-SPEED, LONGEST = 1e9, 3600  # multiplications a second of the compiled loops; seconds of a run
 LARGEST = 1e70  # of data: fourth powers are summed
-NUMBERS = 2**28  # that a result may hold: 2 GiB
+COUNTS = "degree, degrees, points, iterations, steps, epochs, snapshots, replicates"
 COURSE = {"points": 7, "interval": (-1, 1), "frequency": 5, "growth": 2, "amplitude": 0.1}
 
 
@@ -74,10 +74,7 @@ class Sampled(Points):
         super().__post_init__()
         if self.points < 2:
             raise ValueError("points 1: there is nothing to draw from")
-        if self.replicates < FEWEST:
-            raise ValueError(
-                f"replicates {self.replicates} < {FEWEST}: too few to tell a mean from chance"
-            )
+        require_fewest("mean", self.replicates)
 
 
 class Problem(NamedTuple):
@@ -125,20 +122,15 @@ def features(x: Float[np.ndarray, " s"], degree: int) -> Float[np.ndarray, "s p"
 
 
 def require_work(config: Points, degree: int, steps: int, samples: int, kept: int) -> None:
-    """Refuse `steps` on `samples` samples each that take hours, and more `kept` vectors of θ than a result may hold.
+    """Refuse `steps` on `samples` samples each that take hours, and more `kept` vectors of θ than fit twice.
 
     Raises:
-        Refusal: with the seconds, or the GiB.
+        Refusal: with the counts, and the hours or the GiB.
     """
-    p = degree + 1
-    if steps * samples * 2 * p > SPEED * LONGEST:
-        seconds = steps * samples * 2 * p / SPEED
-        raise Refusal(f"{steps:.1e} steps at degree {degree} take {seconds:.0f} > {LONGEST} s")
-    if kept * p + config.points * p > NUMBERS:
-        gib = 8 * (kept * p + config.points * p) / 2**30
-        raise Refusal(
-            f"degree {degree}: what is kept takes {gib:.1f} > {8 * NUMBERS / 2**30:.0f} GiB"
-        )
+    p = degree + 1.0
+    fields = ", ".join(name for name in COUNTS.split(", ") if hasattr(config, name))
+    numbers = 2 * (kept + config.points) * p  # a result, and its copy as it is written
+    require_cost(config, fields, numbers, 2 * p * steps * samples)
 
 
 def build(config: Points, degree: int) -> Problem:

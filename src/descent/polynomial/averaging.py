@@ -22,11 +22,12 @@ import xarray as xr
 from descent.config import Count, Positive, experiment_config, require_increasing
 from descent.maths import quadratic, second_moment
 from descent.maths.replicates import replicate
+from descent.maths.sampling import mean_of_squares, require_fewest
 from descent.polynomial import _moments
 from descent.polynomial._checks import check_where, names
 from descent.polynomial._kernels import descend_sampled, log_spaced
 from descent.polynomial._line import crossover, line, unsettled
-from descent.polynomial._moments import gaussian_variance, mean_gap
+from descent.polynomial._moments import gaussian_variance
 from descent.polynomial._problem import Problem, Sampled, build, gap, modes, require_work
 from descent.result import Check, Result, measured, predicted, replicates, steps, sweep
 
@@ -46,6 +47,7 @@ class Config(Sampled):
         require_increasing("steps", self.steps)
         if self.iterations < 4:
             raise ValueError(f"iterations {self.iterations}: a law needs four at least")
+        require_fewest("mean of squares", self.replicates, len(self.degrees) * len(self.steps))
         runs = self.replicates * len(self.steps)
         for n in self.degrees:
             require_work(self, n, self.iterations * runs, 1, 2 * self.snapshots * runs)
@@ -164,7 +166,7 @@ def compare(
 ) -> tuple[Check, ...]:
     (fit, tol, settled), a, b = read, theory["a"], theory["b"]
     last, expected = found["average_gap"].isel(k=-1, drop=True), exact["expected"]
-    est, bends = mean_gap(last, exact["variance"]), "how the expectation still bends"
+    est, bends = mean_of_squares(last, exact["variance"]), "how the expectation still bends"
     law = expected.isel(k=-1, drop=True)
     crossing = crossover(expected)
     slowest = [[step / p.beta * p.eigenvalues[-1] for step in config.steps] for p in problems]

@@ -23,7 +23,7 @@ import numpy as np
 import xarray as xr
 
 from descent.config import Count, Number, Positive, Seed, experiment_config, require_increasing
-from descent.maths.bounds import require_bytes
+from descent.maths.limits import require_cost
 from descent.polynomial import _bases
 from descent.polynomial._bases import BASES, Data, Expected
 from descent.result import Check, Result, measured, predicted, replicates, sweep
@@ -57,8 +57,8 @@ class Config:
             raise ValueError(f"degree {last} > 5000: nothing new, and much memory")
         if self.frequency * high > 1e6 or self.noise > 1e6:
             raise ValueError("frequency, noise: up to 1e6, beyond which a sine has no digits left")
-        require_bytes("replicates, points, degrees", 6.0 * self.replicates * n * last)
-        require_bytes("grid, replicates, degrees", 4.0 * self.grid * (self.replicates + last))
+        require_cost(self, "replicates, points, degrees", 6.0 * self.replicates * n * last)
+        require_cost(self, "grid, replicates, degrees", 4.0 * self.grid * (self.replicates + last))
 
 
 def draw(config: Config) -> Data:

@@ -27,7 +27,7 @@ from descent.config import Count, Positive, Seed, experiment_config, require_inc
 from descent.maths import quadratic, second_moment
 from descent.maths.optimisers import descend, full_batch
 from descent.maths.replicates import replicate
-from descent.maths.sampling import Estimate, level, mean, median
+from descent.maths.sampling import Estimate, level, mean, median, require_fewest
 from descent.maths.second_moment import Decay
 from descent.polynomial import _overparameterised
 from descent.polynomial._checks import check_where, names
@@ -63,11 +63,7 @@ class Config(_overparameterised.Config):
     def __post_init__(self):
         super().__post_init__()
         require_increasing("batches", self.batches)
-        least = int(np.ceil(np.log2(2 / level(len(self.batches)))))
-        if self.replicates < least:
-            raise ValueError(
-                f"replicates {self.replicates} < {least}: too few to tell a median from chance"
-            )
+        require_fewest("median", self.replicates, len(self.batches))
         work, kept = self.replicates * self.steps, self.replicates * self.snapshots
         require_work(self, self.degree, work * len(self.batches), max(self.batches), kept)
 

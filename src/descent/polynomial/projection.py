@@ -23,7 +23,7 @@ import numpy as np
 import xarray as xr
 
 from descent.config import Count, Number, Seed, experiment_config, require_increasing
-from descent.maths.bounds import require_bytes
+from descent.maths.limits import require_cost
 from descent.maths.projection import by_inverse, digits, exact, project, relative_error
 from descent.polynomial import _overparameterised
 from descent.polynomial._problem import Problem, build, features, null_projector
@@ -50,7 +50,7 @@ class Config(_overparameterised.Compared):
             raise ValueError(f"direction ones is one: replicates {self.replicates} must be 1")
         _overparameterised.require_rational(self.points, self.degree, len(self.scales))
         runs = self.replicates * len(self.scales)
-        require_bytes("replicates, scales, grid", 3.0 * (runs + self.degree) * self.grid)
+        require_cost(self, "replicates, scales, grid", 3.0 * (runs + self.degree) * self.grid)
 
     def starts(self, a: np.ndarray) -> np.ndarray:
         """sa: (replicate, scale, p)."""

@@ -25,7 +25,7 @@ import xarray as xr
 from pydantic import Field
 
 from descent.config import Number, experiment_config, require_increasing
-from descent.maths.bounds import require_bytes
+from descent.maths.limits import require_cost
 from descent.maths.projection import ROUTES, conditioning, digits, exact, project, relative_error
 from descent.polynomial import _overparameterised
 from descent.polynomial._problem import Problem, build, grid_rmse
@@ -48,7 +48,7 @@ class Config(_overparameterised.Compared):
         super().__post_init__()
         require_increasing("spans", self.spans)
         _overparameterised.require_rational(self.points, self.degree, len(self.spans))
-        require_bytes("degree, grid", 2.0 * (self.degree + len(self.spans)) * self.grid)
+        require_cost(self, "degree, grid", 2.0 * (self.degree + len(self.spans)) * self.grid)
 
     @property
     def scalings(self) -> list[np.ndarray]:

@@ -20,11 +20,11 @@ import xarray as xr
 
 from descent.config import Count, Index, Number, Positive, experiment_config, require_increasing
 from descent.maths.replicates import replicate
-from descent.maths.sampling import mean_of_known_spread
+from descent.maths.sampling import mean_of_known_spread, mean_of_squares, require_fewest
 from descent.polynomial import _moments
 from descent.polynomial._checks import check_where
 from descent.polynomial._kernels import descend_sampled, log_spaced
-from descent.polynomial._moments import Moments, mean_gap
+from descent.polynomial._moments import Moments
 from descent.polynomial._problem import Problem, Sampled, build, gap, modes, require_work
 from descent.polynomial._sampled import (
     GAPS,
@@ -56,6 +56,7 @@ class Config(Sampled):
         unknown = [hold for hold, _ in self.printed if hold not in self.holds]
         if unknown:
             raise ValueError(f"printed: hold {unknown[0]} is none of holds {list(self.holds)}")
+        require_fewest("mean of squares", self.replicates, len(self.degrees) * len(self.holds))
         runs = self.replicates * len(self.holds)
         for n in self.degrees:
             require_work(self, n, self.iterations * runs, 1, 2 * self.snapshots * runs)
@@ -164,7 +165,7 @@ def compare(
 ) -> tuple[Check, ...]:
     checks = []
     for name, variance in variances(problems, exact, allowed).items():
-        est = mean_gap(final[name], variance)
+        est = mean_of_squares(final[name], variance)
         tol = est.tol + EXACT * abs(est.value)
         law = expected[f"{name}_predicted"]
         checks += check_where(allowed, name, est.value, "==", law, tol, est.why)

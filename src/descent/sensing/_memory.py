@@ -4,9 +4,9 @@ from joblib import cpu_count
 
 from descent.config import Refusal
 from descent.maths import device
+from descent.maths.limits import GIB, require_cost
 from descent.sensing._kernels import TILE
 
-GIB = 2**30
 DAY = 24 * 3600
 LONGEST = 7 * DAY  # seconds; beyond, a run is taken for a slip
 SPEED = 1e10  # bytes of G that a core reads a second, at the most
@@ -48,19 +48,6 @@ def require_memory(size: int, measurements: int, held_out: int = 0, replicates: 
     )
 
 
-def require_room(needed: float, what: str) -> None:
-    """Refuse `what` if its bytes do not fit.
-
-    Raises:
-        Refusal: naming it and the sizes in GiB.
-    """
-    available = device.free_memory()
-    if needed > available:
-        raise Refusal(
-            f"{what} needs {needed / GIB:.1f} GiB, {available / GIB:.1f} GiB are available"
-        )
-
-
 def require_run(
     config, measurements: int, starts: int, steps: int, kept: int = 0, held_out: int = 0
 ) -> None:
@@ -77,7 +64,8 @@ def require_run(
     d, replicates = config.size, config.replicates
     require_memory(d, measurements, held_out, replicates)
     along = 2 * starts * (steps + 1)
-    require_room(8.0 * replicates * (along + kept), f"replicates {replicates} of {steps} steps")
+    fields = "replicates, steps" if hasattr(config, "steps") else "replicates, iterations"
+    require_cost(config, fields, replicates * (along + kept), free=True)
     p = d * (d + 1) // 2
     seconds = replicates * steps * 4.0 * p * (p + 8 * starts) / SPEED / cpu_count()
     if seconds > LONGEST:

@@ -19,9 +19,9 @@ import numpy as np
 import xarray as xr
 
 from descent.config import Count, Positive, Seed, experiment_config
+from descent.maths.limits import require_cost
 from descent.maths.replicates import replicate
 from descent.result import Check, Erratum, Result, measured, predicted, replicates
-from descent.sensing._limits import require_room
 from descent.sensing._one_factor import gradient, hessian, loss, newton
 
 POINTS = (0, 1, -1)  # the critical points, in u*
@@ -75,7 +75,7 @@ def predict(config: Config) -> xr.Dataset:
 def measure(config: Config) -> xr.Dataset:
     """The same of the loss itself, and where Newton's method ends; everything in units of ‖u*‖."""
     n, d = config.starts, config.size
-    require_room(f"starts {n}, size {d}", 3 * (n + config.positions) * d**2)
+    require_cost(config, "starts, positions, size", 3 * (n + config.positions) * d**2, free=True)
     runs = replicate(_measure_one, config.seed, [(config,)] * config.replicates)
     lines_, slopes, spectra, ends, left = map(np.stack, zip(*runs, strict=True))
     each, start = "replicate", ("replicate", "start")

@@ -22,9 +22,9 @@ import xarray as xr
 
 from descent.config import Positive, experiment_config, require_increasing
 from descent.maths.emergence import arrived, emergence_times
+from descent.maths.limits import require_cost
 from descent.maths.replicates import replicate
 from descent.result import Check, Result, measured, predicted, replicates, sweep
-from descent.sensing._limits import require_room
 from descent.sensing._memory import require_memory
 from descent.sensing._problem import DescentConfig, draw_factor, sense
 from descent.sensing._saddles import chain, pull, saddle
@@ -66,9 +66,9 @@ def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
 def measure(config: Config) -> xr.Dataset:
     """Random problems and starts: times along every run, and M at the saddles of the loss."""
     d, a = config.size, len(config.alphas)
-    rule = f"size {d}, alphas {a}, steps {config.steps}"
     work = 4.0 * a * (d * (d + 1) // 2) ** 2 * config.replicates * config.steps
-    require_room(rule, 3.0 * a * config.steps * d**2, work)
+    numbers = 3.0 * a * config.steps * d**2
+    require_cost(config, "size, alphas, steps, replicates", numbers, work, free=True)
     require_memory(d, config.measurements, replicates=config.replicates)
     runs = replicate(_measure_one, config.seed, [(config,)] * config.replicates)
     times, lam, rate, own = map(np.array, zip(*runs, strict=True))

@@ -18,9 +18,9 @@ import xarray as xr
 from jaxtyping import Float
 
 from descent.config import Count, Positive, Seed, experiment_config
+from descent.maths.limits import require_cost
 from descent.maths.replicates import replicate
 from descent.result import Check, Result, measured, predicted, replicates
-from descent.sensing._limits import require_room
 from descent.sensing._population import descend, draw
 from descent.sensing._problem import require_stable
 
@@ -82,9 +82,9 @@ def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
 def measure(config: Config) -> xr.Dataset:
     """The problem, and UUᵀ where gradient descent ends, with the coarsest step first."""
     d, runs = config.size, config.halvings + 1
-    rule = f"size {d}, steps {config.steps}, halvings {config.halvings}"
     work = 4.0 * d**3 * config.replicates * config.steps * 2**runs
-    require_room(rule, 2 * config.replicates * runs * d**2, work)
+    numbers = 2 * config.replicates * runs * d**2
+    require_cost(config, "size, steps, halvings, replicates", numbers, work, free=True)
     ends = replicate(_measure_one, config.seed, [(config,)] * config.replicates)
     spectrum, W, P = map(np.stack, zip(*ends, strict=True))
     fine = config.time / config.steps / 2.0 ** np.arange(runs)

@@ -20,7 +20,7 @@ import numpy as np
 import xarray as xr
 
 from descent.config import Positive, experiment_config, require_increasing
-from descent.maths.sampling import FEWEST, mean
+from descent.maths.sampling import mean, require_fewest
 from descent.result import Check, Result, bound, measured, predicted, replicates, sweep
 from descent.sensing._memory import require_run
 from descent.sensing._phases import last_emergence, settled
@@ -49,8 +49,7 @@ class Config(DescentConfig):
             raise ValueError(f"rank {self.rank} = size: no direction is left over at m = ∞")
         if len(self.alphas) < 2:
             raise ValueError(f"alphas [{self.alphas[0]:g}]: a slope needs at least 2")
-        if self.replicates < FEWEST:
-            raise ValueError(f"replicates {self.replicates} < {FEWEST}: too few for a mean slope")
+        require_fewest("mean", self.replicates, len(self.oversampling))
         if self.steps < 2:
             raise ValueError("steps 1: whether a run has settled takes at least 2")
 

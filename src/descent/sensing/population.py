@@ -21,9 +21,9 @@ import numpy as np
 import xarray as xr
 
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
+from descent.maths.limits import require_cost
 from descent.maths.replicates import replicate
 from descent.result import Check, Result, bound, measured, predicted, replicates, steps, sweep
-from descent.sensing._limits import require_room
 from descent.sensing._population import descend, draw, law, unabsorbed
 from descent.sensing._problem import require_stable
 
@@ -69,9 +69,9 @@ def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
 def measure(config: Config) -> xr.Dataset:
     """The problem, its start, and the distance along every run."""
     d, a = config.size, len(config.alphas)
-    rule = f"size {d}, alphas {a}, steps {config.steps}"
     work = 4.0 * a * d**3 * config.replicates * config.steps
-    require_room(rule, 4.0 * config.replicates * a * (config.steps + d**2), work)
+    numbers = 4.0 * config.replicates * a * (config.steps + d**2)
+    require_cost(config, "size, alphas, steps, replicates", numbers, work, free=True)
     runs = replicate(_measure_one, config.seed, [(config,)] * config.replicates)
     spectrum, W, distance = map(np.stack, zip(*runs, strict=True))
     return xr.Dataset(

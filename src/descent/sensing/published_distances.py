@@ -22,10 +22,10 @@ from jaxtyping import Float
 from scipy.stats import norm
 
 from descent.config import Count, Positive, Seed, experiment_config
+from descent.maths.limits import require_cost
 from descent.maths.replicates import replicate
 from descent.maths.sampling import level
 from descent.result import Check, Result, measured, predicted, replicates, steps
-from descent.sensing._limits import require_room
 from descent.sensing.published_update import printed_mean
 
 CHUNK = 250  # matrices A multiplied at once
@@ -86,7 +86,7 @@ def measure(config: Config) -> xr.Dataset:
     """The published algorithm, and matrix sensing at m = ∞, from the same random targets and starts."""
     m, d = config.measurements, config.size
     work = 8.0 * config.replicates * config.steps * m * d**3
-    require_room(f"measurements {m}, size {d}, steps {config.steps}", 4.0 * m * d**2, work)
+    require_cost(config, "measurements, size, steps, replicates", 4.0 * m * d**2, work, free=True)
     runs = replicate(_measure_one, config.seed, [(config,)] * config.replicates)
     factor, start, distances, factors, moved = map(np.array, zip(*runs, strict=True))
     each = "replicate"

@@ -21,9 +21,9 @@ import xarray as xr
 
 from descent.config import Count, Positive, Seed, experiment_config
 from descent.maths.emergence import arrived, first_passage
+from descent.maths.limits import require_cost
 from descent.maths.replicates import replicate
 from descent.result import Check, Erratum, Result, measured, predicted, replicates, steps
-from descent.sensing._limits import require_room
 
 DOCUMENT = {"size": 100, "rank": 5, "step": 1e-4, "steps": 1000}
 WHERE = "CS7180 problem set 2, notebook"
@@ -64,8 +64,9 @@ def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
 def measure(config: Config) -> xr.Dataset:
     """The run from a random start to a random target."""
     d, T = config.size, config.horizon
-    numbers = config.replicates * (3.0 * d**2 + T * (config.rank + 1))
-    require_room(f"size {d}, horizon {T}", 2 * numbers, 4.0 * config.replicates * T * d**3)
+    numbers = 2 * config.replicates * (3.0 * d**2 + T * (config.rank + 1))
+    work = 4.0 * config.replicates * T * d**3
+    require_cost(config, "size, horizon, rank, replicates", numbers, work, free=True)
     runs = replicate(_measure_one, config.seed, [(config,)] * config.replicates)
     lam, lengths, distance, caught = map(np.array, zip(*runs, strict=True))
     found = np.array([first_passage(*one) for one in zip(caught, lam, strict=True)])

@@ -19,9 +19,9 @@ import xarray as xr
 from jaxtyping import Float
 
 from descent.config import Count, Seed, experiment_config
+from descent.maths.limits import require_cost
 from descent.maths.sampling import mean
 from descent.result import Check, Erratum, Result, measured, predicted, replicates
-from descent.sensing._limits import require_room
 
 WHERE = "CS7180 problem set 2, notebook 2b, 2d"
 SQUARE = ("row", "column")
@@ -67,7 +67,7 @@ def predict(given: xr.Dataset) -> xr.Dataset:
 def measure(config: Config) -> xr.Dataset:
     """Both updates of every draw, what one published measurement says, and the slope of the loss."""
     k, n = config.size, config.draws
-    require_room(f"size {k}, draws {n}", 8.0 * n * k**2, 10.0 * n * k**3)
+    require_cost(config, "size, draws", 8.0 * n * k**2, 10.0 * n * k**3, free=True)
     rng = np.random.default_rng(config.seed)
     factor, U = rng.random((k, config.rank)), rng.random((k, k))
     X, each = factor @ factor.T, ("replicate", *SQUARE)

@@ -19,10 +19,10 @@ import xarray as xr
 from jaxtyping import Float
 
 from descent.config import Count, Seed, experiment_config, require_increasing
+from descent.maths.limits import require_cost
 from descent.maths.replicates import replicate
 from descent.maths.sampling import mean_of_known_spread
 from descent.result import Check, Result, measured, predicted, replicates, sweep
-from descent.sensing._limits import require_room
 from descent.sensing._problem import pack, unpack
 
 ROWS = 500  # measurements drawn at once
@@ -77,8 +77,8 @@ def predict(config: Config) -> xr.Dataset:
 def measure(config: Config) -> xr.Dataset:
     """Extreme eigenvalues of the curvature at 0, in ‖u*‖², from one sequence of measurements a replicate."""
     p, last = config.size * (config.size + 1) // 2, config.measurements[-1]
-    rule = f"size {config.size}, measurements {last}"
-    require_room(rule, 2 * ROWS * p, 20.0 * config.replicates * last * p)
+    work = 20.0 * config.replicates * last * p
+    require_cost(config, "size, measurements, replicates", 2 * ROWS * p, work, free=True)
     runs = replicate(_measure_one, config.seed, [(config,)] * config.replicates)
     spectra, each = np.stack(runs), ("replicate", "m")
     return xr.Dataset(

@@ -19,10 +19,10 @@ import numpy as np
 import xarray as xr
 
 from descent.config import Count, Positive, experiment_config, require_increasing
+from descent.maths.limits import require_cost
 from descent.maths.replicates import replicate
 from descent.result import Check, Result, measured, predicted, replicates, steps, sweep
 from descent.sensing import _problem
-from descent.sensing._limits import require_room
 from descent.sensing._memory import require_memory
 from descent.sensing._problem import require_stable
 from descent.sensing._trajectories import distances
@@ -60,9 +60,10 @@ def predict(config: Config, reference: xr.DataArray) -> xr.Dataset:
 def measure(config: Config) -> xr.Dataset:
     """Distances for a target and for `scale` times it, on the same measurements."""
     a, d = len(config.alphas), config.size
-    p, rule = d * (d + 1) // 2, f"size {d}, alphas {a}, steps {config.steps}"
+    p = d * (d + 1) // 2
     work = 4.0 * a * p**2 * config.replicates * config.steps
-    require_room(rule, 4.0 * config.replicates * a * (config.steps + d**2), work)
+    numbers = 4.0 * config.replicates * a * (config.steps + d**2)
+    require_cost(config, "size, alphas, steps, replicates", numbers, work, free=True)
     require_memory(d, config.measurements, replicates=config.replicates)
     runs = replicate(_measure_one, config.seed, [(config,)] * config.replicates)
     reference, scaled = map(np.array, zip(*runs, strict=True))
