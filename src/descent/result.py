@@ -1,9 +1,8 @@
 """What an experiment returns: labelled data, numbers to track, checks of its claim, errata of its source.
 
-The coordinates of `data` say what they are in an attribute `role`: "step" (time of a run), "sweep" (one
-setting a point), "replicate" (one random draw a point). A variable that theory gives has the role
-"prediction", or "bound" where theory limits the value and does not give it. Figures, tracking and the report
-go by these.
+The coordinates of `data` say what they are in an attribute `role`: "step" (time of a run), "sweep" (one setting a
+point), "replicate" (one random draw a point). A variable that theory gives has the role "prediction", or "bound"
+where theory limits the value and does not give it. Figures, tracking and the report go by these.
 """
 
 from collections.abc import Mapping

@@ -64,7 +64,7 @@ class Config(_problem.Data, Schedule):
             )
         if not 1e-6 <= self.threshold < 1:
             raise ValueError(
-                f"threshold {self.threshold:g}: must be in [1e-6, 1), as σ below 1e-7 σ₁ are rounding"
+                f"threshold {self.threshold:g}: must be in [1e-6, 1); σ below 1e-7 σ₁ are rounding"
             )
 
     @property

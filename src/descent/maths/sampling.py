@@ -31,7 +31,8 @@ from descent.config import Refusal
 
 FALSE_ALARM = 0.01  # of one run of the whole lab
 CHECKS = 400  # stochastic checks that share it, at the most; tests/test_sampling.py counts them
-WIDEST = 20.0  # standard errors: of the six samples that reach it for one point, eight standard deviations
+# Standard errors: of the six samples that reach it for one point, eight standard deviations.
+WIDEST = 20.0
 
 Values = float | int | np.number | xr.DataArray
 Kind = Literal["mean", "mean of squares", "median", "share"]

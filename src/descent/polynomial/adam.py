@@ -1,16 +1,15 @@
 """Adam, AdaGrad and RMSProp fit the points by another polynomial than the shortest; their rate decides which.
 
-Gradient descent only moves in directions that the points see. Dividing every coordinate by its own gradients
-leaves these directions, and what is gained in the others no later step takes back.
+Gradient descent only moves in directions that the points see. Dividing every coordinate by its own gradients leaves
+these directions, and what is gained in the others no later step takes back.
 
     X: (N, p),   θ₀ = 0,   θ_k = (part in range Xᵀ) + P_null θ_k
     any run:      ‖part in range Xᵀ − θ*‖ ≤ √(N f(θ_k))/σ_min(X): at a fit, that part is the shortest solution
     GD and SGD:   P_null θ_k = 0 at every rate, so the limit is θ*;   coordinate-wise scaling: P_null θ_k ≠ 0
 
-ε stands for a floor of √v: one far above it turns Adam into GD with momentum, which ends near θ*.
-
-See: on the left Adam's distance from the shortest solution stays, at another height for every rate; in the
-middle only GD's does not depend on the rate; on the right the coefficients at the end.
+An ε far above √v turns Adam into GD with momentum, which ends near θ*.
+See: left, Adam's distance from the shortest solution stays, at another height for every rate; middle, only GD's
+does not depend on the rate; right, the coefficients at the end.
 
 Source: FRTN50 assignment, exercise 4d; arXiv 1705.08292.
 """

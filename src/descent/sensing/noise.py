@@ -12,8 +12,7 @@ The errors are root mean squares over the draws. The first holds where the manif
 replaces the p coordinates of a subspace by the statistical dimension of a cone: also for σ → 0, and less beyond.
 How far R = d has come is seen in the loss: f(UUᵀ) − min f ≥ ½‖UUᵀ − argmin‖²_G.
 
-See: all runs with d factors come down to the dashed level and leave it again, the sooner the more noise, for
-the dotted one.
+See: all runs with d factors come down to the dashed level and leave it, sooner with more noise, for the dotted one.
 
 Source: CS7180 problem set 2, question 2, which has no noise; arXiv 2102.02756 (over-parameterised, noisy);
 arXiv 2209.10675 (stopping early); arXiv 1312.0579 (σ√(δ/(m − δ)) for σ → 0, the worst case).

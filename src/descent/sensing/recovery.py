@@ -1,8 +1,7 @@
 """As many factors as the rank need dof measurements, d factors need δ, and a small start needs fewer than that.
 
-Fewer than dof measurements leave a whole family of matrices of the rank that fit, fewer than δ a family of
-positive semidefinite ones. A start with d factors finds one of those, unless it is small: then it finds a
-matrix of low rank.
+Fewer than dof measurements leave a family of matrices of the rank that fit, fewer than δ one of positive semidefinite
+matrices. A start with d factors finds one of these, unless it is small: then it finds a matrix of low rank.
 
     m needed for a relative error of claim_found at t = T:
     R = r:             dof ≤ m ≤ dof₂,   dof = dr − r(r−1)/2, and dof₂ the same for the rank 2r, that of a difference
@@ -12,8 +11,7 @@ matrix of low rank.
 
 The sweep has to reach from below dof to above δ, with an m between 4dr and δ; m is known up to its step.
 
-See: R = r falls to rounding between dof and dof₂; of the other two curves the small start is down before δ,
-the large one beyond.
+See: R = r falls to rounding between dof and dof₂; the small start is down before δ, the large one beyond.
 
 Source: CS7180 problem set 2, questions 2b and 2d, which fix m = 10dr; arXiv 1712.09203, Theorem 1.1 (small α).
 """
