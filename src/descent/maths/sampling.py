@@ -1,9 +1,8 @@
 """What random replicates say about an exact value: the estimate, its standard error, and how far off chance may put it.
 
-There is one false-alarm rate for the whole lab: a run of every experiment with fresh seeds fails by chance at
-most once in a hundred times. `CHECKS` stochastic checks share that equally, and the points of a check
-share its part equally (Bonferroni), so a point may be off by chance once in `CHECKS · points / FALSE_ALARM`
-runs. Every stochastic check takes its tolerance from here.
+There is one false-alarm rate for the whole lab: a run of every experiment with fresh seeds fails by chance at most
+once in a hundred times. `CHECKS` stochastic checks share that equally, and the points of a check share its part
+(Bonferroni), so a point may be off by chance once in `CHECKS · points / FALSE_ALARM` runs.
 
     mean        |x̄ − μ| ≤ t · s/√r,    Student's t with r − 1 degrees of freedom
     known sd    |x̄ − μ| ≤ z · σ/√r,    where theory gives σ
