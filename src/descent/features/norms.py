@@ -22,7 +22,7 @@ from descent.features import _halves, _problem
 from descent.features._moments import scale, shared
 from descent.features._problem import FORMULA, Hidden, require_room, require_scale
 from descent.maths.initialise import Scheme, initialise, variances
-from descent.maths.limits import require_at_most, require_operations
+from descent.maths.limits import require_at_most, require_cost
 from descent.maths.network import Shape
 from descent.maths.sampling import mean
 from descent.result import Check, Result, measured, predicted, replicates, sweep
@@ -110,7 +110,7 @@ def measure(config: Config) -> xr.Dataset:
 def run(config: Config) -> Result:
     R, P = config.replicates, config.shape.parameters
     require_room(min(CHUNK, R) * 2 * P, f"hidden {list(config.hidden)}")
-    require_operations(f"replicates {R} × parameters {P}", 50 * R * P)
+    require_cost(config, "replicates, hidden", 0, 50.0 * R * P)
     if config.output_over_targets > SMALL:
         raise Refusal(
             f"small {config.small:g}: outputs are {config.output_over_targets:.2g} of the targets, "

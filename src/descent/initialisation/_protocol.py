@@ -17,7 +17,7 @@ from pydantic import Field
 from descent.config import Count, Positive, Refusal, Seed, experiment_config, require_increasing
 from descent.initialisation._limits import require_affordable
 from descent.maths.network import Shape
-from descent.maths.sampling import FEWEST
+from descent.maths.sampling import fewest
 
 RAW = 255.0  # range of pixels as they are
 PIXELS, CLASSES = 784, 10  # of MNIST, for estimates
@@ -26,7 +26,7 @@ PIXELS, CLASSES = 784, 10  # of MNIST, for estimates
 @experiment_config
 class Images:
     seed: Seed
-    replicates: Annotated[Count, Field(ge=FEWEST)]  # networks
+    replicates: Annotated[Count, Field(ge=fewest("mean"))]  # networks
     averaged: Count  # images that the mean image is of
     images: Count  # trained on, N
     hidden: Annotated[tuple[Count, ...], Field(min_length=1)]  # widths
