@@ -1,6 +1,5 @@
 """The closed forms of steps and averaged gradients against eigenvalue solvers, symbols, autograd; wrong formulas, and traps."""
 
-import json
 from functools import partial
 from itertools import pairwise
 
@@ -30,12 +29,12 @@ from descent.dynamics._iterations import iterations, simulated, undecided
 from descent.dynamics._kernels import iterations_to_stay
 from descent.dynamics._pooled_images import Images
 from descent.dynamics._sharpening import Settings, trace
+from descent.lab.results import as_report, dumps
 from descent.maths import momentum as forms
 from descent.maths.initialise import initialise
 from descent.maths.network import Shape
 from harness import config_of, experiments
 from harness import run as harness_run
-from run import as_report
 
 EXAMPLE = np.array([5.0, 0.05])  # σ² of question 2g
 
@@ -449,7 +448,7 @@ def test_a_step_too_large_for_descent_alone():
 
 
 def stated(result) -> set[str]:
-    json.dumps(as_report(result), default=float, allow_nan=False)
+    dumps(as_report(result))
     return {check.name for check in result.checks}
 
 

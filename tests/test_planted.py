@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from descent.maths import sampling
 from harness import experiments, is_part, leaves, recorded, replayed
 
 SURVIVORS = Path(__file__).with_name("survivors")
@@ -128,3 +129,9 @@ def test_survivors_name_what_there_is():
             there |= {check.name for check in recorded(name).result.checks}
             assert reasons.keys() <= there, name
             assert all(isinstance(reason, str) and len(reason) > 10 for reason in reasons.values())
+
+
+def test_no_more_stochastic_checks_than_share_the_rate():
+    words = ("standard errors", "order statistics", "binomial law", "gamma law")
+    whys = [check.why for name in experiments() for check in recorded(name).result.checks]
+    assert sum(any(word in why for word in words) for why in whys) <= sampling.CHECKS

@@ -7,7 +7,6 @@ from scipy import stats
 
 from descent.config import Refusal
 from descent.maths import sampling
-from harness import experiments, toy
 
 RUNS = 4000
 
@@ -156,9 +155,3 @@ def test_squares_of_too_few_errors_are_refused():
     assert abs(1 - found.value).max() <= found.tol.max()
     with pytest.raises(Refusal, match=f"< {least}: too few to tell a mean of squares from chance"):
         sampling.mean_of_squares(samples[:-1], 2.0)
-
-
-def test_no_more_stochastic_checks_than_share_the_rate():
-    words = ("standard errors", "order statistics", "binomial law", "gamma law")
-    whys = [check.why for name in experiments() for check in toy(name).checks]
-    assert sum(any(word in why for word in words) for why in whys) <= sampling.CHECKS
