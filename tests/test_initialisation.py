@@ -60,7 +60,7 @@ def broken(name: str, **changes) -> set[str]:
         ("gradient_norms", {"ranges": [255]}, "at least 2"),
         ("gradient_norms", {"ranges": [255, 1]}, "increasing"),
         ("gradient_norms", {"ranges": [1, 1.0000001]}, "six digits"),
-        ("gradient_norms", {"replicates": 3}, "greater than or equal to 4"),
+        ("gradient_norms", {"replicates": 3}, "greater than or equal to 6"),
         ("gradient_norms", {"hidden": []}, "at least 1"),
         ("optimizers", {"images": 201}, "images 201 > averaged 200"),
         ("optimizers", {"momentum": 1}, "less than 1"),
@@ -89,7 +89,7 @@ def test_bad_numbers_are_refused_by_rule(name, change, rule):
         ({"images": 1}, "of one class"),
         ({"rate": 3.9}, "the law of the floor leaves out"),
         (
-            {"iterations": 1, "early": [0, 1], "late": 1, "replicates": 4},
+            {"iterations": 1, "early": [0, 1], "late": 1, "replicates": 6},
             "the floor's square is known",
         ),
     ],

@@ -369,9 +369,11 @@ def test_a_limit_that_is_wrong_is_no_overshoot(monkeypatch):
     assert {"rmsprop_highest", "rmsprop_lowest", "adam_highest"} <= failed("one_sample")
 
 
-@pytest.mark.parametrize("name", ["one_sample", "epsilon", "adagrad"])
-def test_runs_that_still_approach_the_targets_claim_nothing(name):
-    assert "still approaches t" in untold(name, steps=100)
+@pytest.mark.parametrize(
+    ("name", "steps"), [("one_sample", 150), ("epsilon", 100), ("adagrad", 100)]
+)
+def test_runs_that_still_approach_the_targets_claim_nothing(name, steps):
+    assert "still approaches t" in untold(name, steps=steps)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from descent.dynamics.kernels import grows, iterations_to_stay
+from descent.dynamics._kernels import grows, iterations_to_stay
 from descent.maths import optimisers, rules
 from descent.maths.rules import Momentum, Rule, as_averaged, as_heavy_ball
 
@@ -168,7 +168,7 @@ def test_the_compiled_descent_follows_the_rule():
 
 
 def test_the_compiled_averages_follow_the_rule():
-    """Of `dynamics.kernels`: one mode, gradient 2σ²x."""
+    """Of `dynamics._kernels`: one mode, gradient 2σ²x."""
     beta, eta, square = 0.3, 0.4, 0.8
     path = follow(rules.averaged(beta), lambda x: 2 * square * x, [1.0], eta, 200)[:, 0]
     accuracies = np.array([1e-6, 1e-2])

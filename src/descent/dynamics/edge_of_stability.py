@@ -15,8 +15,7 @@ be taken for: 2/(βη), or the same with σ² in the place of λ.
 
 See: the sharpness of every β rises to the dashed line and stays; 2/(βη), dotted, is passed without notice.
 
-Source: CS182 homework 2, questions 2d to 2f: its bound 1/(βσ²) would have the sharpness end at 2/(βη), lower by
-2 − β; arXiv 2103.00065 (edge of stability, here for averaged gradients).
+Source: CS182 homework 2, questions 2d to 2f: by its bound 1/(βσ²) the sharpness would end at 2/(βη); arXiv 2103.00065.
 """
 
 from typing import Annotated

@@ -6,6 +6,7 @@ The size of a feature cancels: coordinates whose gradients are multiples of each
 """
 
 import numpy as np
+import xarray as xr
 from jaxtyping import Float
 
 from descent.maths import optimisers
@@ -143,3 +144,11 @@ def settling(decay: float, off: float, eta: float, share: float) -> float:
         return np.inf  # steps of ±η for ever, on a lattice
     more = 2 * np.log(1 / (share * np.sqrt(1 - decay))) / -np.log(decay)
     return reaching(decay, off, eta) + float(more)
+
+
+def moved(found: xr.Dataset, values: xr.DataArray) -> xr.DataArray:
+    """The values of the runs that do not end at 0, where there is no direction."""
+    runs, ends = (one.stack(run=("rule", "eta")) for one in (values, found["end"]))
+    names = [f"{rule}, η = {eta:g}" for rule, eta in ends["run"].values]
+    runs = runs.drop_vars(["run", "rule", "eta"]).assign_coords(run=names)
+    return runs.isel(run=np.flatnonzero((ends != 0).any("i")))

@@ -48,7 +48,7 @@ def state(search: str, order: str, ascending: bool, columns: list[str], **more) 
 def checks_view() -> View:
     """All results of a family, those with failed checks first."""
     columns = ["metrics.`checks.failed`", "metrics.`checks.held`"]
-    columns += ["tags.verdict", "tags.`verdict.why`", "tags.`dvc.experiment`"]
+    columns += ["tags.`verdict`", "tags.`verdict.why`", "tags.`dvc.experiment`"]
     shown = state("tags.level = 'result'", "metrics.`checks.failed`", False, columns)
     return View("descent-checks", "Which checks failed?", 0, shown)
 
@@ -130,7 +130,7 @@ def sweep_views(block: str, logged: Logged, parent: str) -> list[View]:
             f"tags.block = '{block}' and tags.level = 'result'",
             "attributes.start_time",
             False,
-            ["metrics.`checks.failed`", "tags.verdict", "tags.`verdict.why`"],
+            ["metrics.`checks.failed`", "tags.`verdict`", "tags.`verdict.why`"],
             **charts(prefix, over[1:], [logged.whole]),
         )
         views.append(View(f"descent-{block}-over", f"{block}: over {title}", rank - 1, shown))
