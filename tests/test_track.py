@@ -269,7 +269,7 @@ def test_passwords_of_an_address_are_not_printed(workspace, monkeypatch, capsys)
     [
         ("", "sqlite:///{root}/mlflow.db"),
         ("sqlite:///mine.db", "sqlite:///{root}/mine.db"),
-        ("sqlite:////tmp/mine.db", "sqlite:////tmp/mine.db"),
+        ("sqlite:////elsewhere/mine.db", "sqlite:////elsewhere/mine.db"),
         ("mine", "{root}/mine"),
         ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
     ],
