@@ -11,7 +11,7 @@ import descent
 if Path(descent.__file__).resolve().parent != SRC / "descent":
     sys.exit(f"{descent.__file__}: not the code beside {__file__}, so nothing was run")
 
-from descent.lab.recover import repro
+from descent.lab.repro import repro
 
 if __name__ == "__main__":
     sys.exit(repro(*sys.argv[1:]))

@@ -231,7 +231,7 @@ def test_a_hook_s_git_variables_do_not_reach_us(project, tmp_path):
         ("photos", "count", "batch", 0, "greater than or equal to 1 (got 0)"),
         ("photos", "count", "batch", 10_000, "batch 10000 > 256 training images"),
         ("alpha", "swept", "qs", [], "one or more strictly increasing"),
-        ("alpha", "swept", "qs", [0.1, 0.10000001], "must"),
+        ("alpha", "swept", "qs", [0.1, 0.10000001], "are one value in six digits"),
         ("alpha", "swept", "replicates", 2, "too few to tell a mean from chance"),
         ("alpha", "quick", "q", "0.1", "valid number (got '0.1')"),
         ("alpha", "quick", "q", float("nan"), "finite number"),

@@ -154,7 +154,7 @@ def test_a_wrong_formula_is_caught(monkeypatch, name, function, wrong, caught):
     [
         ("uniqueness", {"iterations": 3}, "iterations 3: in 4 of 4 problems"),
         ("recovery", {"steps": 200}, "of X[*] may be left at the end"),
-        ("recovery", {"large": 1e3, "steps": 50}, "of 63 runs left float64"),
+        ("recovery", {"large": 1e3, "steps": 50}, "runs left float64"),
         ("plateau", {"steps": 60}, "not settled"),
         ("plateau", {"alphas": [1e-5, 1e3], "steps": 60}, "runs left float64"),
         ("plateau", {"replicates": 6}, "replicates 6: slopes are known to"),
@@ -216,7 +216,7 @@ def test_no_false_alarm_where_little_can_be_checked(name, change, unchecked):
         ("plateau", {"size": 3, "rank": 3}, "rank 3 = size"),
         ("width", {"widths": [2]}, r"widths \[2\]"),
         ("noise", {"oversampling": 2}, "least squares has no finite error"),
-        ("noise", {"size": 2, "rank": 2, "oversampling": 1}, "least squares has no finite error"),
+        ("noise", {"size": 2, "rank": 1, "oversampling": 1}, "least squares has no finite error"),
     ],
 )
 def test_bad_numbers_are_refused_by_rule(name, change, rule):

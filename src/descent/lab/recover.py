@@ -1,4 +1,4 @@
-"""`dvc repro` that survives being killed: torn files of DVC are restored first, and good copies are kept meanwhile.
+"""What lets `dvc repro` survive being killed: torn files of DVC are restored, and good copies kept meanwhile.
 
 DVC truncates dvc.lock and writes it anew after every stage, so that a kill or Ctrl-C in that moment leaves it empty
 or cut off, and then no command of DVC works; .dvc/tmp/rwlock likewise. The last good copy of dvc.lock lies in
@@ -6,12 +6,14 @@ or cut off, and then no command of DVC works; .dvc/tmp/rwlock likewise. The last
 """
 
 import json
-import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
+import psutil
 from ruamel.yaml import YAML, YAMLError
 
 from descent.lab.environment import without_git
@@ -70,7 +72,7 @@ def committed() -> bytes:
 
 
 def mend() -> None:
-    """Restore dvc.lock and remove the other lock if they are torn; a line for each."""
+    """Restore dvc.lock, and clear the other lock of what a killed process left in it; a line for each."""
     if LOCK.exists() and not whole(data := LOCK.read_bytes()) and not in_conflict(data):
         write(TORN, lambda path: path.write_bytes(data))
         for source, of in (("the last good copy", _read(GOOD)), ("git", committed())):
@@ -81,11 +83,42 @@ def mend() -> None:
         else:
             LOCK.unlink()
             say(f"{LOCK} was torn by an interrupt, and there is no copy: everything runs again")
-    if RWLOCK.exists() and not _json(RWLOCK):
+    if RWLOCK.exists() and _json(RWLOCK) is None:
         time.sleep(OFTEN)  # another process may be writing it
-        if RWLOCK.exists() and not _json(RWLOCK):
+        if RWLOCK.exists() and _json(RWLOCK) is None:
             RWLOCK.unlink()
             say(f"{RWLOCK} was torn by an interrupt: removed")
+    release(RWLOCK)
+
+
+def release(path: Path) -> None:
+    """Take out of the file of locks what no running process holds.
+
+    DVC does so too, but takes a killed process that nobody has waited for, or a new process under the number of the
+    old one, for the holder, and then refuses to run.
+    """
+    held = _json(path)
+    if not held:
+        return
+    written = path.stat().st_mtime
+    kept = {
+        "write": {k: v for k, v in held.get("write", {}).items() if _runs(v, written)},
+        "read": {k: [v for v in vs if _runs(v, written)] for k, vs in held.get("read", {}).items()},
+    }
+    if kept != {"write": {}, "read": {}} | held:
+        write(path, lambda partial: partial.write_bytes(json.dumps(kept).encode()))
+        say(f"{path} was held by a process that has ended: released")
+
+
+def _runs(holder: dict, written: float) -> bool:
+    """Whether the process that took a lock before the time `written` still runs."""
+    try:
+        process = psutil.Process(holder["pid"])
+        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= written + 1
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:
+        return True  # another user's process
 
 
 def _read(path: Path) -> bytes:
@@ -95,11 +128,13 @@ def _read(path: Path) -> bytes:
         return b""
 
 
-def _json(path: Path) -> bool:
+def _json(path: Path) -> dict | None:
+    """What is in a JSON file of one object; None if it is torn or absent."""
     try:
-        return isinstance(json.loads(_read(path)), dict)
+        found = json.loads(_read(path))
     except ValueError:
-        return False
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def keep() -> None:
@@ -109,8 +144,21 @@ def keep() -> None:
         write(GOOD, lambda path: path.write_bytes(data))
 
 
-def watch(done: Event) -> None:
-    """Keep a copy of dvc.lock whenever a stage has changed it."""
+@contextmanager
+def watched() -> Iterator[None]:
+    """Meanwhile, and at the end, keep a copy of dvc.lock whenever a stage has changed it."""
+    done = Event()
+    watcher = Thread(target=_watch, args=(done,), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+        keep()
+
+
+def _watch(done: Event) -> None:
     seen = None
     while not done.wait(OFTEN):
         try:
@@ -120,24 +168,3 @@ def watch(done: Event) -> None:
                 seen = (state.st_mtime_ns, state.st_size)
         except OSError:
             continue
-
-
-def repro(*arguments: str) -> int:
-    """`dvc repro`, mended before and watched meanwhile; its exit code."""
-    dvc = shutil.which("dvc")
-    if dvc is None:
-        say("dvc is not on the PATH: activate the environment, or use make")
-        return 2
-    mend()
-    keep()
-    done = Event()
-    watcher = Thread(target=watch, args=(done,), daemon=True)
-    watcher.start()
-    try:
-        return subprocess.run([dvc, "repro", *arguments]).returncode
-    except KeyboardInterrupt:
-        return 130
-    finally:
-        done.set()
-        watcher.join()
-        keep()

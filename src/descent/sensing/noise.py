@@ -132,15 +132,15 @@ def presupposed(config: Config, found: xr.Dataset) -> tuple[str, ...]:
     reasons = lost(found[["exact", "wide"]].isel(t=-1).to_dataarray())
     if reasons:
         return reasons
-    few = least_squares_error(config.measurements, config.freedom)
+    order = np.sqrt(config.freedom / config.measurements)  # of the errors of R = r, over σ
     norm = np.sqrt((found["eigenvalue"] ** 2).sum("i"))
-    left = float((found["remaining"] * norm).max()) / (config.sigmas[0] * few)
+    left = float((found["remaining"] * norm).max()) / (config.sigmas[0] * order)
     if left > SHORT:
         reasons += (f"steps {config.steps}: R = r may have {left:.2g} of its error to go",)
     worst = float(found["residual"].max())
     if worst > config.tolerance:
         reasons += (f"iterations {config.iterations}: least squares ends {worst:.2g} from optimal",)
-    drowned = float(bend(found, few).isel(sigma=0))
+    drowned = float(bend(found, order).isel(sigma=0))
     if drowned > FLAT:
         reasons += (f"sigmas: even the smallest drowns X*: (σ · error/λ_r)² = {drowned:.2g}",)
     if not len(near(config, found)):
@@ -168,7 +168,7 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     of_rank = mean_of_known_spread(rank**2, np.sqrt(2 / p + 2 / (m - p)) * few**2)
     spread = np.sqrt(2 / threshold + 2 / (m - threshold) + scatter**2)
     of_cone = mean_of_known_spread(cone**2, spread * many**2)
-    at_rank, at_cone = bend(found, few), bend(found, many)
+    at_rank, at_cone = (bend(found, np.sqrt(n / m)) for n in (p, threshold))
     room = (of_rank.tol + 2 * at_rank * few**2) / (rms(rank) + few)
     least = (of_cone.tol + scatter**2 * threshold / m * many**2) / (rms(cone) + many)
     flat, sharp = (np.flatnonzero(one <= FLAT) for one in (at_rank, at_cone))

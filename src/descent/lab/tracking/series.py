@@ -78,7 +78,8 @@ def shared(data: xr.Dataset) -> tuple[str, ...]:
 
 
 def summaries(array: xr.DataArray) -> dict[str, xr.DataArray]:
-    """The array, or its statistics over replicates."""
+    """The array, or its statistics over replicates; true and false count as 1 and 0."""
+    array = array.astype(float) if array.dtype == bool else array
     if "replicate" not in array.dims:
         return {"": array}
     spare = min(1, array.sizes["replicate"] - 1)
