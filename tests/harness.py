@@ -1,8 +1,12 @@
 """Experiments at toy size, run once in a test process, and run again with an error planted in theory or measurement."""
 
+import pickle
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from functools import cache
+from hashlib import sha256
 from importlib import import_module
 from inspect import isfunction, signature
 from pathlib import Path
@@ -59,12 +63,17 @@ def run(name: str, **changes) -> Result:
     return module_of(name).run(config_of(name, **changes), *inputs_of(name))
 
 
-toy: Callable[[str], Result] = cache(run)
+def toy(name: str) -> Result:
+    """The experiment at toy size, run once in a process."""
+    return recorded(name).result
 
 
 # What an experiment's theory and measurement return, and the same with an error in it.
 
 Path_ = tuple[str, ...]  # of a number or an array in what a function returns
+
+
+LONG = 0.003  # seconds from which on it pays to remember
 
 
 def is_part(name: str) -> bool:
@@ -106,20 +115,49 @@ def replayed(name: str, part: str, path: Path_, error: Callable) -> Result:
     outputs[part] = [_changed(value, path, error) for value in outputs[part]]
 
     def instead(key: str, function: Callable) -> Callable:
+        if not is_part(key):
+            return remembering(function)
         return lambda *arguments, **named: (
             outputs[key].pop(0) if outputs.get(key) else function(*arguments, **named)
         )
 
-    with _replaced(module_of(name), instead):
+    with _replaced(module_of(name), instead, lambda key: True):
         return run(name)
 
 
+@cache
+def remembering(function: Callable) -> Callable:
+    """The same function, which does not compute twice what took it long: science is pure.
+
+    A replay changes one value, and most of what `run` computes beside theory and measurement does not depend on it.
+    """
+    known = {}
+
+    def remembered(*arguments, **named):
+        try:
+            key = sha256(pickle.dumps((arguments, named))).digest()
+        except (pickle.PicklingError, AttributeError, TypeError):  # of a local function
+            return function(*arguments, **named)
+        if key not in known:
+            start = time.perf_counter()
+            value = function(*arguments, **named)
+            if time.perf_counter() - start < LONG:
+                return value
+            known[key] = value
+        return deepcopy(known[key])
+
+    return remembered
+
+
 @contextmanager
-def _replaced(module: ModuleType, make: Callable[[str, Callable], Callable]):
+def _replaced(
+    module: ModuleType, make: Callable[[str, Callable], Callable], which: Callable = is_part
+):
     before = {
         key: value
         for key, value in vars(module).items()
-        if is_part(key) and isfunction(value) and value.__module__ != "descent.result"
+        if which(key) and isfunction(value) and value.__module__.startswith("descent.")
+        if value.__module__ != "descent.result" and key not in ("run", "compare", "refute")
     }
     try:
         for key, function in before.items():

@@ -406,7 +406,7 @@ def test_rate_of_too_few_points_is_unknown():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"steps": 5}, "steps 5: 1 of X[*] may be left"),
+        ({"steps": 5}, "steps 5: at R = r 1 of X[*] may be left"),
         ({"rank": 10, "oversampling": 5}, "of X[*] may be left"),
         ({"start": 1e3, "steps": 50}, "2 of 2 runs left float64"),
         ({"start": 0.5}, "‖U₀U₀ᵀ‖ is about"),

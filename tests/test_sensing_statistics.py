@@ -180,9 +180,8 @@ def test_nothing_is_claimed_where_more_is_presupposed(name, change, reason):
         ("width", {"alphas": [1e-7]}, None),
         ("width", {"size": 3, "rank": 2, "widths": [2, 3], "oversampling": 20}, "gain"),
         ("noise", {"alpha": 1e-2, "sigmas": [0.1, 1]}, "best"),
-        ("plateau", {"oversampling": [1, 4, 10]}, "slope"),
+        ("plateau", {"oversampling": [1, 10]}, "slope"),
         ("uniqueness", {"replicates": 1}, None),
-        ("uniqueness", {"rank": 12, "ratios": [0.9, 0.95, 1, 1.05]}, None),
     ],
 )
 def test_no_false_alarm_where_little_can_be_checked(name, change, unchecked):
@@ -196,6 +195,7 @@ def test_no_false_alarm_where_little_can_be_checked(name, change, unchecked):
     ("name", "change", "rule"),
     [
         ("uniqueness", {"rank": 13}, "rank 13 > size 12"),
+        ("uniqueness", {"rank": 12, "ratios": [0.9, 0.95, 1, 1.05]}, "rank 12 = size"),
         ("uniqueness", {"ratios": [1, 1.0001]}, "m of ratios"),
         ("uniqueness", {"claim_found": 0.1}, "claim_found, claim_elsewhere"),
         ("uniqueness", {"ratios": [1]}, "must reach from"),
@@ -204,7 +204,7 @@ def test_no_false_alarm_where_little_can_be_checked(name, change, unchecked):
         ("recovery", {"oversampling": [0.5, 1]}, "must reach from below dof"),
         ("recovery", {"oversampling": [0.5, 2, 10]}, "no m from 4dr = 64 to below δ = 76"),
         ("recovery", {"small": 0.01}, "small 0.01 may leave"),
-        ("noise", {"rank": 10}, "R = r and R = d are one"),
+        ("noise", {"rank": 8}, "R = r and R = d are one"),
         ("width", {"rank": 16, "widths": [16, 20]}, "no direction is left"),
         ("plateau", {"replicates": 3}, "replicates 3 < 6"),
         ("recovery", {"small": 0.1, "large": 0.01}, "small, large"),

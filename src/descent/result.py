@@ -64,12 +64,14 @@ class Check:
     def _points(self) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
         """Measured, predicted and tol as arrays of one shape."""
         parts = [
-            part.astype(float)
+            part.astype(float, copy=False)
             if isinstance(part, xr.DataArray)
             else xr.DataArray(np.asarray(part, float))
             for part in (self.measured, self.predicted, self.tol)
         ]
-        return xr.broadcast(*xr.align(*parts, join="exact"))
+        if not any(part.dims for part in parts):
+            return tuple(parts)
+        return xr.broadcast(*xr.align(*parts, join="exact", copy=False))
 
     @cached_property
     def _excess(self) -> np.ndarray:

@@ -18,6 +18,7 @@ from descent.maths.emergence import predicted_times
 from descent.sensing._curvature import edges
 from descent.sensing._problem import degrees_of_freedom
 
+WAITING = 0.15  # of its time that the last direction waits for the earlier ones, as in spectra
 SHORT = 0.01  # a run is too short if more than this share of X* may be left
 
 
@@ -42,6 +43,32 @@ def remaining(
     return float(np.exp((T - emerged) * np.log1p(-2 * eta * lam[-1] * slowed)))
 
 
+def elsewhere(loss: xr.DataArray, left: xr.DataArray) -> tuple[str, ...]:
+    """The reason to claim nothing if runs with R = r, long enough to have come to X*, end with a loss.
+
+    No theorem keeps gradient descent from other minima where there are few measurements.
+
+    Args:
+        loss: f(U_T)/½‖X*‖², over the mean of f(0).
+        left: the share of X* that each run may have left, from `remaining`.
+    """
+    caught = (left <= SHORT) & (loss > 4 * left**2 + 1e-20)  # 4 ≥ (1 + √(p/m))², and rounding
+    number, most = int(caught.sum()), float(loss.where(caught).max())
+    reason = f"{number} of {loss.size} runs with R = r end beside X*: loss up to {most:.2g} of that of U = 0"
+    return (reason,) if number else ()
+
+
+def short(T: int, left: xr.DataArray) -> tuple[str, ...]:
+    """The reason to claim nothing if runs with R = r may have much of X* left."""
+    most = float(left.max())
+    return (f"steps {T}: at R = r {most:.2g} of X* may be left at the end",) if most > SHORT else ()
+
+
+def unfinished(T: int, loss: xr.DataArray, left: xr.DataArray) -> tuple[str, ...]:
+    """The reason to claim nothing of runs with R = r: too short to have come to X*, or not at X*."""
+    return short(T, left) or elsewhere(loss, left)
+
+
 def guarantee(alpha, d: int):
     """√(α√d): the relative error that a start α with R = d ends within, its constant taken for 1."""
     return np.sqrt(alpha * np.sqrt(d))
@@ -54,6 +81,18 @@ def settled(
     with np.errstate(divide="ignore", invalid="ignore"):  # a run that is lost has not settled
         fall = np.log(halfway / end) / np.log(T / (T // 2))
     return (last_emergence <= T // 2) & (fall <= 1)
+
+
+def unsettled(
+    config, eigenvalue: xr.DataArray, halfway: xr.DataArray, end: xr.DataArray
+) -> tuple[str, ...]:
+    """The reason to claim nothing of runs from the small start if some have not settled."""
+    small, eta = xr.DataArray([config.small], dims="alpha"), config.step / eigenvalue[:, 0]
+    times = last_emergence(eigenvalue, eta, small, config.size).isel(alpha=0)
+    if settled(halfway, end, times, config.steps).all():
+        return ()
+    out = f"steps {config.steps}: from small X* emerges by {float(times.max()):.0f}"
+    return (f"{out}, and some error still falls fast",)
 
 
 def last_emergence(
@@ -89,3 +128,9 @@ def head_start(
     V = vectors[:, ::-1][:, :rank]
     omega = [np.abs(np.linalg.qr((V.T @ W[:, :R]).T)[1][-1, -1]) for R in widths]
     return np.log(omega / omega[0]), float(values[-rank])
+
+
+def blur(lam: xr.DataArray, d: int, m: int) -> float:
+    """The share of a head start that may be off: the last direction waits, and a sample shifts λ_r meanwhile."""
+    drift = 2 * d / m * (lam**2).sum("i") / (2 * lam[:, -1]) ** 2
+    return WAITING + float(drift.mean())

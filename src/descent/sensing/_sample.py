@@ -63,3 +63,9 @@ def require_decided(config: DescentConfig, m: int) -> None:
     """Both: what R = r needs of a sample."""
     require_recoverable(config, m)
     require_stable_in_a_sample(config, m)
+
+
+def needed(m: np.ndarray, errors: np.ndarray, near: float) -> float:
+    """The smallest m from which on every error is within `near`; one more than the largest if it is not."""
+    far = np.flatnonzero(~(errors <= near))
+    return float(m[0] if not len(far) else m[far[-1] + 1] if far[-1] + 1 < len(m) else m[-1] + 1)

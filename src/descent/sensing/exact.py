@@ -31,7 +31,7 @@ from descent.result import Check, Result, bound, measured, predicted
 from descent.sensing import _problem
 from descent.sensing._curvature import edges
 from descent.sensing._linearised import linearised, rate_over, within_fit
-from descent.sensing._phases import SHORT, remaining
+from descent.sensing._phases import remaining, unfinished
 from descent.sensing._sample import require_decided
 from descent.sensing._trajectories import (
     Trajectory,
@@ -132,9 +132,9 @@ def presupposed(config: Config, found: xr.Dataset) -> tuple[str, ...]:
     smallest = float(found["eigenvalue"].isel(i=-1).min())
     if size > smallest:
         reasons += (f"start {config.start:g}: ‖U₀U₀ᵀ‖ is about {size:.2g} > λ_r = {smallest:.2g}",)
-    left, few = float(found["remaining"].max()), int((found["fitted"] < 3).sum())
-    if left > SHORT:
-        reasons += (f"steps {config.steps}: {left:.2g} of X* may be left at the end",)
+    loss = 2 * found["training_loss"].isel(t=-1) / (found["eigenvalue"] ** 2).sum("i")
+    reasons += unfinished(config.steps, loss, found["remaining"])
+    few = int((found["fitted"] < 3).sum())
     if few and not reasons:
         reasons += (f"fewer than 3 steps of {few} runs are within fit {list(config.fit)}",)
     return reasons

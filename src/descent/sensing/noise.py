@@ -160,17 +160,16 @@ def near(config: Config, found: xr.Dataset) -> np.ndarray:
 
 def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
     m, p, threshold = config.measurements, config.freedom, config.threshold
-    few, many = least_squares_error(m, p), cone_error(m, threshold)
-    # Of a squared error: χ² in p unknowns, what the sample adds, and how the cone's dimension
-    # scatters.
+    few, many = p / (m - p - 1), threshold / (m - threshold)  # squares, for the tolerances alone
+    # Of a squared error: χ² in p unknowns, what the sample adds, how the cone's dimension scatters.
     scatter = transition_spread(config.size, config.rank) * m / threshold / (m - threshold)
     rank, cone = found["exact"].isel(t=-1, drop=True), found["limit"]
-    of_rank = mean_of_known_spread(rank**2, np.sqrt(2 / p + 2 / (m - p)) * few**2)
+    of_rank = mean_of_known_spread(rank**2, np.sqrt(2 / p + 2 / (m - p)) * few)
     spread = np.sqrt(2 / threshold + 2 / (m - threshold) + scatter**2)
-    of_cone = mean_of_known_spread(cone**2, spread * many**2)
+    of_cone = mean_of_known_spread(cone**2, spread * many)
     at_rank, at_cone = (bend(found, np.sqrt(n / m)) for n in (p, threshold))
-    room = (of_rank.tol + 2 * at_rank * few**2) / (rms(rank) + few)
-    least = (of_cone.tol + scatter**2 * threshold / m * many**2) / (rms(cone) + many)
+    room = (of_rank.tol + 2 * at_rank * few) / (rms(rank) + np.sqrt(few))
+    least = (of_cone.tol + scatter**2 * threshold / m * many) / (rms(cone) + np.sqrt(many))
     flat, sharp = (np.flatnonzero(one <= FLAT) for one in (at_rank, at_cone))
     there, late = near(config, found), found["wide"].isel(t=-1, drop=True)
     tol = far(config, found) + config.tolerance / found["sigma"]
@@ -182,7 +181,7 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
         Check("late", late[:, there], "==", cone[:, there], tol[:, there], "by the loss"),
     )
     if len(sharp):
-        room = least + at_cone * many
+        room = least + at_cone * np.sqrt(many)
         checks += (Check("limit", value[sharp], "==", limit, room[sharp], f"{why}, {curved}"),)
     return checks
 

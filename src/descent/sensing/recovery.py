@@ -22,16 +22,18 @@ import xarray as xr
 from descent.config import Positive, experiment_config, require_increasing
 from descent.result import Check, Result, bound, measured, replicates, sweep
 from descent.sensing._memory import require_run
-from descent.sensing._phases import SHORT, guarantee, last_emergence, remaining, settled
+from descent.sensing._phases import SHORT, elsewhere, guarantee, remaining, short, unsettled
 from descent.sensing._problem import DescentConfig, draw_factor, sense
 from descent.sensing._sample import (
     farthest_transition,
     freedom_of_pairs,
+    needed,
     require_stable_in_a_sample,
 )
 from descent.sensing._trajectories import descend, indices, lost, narrowed, stacked
 
 METHODS = ("exact", "small", "large")
+ENDS = ("small_halfway", "small")
 LIMITS = ("degrees_of_freedom", "twice_the_rank", "small_start", "uniqueness_threshold")
 ENOUGH = 4  # m/(dr) from which a small start was within its guarantee in all of 200 problems
 
@@ -59,8 +61,7 @@ class Config(DescentConfig):
                 f"small {self.small:g} may leave √(α√d) = {promised:.2g} > claim_found "
                 f"{self.claim_found:g}"
             )
-        m, dof, pairs = self.measurements, self.freedom, freedom_of_pairs(self)
-        threshold = self.threshold
+        m, dof, threshold = self.measurements, self.freedom, self.threshold
         beyond = threshold + farthest_transition(self)
         if not m[0] < dof or not m[-1] > beyond:
             raise ValueError(
@@ -70,13 +71,19 @@ class Config(DescentConfig):
         least = self.count(ENOUGH)
         if not any(least <= one < threshold for one in m):
             raise ValueError(f"oversampling: no m from 4dr = {least} to below δ = {threshold:g}")
-        if not any(pairs <= one for one in m):
+        if not len(self.unique):
+            pairs = freedom_of_pairs(self)
             raise ValueError(f"oversampling: no m ≥ {pairs}, the degrees of freedom of rank 2r")
-        require_stable_in_a_sample(self, next(one for one in m if one >= pairs))
+        require_stable_in_a_sample(self, m[self.unique[0]])
 
     @property
     def measurements(self) -> tuple[int, ...]:
         return tuple(map(self.count, self.oversampling))
+
+    @property
+    def unique(self) -> np.ndarray:
+        """Where in the sweep no two matrices of rank r fit alike."""
+        return np.flatnonzero(np.array(self.measurements) >= freedom_of_pairs(self))
 
 
 def _measure_one(rng: np.random.Generator, config: Config) -> dict[str, np.ndarray]:
@@ -85,15 +92,16 @@ def _measure_one(rng: np.random.Generator, config: Config) -> dict[str, np.ndarr
     factor, W = draw_factor(rng, config), rng.standard_normal((d, d))
     S = rng.standard_normal((config.measurements[-1], d * (d + 1) // 2))
     starts = np.stack([config.start * narrowed(W, config.rank), config.small * W, config.large * W])
-    errors, half, left = [], [], []
+    errors, half, left, loss = [], [], [], []
     for m in config.measurements:
         given = sense(factor, S[:m])
         eta = config.step / given.eigenvalues[0]
         end = descend(given, starts, eta, config.steps, np.array([config.steps]))
         errors.append(end.distance[:, -1] / np.linalg.norm(given.target))
         half.append(end.distance[1, config.steps // 2] / np.linalg.norm(given.target))
+        loss.append(2 * end.training_loss[0, -1] / np.linalg.norm(given.target) ** 2)
         left.append(remaining(factor, starts[0, :, : config.rank], eta, config.steps, m))
-    arrays = {"errors": errors, "halfway": half, "remaining": left}
+    arrays = {"errors": errors, "halfway": half, "remaining": left, "loss": loss}
     return {k: np.array(v) for k, v in arrays.items()} | {"eigenvalue": given.eigenvalues}
 
 
@@ -113,6 +121,7 @@ def measure(config: Config) -> xr.Dataset:
         found
         | {
             "remaining": measured(cell, runs["remaining"], "share of X* that R = r may have left"),
+            "loss": measured(cell, runs["loss"], "2f(U_T)/‖X*‖², R = r"),
             "small_halfway": measured(cell, runs["halfway"], f"{labels[1]} at T/2"),
             "measurements": measured("oversampling", m, "m"),
             "eigenvalue": measured(("replicate", "i"), runs["eigenvalue"], "λ_i(X*)"),
@@ -124,12 +133,6 @@ def measure(config: Config) -> xr.Dataset:
         },
         attrs={"unknowns": (config.size + 1) / (2 * config.rank), "dr": config.size * config.rank},
     )
-
-
-def needed(m: np.ndarray, errors: np.ndarray, near: float) -> float:
-    """The smallest m from which on every error is within `near`; one more than the largest if it is not."""
-    far = np.flatnonzero(~(errors <= near))
-    return float(m[0] if not len(far) else m[far[-1] + 1] if far[-1] + 1 < len(m) else m[-1] + 1)
 
 
 def predict(config: Config) -> xr.Dataset:
@@ -144,17 +147,10 @@ def presupposed(config: Config, found: xr.Dataset) -> tuple[str, ...]:
     reasons, m = lost(found[list(METHODS)].to_dataarray()), found["measurements"]
     if reasons:
         return reasons
-    left = float(found["remaining"].isel(oversampling=-1).max())
-    if left > SHORT:
-        reasons += (f"steps {config.steps}: at R = r {left:.2g} of X* may be left at the end",)
-    lam, alpha = found["eigenvalue"], xr.DataArray([config.small], dims="alpha")
-    times = last_emergence(lam, config.step / lam[:, 0], alpha, config.size).isel(alpha=0)
-    there = settled(found["small_halfway"], found["small"], times, config.steps)
-    if not there[:, m.values >= config.count(ENOUGH)].all():
-        reasons += (
-            f"steps {config.steps}: from small X* emerges by {float(times.max()):.0f}, "
-            "and some error still falls fast",
-        )
+    loss, left = (found[name][:, config.unique] for name in ("loss", "remaining"))
+    reasons += short(config.steps, left[:, -1]) or elsewhere(loss, left)
+    enough = m.values >= config.count(ENOUGH)
+    reasons += unsettled(config, found["eigenvalue"], *(found[k][:, enough] for k in ENDS))
     slow = int((found["needed_large"] > m[-1]).sum())
     if slow:
         reasons += (f"{slow} of {config.replicates} large starts recover up to no m",)
@@ -179,9 +175,10 @@ def run(config: Config) -> Result:
 def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
     m = found["measurements"]
     dof, pairs, small, threshold = (theory[name] for name in LIMITS)
-    there = np.flatnonzero(found["remaining"].max("replicate") <= SHORT)
-    late = next_of(m.values[there], freedom_of_pairs(config))
-    soon = next_of(m.values, config.count(ENOUGH))
+    done = np.flatnonzero(found["remaining"].max("replicate") <= SHORT)
+    there = np.intersect1d(done, config.unique)
+    late = m.values[there[0]] - freedom_of_pairs(config)
+    soon = m.values[m >= config.count(ENOUGH)][0] - config.count(ENOUGH)
     step, none = "a step of the sweep", "fewer never suffice"
     exact, left = found["exact"][:, there], found["remaining"][:, there]
     off, spread = farthest_transition(config), "how far some transition may be from δ"
@@ -193,8 +190,3 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
         Check("small_start_suffices", found["needed_small"], "<=", small, soon, step),
         Check("large_start_needs", found["needed_large"], ">=", threshold, off, spread),
     )
-
-
-def next_of(m: np.ndarray, limit: float | int) -> float:
-    """From the limit to the next m of the sweep."""
-    return float(m[m >= limit][0] - limit)
