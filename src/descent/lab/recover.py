@@ -1,29 +1,27 @@
-"""What lets `dvc repro` survive being killed: torn files of DVC are restored, and good copies kept meanwhile.
+"""What lets `dvc repro` survive being killed: torn files of DVC are restored from copies.
 
-DVC truncates dvc.lock and writes it anew after every stage, so that a kill or Ctrl-C in that moment leaves it empty
-or cut off, and then no command of DVC works; .dvc/tmp/rwlock likewise. The last good copy of dvc.lock lies in
-.dvc/tmp/dvc.lock.good, which is renewed after every stage; without it git's is taken.
+`dvc repro` by itself truncates dvc.lock and writes it anew after every stage, so that a kill or Ctrl-C in that moment
+leaves it empty or cut off, and then no command of DVC works; .dvc/tmp/rwlock likewise. The last good copy of dvc.lock
+lies in .dvc/tmp/dvc.lock.good, which stages/repro.py renews before and after it runs DVC; without it git's is taken.
+(stages/repro.py itself replaces dvc.lock in one piece: lockfile.py.)
 """
 
 import json
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
 
 import psutil
 from ruamel.yaml import YAML, YAMLError
 
 from descent.lab.environment import without_git
-from descent.lab.files import write
+from descent.lab.files import partial, write
 from descent.lab.messages import say
 
 LOCK, TEMPORARY = Path("dvc.lock"), Path(".dvc/tmp")
 GOOD, TORN = TEMPORARY / "dvc.lock.good", TEMPORARY / "dvc.lock.torn"
 RWLOCK = TEMPORARY / "rwlock"
-OFTEN = 0.3  # seconds between two looks at dvc.lock
+MOMENT = 0.3  # seconds that another process may take to write a file
 
 
 def whole(data: bytes) -> bool:
@@ -73,6 +71,7 @@ def committed() -> bytes:
 
 def mend() -> None:
     """Restore dvc.lock, and clear the other lock of what a killed process left in it; a line for each."""
+    partial(LOCK).unlink(missing_ok=True)
     if LOCK.exists() and not whole(data := LOCK.read_bytes()) and not in_conflict(data):
         write(TORN, lambda path: path.write_bytes(data))
         for source, of in (("the last good copy", _read(GOOD)), ("git", committed())):
@@ -84,7 +83,7 @@ def mend() -> None:
             LOCK.unlink()
             say(f"{LOCK} was torn by an interrupt, and there is no copy: everything runs again")
     if RWLOCK.exists() and _json(RWLOCK) is None:
-        time.sleep(OFTEN)  # another process may be writing it
+        time.sleep(MOMENT)  # another process may be writing it
         if RWLOCK.exists() and _json(RWLOCK) is None:
             RWLOCK.unlink()
             say(f"{RWLOCK} was torn by an interrupt: removed")
@@ -142,29 +141,3 @@ def keep() -> None:
     data = _read(LOCK)
     if data and data != _read(GOOD) and whole(data):
         write(GOOD, lambda path: path.write_bytes(data))
-
-
-@contextmanager
-def watched() -> Iterator[None]:
-    """Meanwhile, and at the end, keep a copy of dvc.lock whenever a stage has changed it."""
-    done = Event()
-    watcher = Thread(target=_watch, args=(done,), daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        done.set()
-        watcher.join()
-        keep()
-
-
-def _watch(done: Event) -> None:
-    seen = None
-    while not done.wait(OFTEN):
-        try:
-            state = LOCK.stat()
-            if (state.st_mtime_ns, state.st_size) != seen:
-                keep()
-                seen = (state.st_mtime_ns, state.st_size)
-        except OSError:
-            continue

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 
+from descent.lab.lockfile import written_in_one_piece
 from descent.lab.messages import say
-from descent.lab.recover import keep, mend, watched
+from descent.lab.recover import keep, mend
 
 
 def repro(*arguments: str) -> int:
@@ -22,8 +23,11 @@ def repro(*arguments: str) -> int:
         return 2
     here = str(Path(sys.executable).parent)  # the stages are run by the `python` on the PATH
     os.environ["PATH"] = os.pathsep.join((here, os.environ.get("PATH", os.defpath)))
-    with watched(), parameters_parsed_once():
-        return main(["repro", *arguments])
+    try:
+        with written_in_one_piece(), parameters_parsed_once():
+            return main(["repro", *arguments])
+    finally:
+        keep()
 
 
 @contextmanager
