@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from itertools import pairwise
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -67,8 +68,8 @@ def pieces(text: str) -> dict[str, str] | None:
     """The text of every stage; None if the file is laid out otherwise, by a person, say."""
     if not text.startswith(HEAD) or "#" in text or "\n\n" in text or not text.endswith("\n"):
         return None
-    places = [found.start() for found in STAGE.finditer(text)]
-    texts = [text[a:b] for a, b in zip(places, [*places[1:], len(text)], strict=True)]
+    places = [*(found.start() for found in STAGE.finditer(text)), len(text)]
+    texts = [text[a:b] for a, b in pairwise(places)]
     named = {one.partition(":")[0].strip(): one for one in texts}
     return named if len(named) == len(texts) and HEAD + "".join(texts) == text else None
 
