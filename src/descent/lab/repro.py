@@ -1,4 +1,8 @@
-"""`dvc repro`, with what an interrupt has torn mended before, and params.yaml parsed once instead of once a stage."""
+"""`dvc repro`, but better guarded and faster.
+
+What an interrupt has torn is mended before, what belongs to no block is removed, dvc.lock is replaced in one piece, and
+params.yaml is parsed once instead of once a stage.
+"""
 
 import os
 import sys
@@ -7,6 +11,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 
+from descent.lab.leftovers import forget, sweep
 from descent.lab.lockfile import written_in_one_piece
 from descent.lab.messages import say
 from descent.lab.recover import keep, mend
@@ -16,6 +21,9 @@ def repro(*arguments: str) -> int:
     """`dvc repro`, mended before and watched meanwhile; its exit code."""
     mend()
     keep()
+    if not {"--dry", "-n"} & set(arguments):
+        sweep()
+        forget()
     try:
         from dvc.cli import main
     except ImportError:

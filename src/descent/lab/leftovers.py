@@ -1,0 +1,89 @@
+"""What a block that is gone has left behind: its results, and its entries in dvc.lock.
+
+Nothing is removed unless params.yaml, dvc.yaml and the modules fit together: a slip of the pen costs no result.
+"""
+
+import re
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from descent.lab.files import read_text, write_text
+from descent.lab.lockfile import HEAD, pieces
+from descent.lab.messages import say
+from descent.lab.params import PARAMS, mapping
+from descent.lab.project import PIPELINE, Block, blocks, families
+
+LOCK = Path("dvc.lock")
+OURS = {
+    "metrics": {".json"},
+    "plots": {".svg", ".json"},
+    "artifacts": {".nc"},
+    "artifacts/cost": {".json"},
+}
+SHOWN = 6  # files in the line that says what was removed
+
+
+def registered() -> list[Block] | None:
+    """Every block; None where there is no pipeline, or a block without a module or a family without a block."""
+    if not (PARAMS.is_file() and PIPELINE.is_file()):
+        return None
+    found = list(blocks())
+    fit = families().keys() == {block.family for block in found}
+    return found if found and fit and all(block.source.is_file() for block in found) else None
+
+
+def sweep() -> None:
+    """Remove what belongs to no block, and say so in a line."""
+    found = registered()
+    if found is None:
+        return
+    kept = {block.path for block in found}
+    stale = [file for folder, kinds in OURS.items() for file in results(Path(folder), kinds, kept)]
+    for file in stale:
+        file.unlink(missing_ok=True)
+        if not any(file.parent.iterdir()):
+            file.parent.rmdir()
+    whole = [str(file) for file in stale if not file.name.endswith(".partial")]
+    if whole:
+        more = f" and {len(whole) - SHOWN} more" if len(whole) > SHOWN else ""
+        say(f"removed, since no block has them: {', '.join(whole[:SHOWN])}{more}")
+
+
+def results(folder: Path, kinds: set[str], kept: set[str]) -> list[Path]:
+    """The files FOLDER/FAMILY/NAME of no block, and those that a killed process did not finish."""
+    return [
+        file
+        for file in sorted(folder.glob("*/*"))
+        if file.is_file()
+        and (
+            (file.suffix in kinds and f"{file.parent.name}/{file.stem}" not in kept)
+            or re.fullmatch(r"\..*\.partial", file.name)
+        )
+    ]
+
+
+def stages() -> set[str] | None:
+    """The name of every stage; None if the pipeline has one of a kind that is not known here."""
+    params, names = mapping(PARAMS), set()
+    for name, body in mapping(PIPELINE).get("stages", {}).items():
+        if "matrix" in body:
+            return None
+        over = body.get("foreach")
+        if isinstance(over, str):
+            over = params.get(over.removeprefix("${").removesuffix("}"))
+            if not isinstance(over, dict | list):
+                return None
+        names |= {name} if over is None else {f"{name}@{item}" for item in over}
+    return names
+
+
+def forget() -> None:
+    """Take the stages that are gone out of dvc.lock."""
+    if registered() is None or not LOCK.is_file() or (known := stages()) is None:
+        return
+    parts = pieces(text := read_text(LOCK)) or {}
+    gone = parts.keys() - known
+    if gone and gone == YAML(typ="safe").load(text)["stages"].keys() - known:
+        left = [part for name, part in parts.items() if name not in gone]
+        write_text(LOCK, HEAD + "".join(left)) if left else LOCK.unlink()
