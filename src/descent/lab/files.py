@@ -27,8 +27,8 @@ def write(path: Path, save: Callable[[Path], object]) -> None:
 
 
 def partial(path: Path) -> Path:
-    """Where a file is written before it has its name."""
-    return path.with_name(f".{path.name}.partial")
+    """Where this process writes a file before it has its name; another one may be at it too."""
+    return path.with_name(f".{path.name}.{os.getpid()}.partial")
 
 
 def write_text(path: Path, text: str) -> None:

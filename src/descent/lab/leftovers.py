@@ -3,7 +3,6 @@
 Nothing is removed unless params.yaml, dvc.yaml and the modules fit together: a slip of the pen costs no result.
 """
 
-import re
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -13,6 +12,7 @@ from descent.lab.lockfile import HEAD, pieces
 from descent.lab.messages import say
 from descent.lab.params import PARAMS, mapping
 from descent.lab.project import PIPELINE, Block, blocks, families
+from descent.lab.scratch import alive
 
 LOCK = Path("dvc.lock")
 OURS = {
@@ -21,6 +21,7 @@ OURS = {
     "artifacts": {".nc"},
     "artifacts/cost": {".json"},
 }
+WRITTEN = ("metrics", "plots", "curves", "artifacts", "report", "data")
 SHOWN = 6  # files in the line that says what was removed
 
 
@@ -34,7 +35,9 @@ def registered() -> list[Block] | None:
 
 
 def sweep() -> None:
-    """Remove what belongs to no block, and say so in a line."""
+    """Remove what belongs to no block, and say so in a line; and what killed processes did not finish."""
+    for file in unfinished():
+        file.unlink(missing_ok=True)
     found = registered()
     if found is None:
         return
@@ -44,23 +47,26 @@ def sweep() -> None:
         file.unlink(missing_ok=True)
         if not any(file.parent.iterdir()):
             file.parent.rmdir()
-    whole = [str(file) for file in stale if not file.name.endswith(".partial")]
-    if whole:
-        more = f" and {len(whole) - SHOWN} more" if len(whole) > SHOWN else ""
-        say(f"removed, since no block has them: {', '.join(whole[:SHOWN])}{more}")
+    if stale:
+        more = f" and {len(stale) - SHOWN} more" if len(stale) > SHOWN else ""
+        say(f"removed, since no block has them: {', '.join(map(str, stale[:SHOWN]))}{more}")
 
 
 def results(folder: Path, kinds: set[str], kept: set[str]) -> list[Path]:
-    """The files FOLDER/FAMILY/NAME of no block, and those that a killed process did not finish."""
+    """The files FOLDER/FAMILY/NAME of no block."""
     return [
         file
         for file in sorted(folder.glob("*/*"))
-        if file.is_file()
-        and (
-            (file.suffix in kinds and f"{file.parent.name}/{file.stem}" not in kept)
-            or re.fullmatch(r"\..*\.partial", file.name)
-        )
+        if file.is_file() and file.suffix in kinds and f"{file.parent.name}/{file.stem}" not in kept
     ]
+
+
+def unfinished() -> list[Path]:
+    """Files that processes were writing which run no longer (`files.partial`)."""
+    found = [file for folder in WRITTEN for file in Path(folder).rglob(".*.partial")]
+    found += [file for folder in (".", ".dvc/tmp") for file in Path(folder).glob(".*.partial")]
+    numbers = [file.name.split(".")[-2] for file in found]
+    return [f for f, n in zip(found, numbers, strict=True) if not (n.isdigit() and alive(int(n)))]
 
 
 def stages() -> set[str] | None:

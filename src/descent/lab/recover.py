@@ -15,7 +15,7 @@ import psutil
 from ruamel.yaml import YAML, YAMLError
 
 from descent.lab.environment import without_git
-from descent.lab.files import partial, write
+from descent.lab.files import write
 from descent.lab.messages import say
 
 LOCK, TEMPORARY = Path("dvc.lock"), Path(".dvc/tmp")
@@ -71,7 +71,6 @@ def committed() -> bytes:
 
 def mend() -> None:
     """Restore dvc.lock, and clear the other lock of what a killed process left in it; a line for each."""
-    partial(LOCK).unlink(missing_ok=True)
     if LOCK.exists() and not whole(data := LOCK.read_bytes()) and not in_conflict(data):
         write(TORN, lambda path: path.write_bytes(data))
         for source, of in (("the last good copy", _read(GOOD)), ("git", committed())):

@@ -1,0 +1,186 @@
+"""`stages/repro.py` killed at each of its writes: python tests/faults/kills.py [--short]
+
+The toy project (tests/toy.py) is reproduced after a change of one number. A first, undisturbed run lists every write
+of DVC and of ours; then one run for each kind of write and two moments (before a file is renamed, a moment into its writing, after it)
+is killed there, by SIGKILL, Ctrl-C or SIGTERM, to all of its processes or to the first one alone. The next run must
+finish, say nothing of a traceback, and leave what the undisturbed run left: every file, every run of MLflow once.
+"""
+
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from contextlib import closing
+from itertools import cycle
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "src")]
+
+from toy import Project
+
+HERE = Path(__file__).parent
+RESULTS = ("metrics", "plots", "curves", "artifacts")
+DELAYS = {"open": (0.0005, 0.01), "os.rename": (0, 0.0005), "os.remove": (0.0005,)}
+IDLE = r"os\.remove .*\.partial|os\.mkdir"  # almost always changes nothing
+HOW = (  # the signal, and whether the first process alone gets it
+    (signal.SIGKILL, False),
+    (signal.SIGINT, False),
+    (signal.SIGKILL, True),
+    (signal.SIGTERM, False),
+    (signal.SIGKILL, False),
+    (signal.SIGTERM, True),
+    (signal.SIGINT, True),
+)
+SOME = r"(?<=curves/)[\w-]+/\.?[\w-]+|[0-9a-f]{32}|[0-9a-f]{2}(?=/)|[0-9a-f]{30}|\d{3,}|(?<=\.)[\w-]{22}|tmp\w+"
+
+
+def kind(write: str) -> str:
+    """A write without the numbers that differ from run to run."""
+    return re.sub(SOME, "*", write)
+
+
+def results(project: Project) -> dict[str, bytes]:
+    return {
+        path: data
+        for path, data in project.files(*RESULTS).items()
+        if not path.startswith("artifacts/cost/")
+    } | {"dvc.lock": (project.root / "dvc.lock").read_bytes()}
+
+
+def runs(project: Project) -> Counter:
+    """How many top-level runs of MLflow there are of each status and fingerprint."""
+    query = """
+        SELECT runs.status, mark.value FROM runs
+        JOIN tags AS mark ON mark.run_uuid = runs.run_uuid AND mark.key = 'descent.fingerprint'
+        LEFT JOIN tags AS parent
+            ON parent.run_uuid = runs.run_uuid AND parent.key = 'mlflow.parentRunId'
+        WHERE parent.value IS NULL AND lifecycle_stage = 'active'
+    """
+    with closing(sqlite3.connect(project.root / "mlflow.db")) as database:
+        return Counter(database.execute(query).fetchall())
+
+
+def aimed(project: Project, at: int, how: str = "0 0 0", first: bool = False) -> list[str]:
+    """A run that is shot at its write number `at`; every write that it came to."""
+    log = project.root.parent / "writes"
+    log.unlink(missing_ok=True)
+    sites = project.root.parent / "sites"
+    sites.mkdir(exist_ok=True)
+    shutil.copy(HERE / "aim.py", sites / "sitecustomize.py")
+    command = ["python", "stages/repro.py"]
+    if first:  # the number of the process is known to itself alone
+        program = "import os, sys; os.environ['AIM_HOW'] += f' {os.getpid()}'; os.execvp('python', sys.argv[1:])"
+        command = [sys.executable, "-S", "-c", program, *command]
+    environment = {
+        **{"AIM_ROOT": str(project.root), "AIM_LOG": str(log), "AIM_AT": str(at)},
+        **{"AIM_HOW": how, "PYTHONPATH": str(sites)},
+    }
+    process = subprocess.Popen(
+        command,
+        cwd=project.root,
+        env=project.environment | environment,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        process.wait(120)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    return log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+
+
+def change(project: Project, last: int) -> None:
+    project.params["beta"]["quick"]["last"] = last
+    project.save()
+
+
+def undisturbed(project: Project) -> tuple[dict[int, dict], list[str]]:
+    """What two settings of a number leave behind, and what the way from one to the other writes."""
+    left, writes = {}, []
+    for last in (3, 5, 3, 5, 3):
+        change(project, last)
+        writes = aimed(project, 0)
+        left[last] = results(project)
+    return left, writes
+
+
+def shots(writes: list[str], short: bool) -> list[tuple[int, str, float]]:
+    """(write, its kind, delay): the first write of each kind and one amid them."""
+    places: dict[str, list[int]] = {}
+    for number, write in enumerate(writes, 1):
+        if not re.match(IDLE, write):
+            places.setdefault(kind(write), []).append(number)
+    if short:
+        wanted = [
+            "open .dvc/tmp/rwlock",
+            "os.rename dvc.lock",
+            "open metrics/beta/.quick.json.*.partial",
+        ]
+        return [(places[k][-1], k, 0.0005) for k in wanted if k in places]
+    return [
+        (number, k, delay)
+        for k, numbers in places.items()
+        for number in sorted({numbers[0], numbers[len(numbers) // 2]})
+        for delay in DELAYS.get(k.split()[0], (0.0005,))
+    ]
+
+
+def trial(project: Project, left: dict, at: int, delay: float, how: tuple) -> list[str]:
+    """What is wrong after a run was killed and the next one has finished."""
+    number, alone = how
+    last = 5 if project.params["beta"]["quick"]["last"] == 3 else 3
+    change(project, last)
+    aimed(project, at, f"{int(number)} {delay}" + ("" if alone else " 0"), alone)
+    ran, done = project.repro()
+    wrong = []
+    if done.returncode:
+        wrong.append(f"lost: {done.stderr[-300:]}")
+    if "Traceback" in done.stdout + done.stderr:
+        wrong.append("traceback")
+    if results(project) != left[last]:
+        now = results(project)
+        paths = [p for p in now.keys() | left[last].keys() if now.get(p) != left[last].get(p)]
+        wrong.append(f"differs: {paths}")
+    if any(project.root.rglob(".*.partial")):
+        wrong.append("an unfinished file")
+    found = runs(project)
+    if any(status != "FINISHED" for status, _ in found) or any(n > 1 for n in found.values()):
+        wrong.append(f"runs of MLflow: {sorted(Counter(s for s, _ in found.elements()).items())}")
+    return wrong
+
+
+def main(project: Project, short: bool) -> Counter:
+    """Counts of kills by signal and of what went wrong after them."""
+    left, writes = undisturbed(project)
+    wanted, counts = shots(writes, short), Counter()
+    print(f"{len(writes)} writes of {len({kind(w) for w in writes})} kinds, {len(wanted)} kills")
+    for (at, name, delay), how in zip(wanted, cycle(HOW), strict=False):
+        wrong = trial(project, left, at, delay, how)
+        counts["kills"] += 1
+        counts[f"{how[0].name}{' of the first process alone' * how[1]}"] += 1
+        for fault in wrong:
+            counts[fault.partition(":")[0]] += 1
+            print(f"{name} + {delay}, {how[0].name}{' alone' * how[1]}: {fault}", flush=True)
+            if fault.startswith("lost"):
+                project.git("checkout", "-f", "--", ".")
+    _, done = project.repro()
+    counts["lost"] += done.returncode != 0
+    return counts
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        project = Project(Path(folder, "a toy"))
+        project.repro()
+        project.commit("results")
+        counts = main(project, "--short" in sys.argv[1:])
+    print(", ".join(f"{name} {count}" for name, count in counts.items()))
+    sys.exit(any(counts[name] for name in ("lost", "traceback", "differs", "runs of MLflow")))
