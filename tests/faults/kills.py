@@ -1,8 +1,8 @@
-"""`stages/repro.py` killed at each of its writes: python tests/faults/kills.py [--short]
+"""`stages/repro.py` killed at each of its writes: python tests/faults/kills.py [--stage | --whole | --short]
 
 The toy project (tests/toy.py) is reproduced after a change of one number. A first, undisturbed run lists every write
-of DVC and of ours; then one run for each kind of write and two moments (before a file is renamed, a moment into its writing, after it)
-is killed there, by SIGKILL, Ctrl-C or SIGTERM, to all of its processes or to the first one alone. The next run must
+of DVC and of ours; then one run for each kind of write and moment (before a file is renamed, a moment into its writing, after it) is
+killed there, by SIGKILL, Ctrl-C or SIGTERM, to all of its processes or to the first one alone. The next run must
 finish, say nothing of a traceback, and leave what the undisturbed run left: every file, every run of MLflow once.
 """
 
@@ -21,12 +21,16 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "src")]
 
-from toy import Project
+from ruamel.yaml import YAML  # noqa: E402
+
+from toy import Project  # noqa: E402
 
 HERE = Path(__file__).parent
 RESULTS = ("metrics", "plots", "curves", "artifacts")
 DELAYS = {"open": (0.0005, 0.01), "os.rename": (0, 0.0005), "os.remove": (0.0005,)}
 IDLE = r"os\.remove .*\.partial|os\.mkdir"  # almost always changes nothing
+SHORT = r"rwlock$|rename dvc\.lock|open metrics/beta"
+AFTER = r"plots|curves|report|tracked|dvc\.lock|\.dir|remove \.dvc/cache"  # what only a whole run writes
 HOW = (  # the signal, and whether the first process alone gets it
     (signal.SIGKILL, False),
     (signal.SIGINT, False),
@@ -44,12 +48,12 @@ def kind(write: str) -> str:
     return re.sub(SOME, "*", write)
 
 
-def results(project: Project) -> dict[str, bytes]:
-    return {
-        path: data
-        for path, data in project.files(*RESULTS).items()
-        if not path.startswith("artifacts/cost/")
-    } | {"dvc.lock": (project.root / "dvc.lock").read_bytes()}
+def results(project: Project) -> dict[str, object]:
+    """What a run leaves behind, but for what it took: the page says that."""
+    lock = YAML(typ="safe").load(project.root / "dvc.lock")["stages"]
+    del lock["report"]["outs"]
+    found = project.files(*RESULTS) | {f"dvc.lock: {name}": stage for name, stage in lock.items()}
+    return {path: of for path, of in found.items() if not path.startswith("artifacts/cost/")}
 
 
 def runs(project: Project) -> Counter:
@@ -65,14 +69,16 @@ def runs(project: Project) -> Counter:
         return Counter(database.execute(query).fetchall())
 
 
-def aimed(project: Project, at: int, how: str = "0 0 0", first: bool = False) -> list[str]:
+def aimed(
+    project: Project, target: tuple, at: int, how: str = "0 0 0", first: bool = False
+) -> list[str]:
     """A run that is shot at its write number `at`; every write that it came to."""
     log = project.root.parent / "writes"
     log.unlink(missing_ok=True)
     sites = project.root.parent / "sites"
     sites.mkdir(exist_ok=True)
     shutil.copy(HERE / "aim.py", sites / "sitecustomize.py")
-    command = ["python", "stages/repro.py"]
+    command = ["python", "stages/repro.py", *target]
     if first:  # the number of the process is known to itself alone
         program = "import os, sys; os.environ['AIM_HOW'] += f' {os.getpid()}'; os.execvp('python', sys.argv[1:])"
         command = [sys.executable, "-S", "-c", program, *command]
@@ -102,85 +108,81 @@ def change(project: Project, last: int) -> None:
     project.save()
 
 
-def undisturbed(project: Project) -> tuple[dict[int, dict], list[str]]:
+def undisturbed(project: Project, target: tuple[str, ...]) -> tuple[dict[int, dict], list[str]]:
     """What two settings of a number leave behind, and what the way from one to the other writes."""
     left, writes = {}, []
-    for last in (3, 5, 3, 5, 3):
+    for last in (5, 3):
         change(project, last)
-        writes = aimed(project, 0)
+        writes = aimed(project, target, 0)
         left[last] = results(project)
     return left, writes
 
 
-def shots(writes: list[str], short: bool) -> list[tuple[int, str, float]]:
-    """(write, its kind, delay): the first write of each kind and one amid them."""
+def shots(writes: list[str]) -> list[tuple[int, str, float]]:
+    """(number, kind, delay): a write of each kind, the middle one, and its moments."""
     places: dict[str, list[int]] = {}
     for number, write in enumerate(writes, 1):
         if not re.match(IDLE, write):
             places.setdefault(kind(write), []).append(number)
-    if short:
-        wanted = [
-            "open .dvc/tmp/rwlock",
-            "os.rename dvc.lock",
-            "open metrics/beta/.quick.json.*.partial",
-        ]
-        return [(places[k][-1], k, 0.0005) for k in wanted if k in places]
     return [
-        (number, k, delay)
+        (numbers[len(numbers) // 2], k, delay)
         for k, numbers in places.items()
-        for number in sorted({numbers[0], numbers[len(numbers) // 2]})
         for delay in DELAYS.get(k.split()[0], (0.0005,))
     ]
 
 
-def trial(project: Project, left: dict, at: int, delay: float, how: tuple) -> list[str]:
+def trial(project: Project, left: dict, target: tuple, at: int, delay: float, how: tuple):
     """What is wrong after a run was killed and the next one has finished."""
     number, alone = how
     last = 5 if project.params["beta"]["quick"]["last"] == 3 else 3
     change(project, last)
-    aimed(project, at, f"{int(number)} {delay}" + ("" if alone else " 0"), alone)
-    ran, done = project.repro()
-    wrong = []
+    aimed(project, target, at, f"{int(number)} {delay}" + ("" if alone else " 0"), alone)
+    _, done = project.repro(*target)
     if done.returncode:
-        wrong.append(f"lost: {done.stderr[-300:]}")
+        yield f"lost: {done.stderr[-300:]}"
     if "Traceback" in done.stdout + done.stderr:
-        wrong.append("traceback")
-    if results(project) != left[last]:
-        now = results(project)
+        yield "traceback"
+    now = results(project)
+    if now != left[last]:
         paths = [p for p in now.keys() | left[last].keys() if now.get(p) != left[last].get(p)]
-        wrong.append(f"differs: {paths}")
+        yield f"differs: {paths}"
     if any(project.root.rglob(".*.partial")):
-        wrong.append("an unfinished file")
+        yield "an unfinished file"
     found = runs(project)
     if any(status != "FINISHED" for status, _ in found) or any(n > 1 for n in found.values()):
-        wrong.append(f"runs of MLflow: {sorted(Counter(s for s, _ in found.elements()).items())}")
-    return wrong
+        yield f"runs of MLflow: {sorted(Counter(s for s, _ in found.elements()).items())}"
 
 
-def main(project: Project, short: bool) -> Counter:
+def main(project: Project, *target: str, only: str = "") -> Counter:
     """Counts of kills by signal and of what went wrong after them."""
-    left, writes = undisturbed(project)
-    wanted, counts = shots(writes, short), Counter()
-    print(f"{len(writes)} writes of {len({kind(w) for w in writes})} kinds, {len(wanted)} kills")
+    left, writes = undisturbed(project, target)
+    wanted, counts = [shot for shot in shots(writes) if re.search(only, shot[1])], Counter()
+    kinds = len({kind(write) for write in writes})
+    print(f"{len(writes)} writes of {kinds} kinds, {len(wanted)} kills", flush=True)
     for (at, name, delay), how in zip(wanted, cycle(HOW), strict=False):
-        wrong = trial(project, left, at, delay, how)
         counts["kills"] += 1
         counts[f"{how[0].name}{' of the first process alone' * how[1]}"] += 1
-        for fault in wrong:
+        for fault in trial(project, left, target, at, delay, how):
             counts[fault.partition(":")[0]] += 1
             print(f"{name} + {delay}, {how[0].name}{' alone' * how[1]}: {fault}", flush=True)
-            if fault.startswith("lost"):
-                project.git("checkout", "-f", "--", ".")
     _, done = project.repro()
     counts["lost"] += done.returncode != 0
     return counts
 
 
-if __name__ == "__main__":
+def program(*arguments: str) -> int:
+    counts = Counter()
     with tempfile.TemporaryDirectory() as folder:
         project = Project(Path(folder, "a toy"))
         project.repro()
         project.commit("results")
-        counts = main(project, "--short" in sys.argv[1:])
+        if "--whole" not in arguments:
+            counts += main(project, "beta@quick", only=SHORT if "--short" in arguments else "")
+        if not {"--short", "--stage"} & set(arguments):
+            counts += main(project, only=AFTER)
     print(", ".join(f"{name} {count}" for name, count in counts.items()))
-    sys.exit(any(counts[name] for name in ("lost", "traceback", "differs", "runs of MLflow")))
+    return int(any(counts[name] for name in ("lost", "traceback", "differs", "runs of MLflow")))
+
+
+if __name__ == "__main__":
+    sys.exit(program(*sys.argv[1:]))
