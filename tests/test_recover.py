@@ -159,3 +159,23 @@ def test_what_fails_on_the_way_leaves_the_lock_file_as_it_was(tmp_path):
     with pytest.raises(KeyboardInterrupt), written_in_one_piece(), dvcfile.modify_yaml(path):
         raise KeyboardInterrupt
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("part", [0.0, 0.1, 0.37, 0.6, 0.9, 0.98])
+def test_a_torn_lock_file_is_seen_and_restored(tmp_path, monkeypatch, capsys, part):
+    """Cut off anywhere: either it is not whole, or no line of what is left is cut off."""
+    dumps = pytest.importorskip("dvc.utils.serialize").dumps_yaml
+    monkeypatch.chdir(tmp_path)
+    data = dumps(LOCKED).encode()
+    recover.LOCK.write_bytes(data)
+    recover.keep()
+    start = int(part * len(data))
+    for cut in range(start, min(start + 40, len(data))):
+        recover.LOCK.write_bytes(data[:cut])
+        recover.mend()
+        if recover.LOCK.read_bytes() == data:
+            said = capsys.readouterr().out
+            assert said == "dvc.lock was torn by an interrupt: restored from the last good copy\n"
+        else:
+            assert recover.whole(data[:cut])
+    assert recover.whole(recover.LOCK.read_bytes())

@@ -153,11 +153,12 @@ def trial(project: Project, left: dict, target: tuple, at: int, delay: float, ho
         yield f"runs of MLflow: {sorted(Counter(s for s, _ in found.elements()).items())}"
 
 
-def main(project: Project, *target: str, only: str = "") -> Counter:
-    """Counts of kills by signal and of what went wrong after them."""
+def main(project: Project, *target: str, only: str = "", step: int = 1) -> Counter:
+    """Counts of kills by signal and of what went wrong after them; every `step`-th kill of those that there are."""
     left, writes = undisturbed(project, target)
     wanted, counts = [shot for shot in shots(writes) if re.search(only, shot[1])], Counter()
     kinds = len({kind(write) for write in writes})
+    wanted = wanted[::step]
     print(f"{len(writes)} writes of {kinds} kinds, {len(wanted)} kills", flush=True)
     for (at, name, delay), how in zip(wanted, cycle(HOW), strict=False):
         counts["kills"] += 1

@@ -3,6 +3,7 @@
 Nothing is removed unless params.yaml, dvc.yaml and the modules fit together: a slip of the pen costs no result.
 """
 
+import re
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -12,7 +13,7 @@ from descent.lab.lockfile import HEAD, pieces
 from descent.lab.messages import say
 from descent.lab.params import PARAMS, mapping
 from descent.lab.project import PIPELINE, Block, blocks, families
-from descent.lab.scratch import alive
+from descent.lab.scratch import alive, modified
 
 LOCK = Path("dvc.lock")
 OURS = {
@@ -65,8 +66,19 @@ def unfinished() -> list[Path]:
     """Files that processes were writing which run no longer (`files.partial`)."""
     found = [file for folder in WRITTEN for file in Path(folder).rglob(".*.partial")]
     found += [file for folder in (".", ".dvc/tmp") for file in Path(folder).glob(".*.partial")]
-    numbers = [file.name.split(".")[-2] for file in found]
-    return [f for f, n in zip(found, numbers, strict=True) if not (n.isdigit() and alive(int(n)))]
+    return [file for file in found if not written_now(file)]
+
+
+def written_now(file: Path) -> bool:
+    number = file.name.split(".")[-2]
+    return number.isdigit() and alive(int(number), modified(file))
+
+
+def of_dvc() -> list[Path]:
+    """Copies that a killed DVC did not finish; none are at work when another one is about to start."""
+    folders = (*WRITTEN, ".dvc/cache/files")
+    found = [file for folder in folders for file in Path(folder).rglob(".*.tmp")]
+    return [file for file in found if re.fullmatch(r"\.[\w-]{22}\.tmp", file.name)]
 
 
 def stages() -> set[str] | None:
@@ -85,7 +97,9 @@ def stages() -> set[str] | None:
 
 
 def forget() -> None:
-    """Take the stages that are gone out of dvc.lock."""
+    """Take the stages that are gone out of dvc.lock, and away what a killed DVC left; DVC must not be running."""
+    for file in of_dvc():
+        file.unlink(missing_ok=True)
     if registered() is None or not LOCK.is_file() or (known := stages()) is None:
         return
     parts = pieces(text := read_text(LOCK)) or {}

@@ -11,12 +11,12 @@ import subprocess
 import time
 from pathlib import Path
 
-import psutil
 from ruamel.yaml import YAML, YAMLError
 
 from descent.lab.environment import without_git
 from descent.lab.files import write
 from descent.lab.messages import say
+from descent.lab.scratch import alive
 
 LOCK, TEMPORARY = Path("dvc.lock"), Path(".dvc/tmp")
 GOOD, TORN = TEMPORARY / "dvc.lock.good", TEMPORARY / "dvc.lock.torn"
@@ -100,23 +100,14 @@ def release(path: Path) -> None:
         return
     written = path.stat().st_mtime
     kept = {
-        "write": {k: v for k, v in held.get("write", {}).items() if _runs(v, written)},
-        "read": {k: [v for v in vs if _runs(v, written)] for k, vs in held.get("read", {}).items()},
+        "write": {k: v for k, v in held.get("write", {}).items() if alive(v["pid"], written)},
+        "read": {
+            k: [v for v in vs if alive(v["pid"], written)] for k, vs in held.get("read", {}).items()
+        },
     }
     if kept != {"write": {}, "read": {}} | held:
         write(path, lambda partial: partial.write_bytes(json.dumps(kept).encode()))
         say(f"{path} was held by a process that has ended: released")
-
-
-def _runs(holder: dict, written: float) -> bool:
-    """Whether the process that took a lock before the time `written` still runs."""
-    try:
-        process = psutil.Process(holder["pid"])
-        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= written + 1
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.Error:
-        return True  # another user's process
 
 
 def _read(path: Path) -> bytes:

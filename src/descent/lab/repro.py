@@ -31,6 +31,8 @@ def repro(*arguments: str) -> int:
         return 2
     here = str(Path(sys.executable).parent)  # the stages are run by the `python` on the PATH
     os.environ["PATH"] = os.pathsep.join((here, os.environ.get("PATH", os.defpath)))
+    if os.name == "posix":
+        os.environ["SHELL"] = "/bin/sh"  # not one that runs nothing, as users without a login have
     try:
         with written_in_one_piece(), parameters_parsed_once():
             return main(["repro", *arguments])
