@@ -11,7 +11,7 @@ override BASE := $(value BASE)
 export EXP PORT BASE
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test ui track gate try bench readme lint clean
+.PHONY: help repro test ui track gate try bench readme params verify lint clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -51,8 +51,15 @@ bench: $(STAMP) ## time the heavy computations against the plain way
 readme: $(STAMP) ## renew the table of claims in the README
 	@python stages/claims.py
 
-lint: $(STAMP) ## check style, and that the README has the claims
-	@ruff check . && ruff format --check . && python stages/claims.py --check
+params: $(STAMP) ## write params.yaml as `dvc exp run -S` does, so that -S changes one line
+	@python stages/params.py
+
+verify: $(STAMP) ## compare every result and the cache with dvc.lock, byte by byte
+	@python stages/verify.py
+
+lint: $(STAMP) ## check style, that the README has the claims, and the form of params.yaml
+	@ruff check . && ruff format --check . && python stages/claims.py --check && \
+	  python stages/params.py --check
 
 clean: ## remove what can be made again (not the data, not the environment, not the tracked runs)
 	@rm -rf artifacts report dvc_plots .dvc/cache .dvc/tmp .pytest_cache .ruff_cache

@@ -1,6 +1,5 @@
 """Write the page, report/index.html: `python stages/report.py`."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -12,7 +11,9 @@ import descent
 if Path(descent.__file__).resolve().parent != SRC / "descent":
     sys.exit(f"{descent.__file__}: not the code beside {__file__}, so nothing was run")
 
-os.environ["MPLBACKEND"] = "agg"  # Matplotlib refuses to be imported with a name it does not know
+from descent.lab.environment import settle
+
+settle()
 
 from descent.lab.page.report import main
 

@@ -11,6 +11,10 @@ import descent
 if Path(descent.__file__).resolve().parent != SRC / "descent":
     sys.exit(f"{descent.__file__}: not the code beside {__file__}, so nothing was run")
 
+from descent.lab.environment import settle
+
+settle()
+
 from descent.lab.repro import repro
 
 if __name__ == "__main__":

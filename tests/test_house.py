@@ -105,3 +105,59 @@ def test_the_lists_of_exceptions_name_what_there_is_and_say_why():
     assert LONG_MODULES.keys() <= {where(path) for path in MODULES}
     for reason in (*LONG_MODULES.values(), *LONG_FUNCTIONS.values()):
         assert len(reason) > 20
+
+
+# ---- Text has an encoding, whatever the locale.
+
+PROGRAMS = sorted(
+    p for d in ("src", "stages", "benchmarks", "tests") for p in (ROOT / d).rglob("*.py")
+)
+SAYS = ("src/descent/lab/messages.py",)  # what a terminal's encoding lacks is escaped there
+
+
+def keywords(call: ast.Call) -> dict[str, ast.expr]:
+    return {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+
+
+def in_the_locale_s_encoding(call: ast.Call) -> bool:
+    """Whether a call reads, writes or decodes text and leaves the encoding to the locale."""
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    given, method = keywords(call), isinstance(call.func, ast.Attribute)
+    if "encoding" in given:
+        return False
+    if name in ("read_text", "write_text"):
+        return method and len(call.args) < (1 if name == "read_text" else 2)
+    if name == "open":
+        of = getattr(call.func.value, "id", "") if method else ""
+        if of in ("os", "tarfile", "zipfile", "gzip", "bz2", "lzma", "webbrowser"):
+            return False
+        place = 0 if method else 1
+        mode = given.get("mode", call.args[place] if len(call.args) > place else None)
+        return not (isinstance(mode, ast.Constant) and "b" in str(mode.value))
+    return any(
+        isinstance(given.get(word), ast.Constant) and given[word].value is True
+        for word in ("text", "universal_newlines")
+    )
+
+
+def to_standard_output(call: ast.Call) -> bool:
+    """Whether a call prints where a character may have no place: standard error escapes it."""
+    return getattr(call.func, "id", "") == "print" and "file" not in keywords(call)
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=where)
+def test_text_has_an_encoding_and_what_is_printed_a_place(path):
+    calls = [n for n in ast.walk(ast.parse(path.read_bytes())) if isinstance(n, ast.Call)]
+    assert not [call.lineno for call in calls if in_the_locale_s_encoding(call)]
+    if path in MODULES and where(path) not in SAYS:
+        assert not [call.lineno for call in calls if to_standard_output(call)]
+
+
+def test_the_doors_begin_alike():
+    """Each finds the code beside it, refuses any other, and settles the environment before the rest is imported."""
+    beginnings = set()
+    for door in (ROOT / "stages").glob("*.py"):
+        text = door.read_text(encoding="utf-8").split('"""')[2]
+        beginnings.add(text.partition("\nsettle()\n")[0])
+    assert len(beginnings) == 1
+    assert "nothing was run" in beginnings.pop()

@@ -1,13 +1,13 @@
 """DVC, really run on a project of toy science with the project's own doors."""
 
+import hashlib
+import io
 import json
 import os
 import re
 import shutil
-import signal
 import sqlite3
 import subprocess
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 
 from descent.lab.results import load_report
 from descent.lab.scratch import prefix
+from faults import environments, kills
 from toy import EXPERIMENTS, Project
 
 STAGES = {f"{family}@{name}" for family, names in EXPERIMENTS.items() for name in names}
@@ -179,22 +180,23 @@ def elsewhere(project, tmp_path_factory):
     return other
 
 
-@pytest.mark.parametrize("environment", [{}, {"PYTHONSAFEPATH": "1"}, {"PYTHONOPTIMIZE": "2"}])
-@pytest.mark.parametrize("block", ["alpha/quick", "alpha/swept"])
-def test_the_tree_s_own_code_runs_whatever_is_installed(project, elsewhere, block, environment):
+@pytest.mark.parametrize("environment", [{}, {"PYTHONSAFEPATH": "1", "PYTHONOPTIMIZE": "2"}])
+def test_the_tree_s_own_code_runs_whatever_is_installed(project, elsewhere, environment):
     """Also in the processes of joblib, which alpha/swept has."""
-    before = project.files(f"metrics/{block}.json", "metrics", "artifacts/alpha")
-    done = project.run(block, PYTHONPATH=str(elsewhere), **environment)
+    before = project.files("metrics", "artifacts/alpha")
+    done = project.run("alpha/swept", PYTHONPATH=str(elsewhere), **environment)
     assert (done.returncode, done.stderr) == (0, "")
-    assert project.files(f"metrics/{block}.json", "metrics", "artifacts/alpha") == before
+    assert project.files("metrics", "artifacts/alpha") == before
 
 
 def test_a_foreign_package_that_is_there_already_is_refused(project, elsewhere, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
         f"import sys; sys.path.insert(0, {str(elsewhere)!r}); import descent\n", encoding="utf-8"
     )
-    for door in ("run", "download", "draw", "curves", "report", "track", "gate", "digests"):
-        done = project.call("python", f"stages/{door}.py", PYTHONPATH=str(tmp_path))
+    doors = sorted((project.root / "stages").glob("*.py"))
+    assert len(doors) > 10
+    for door in doors:
+        done = project.call("python", str(door), PYTHONPATH=str(tmp_path))
         assert done.returncode == 1
         (line,) = done.stderr.splitlines()
         assert "nothing was run" in line
@@ -214,68 +216,83 @@ def test_an_experiment_in_a_temporary_workspace_is_tracked_at_the_root(kept):
     assert len(tracked(kept)) == len(before) + 2
 
 
-def test_a_hook_s_git_variables_do_not_reach_us(project, tmp_path):
-    other = tmp_path / "theirs"
-    subprocess.run(["git", "init", "-q", str(other)], check=True, env=project.environment)
-    done = project.call("python", "stages/gate.py", GIT_DIR=str(other / ".git"))
-    assert done.returncode == 0, done.stderr
-    assert "0 moved, 0 failures" in done.stdout
-
-
 # ---- What is refused.
 
 
-@pytest.mark.parametrize(
-    ("family", "name", "key", "value", "rule"),
-    [
-        ("photos", "count", "batch", 0, "greater than or equal to 1 (got 0)"),
-        ("photos", "count", "batch", 10_000, "batch 10000 > 256 training images"),
-        ("alpha", "swept", "qs", [], "one or more strictly increasing"),
-        ("alpha", "swept", "qs", [0.1, 0.10000001], "are one value in six digits"),
-        ("alpha", "swept", "replicates", 2, "too few to tell a mean from chance"),
-        ("alpha", "quick", "q", "0.1", "valid number (got '0.1')"),
-        ("alpha", "quick", "q", float("nan"), "finite number"),
-        ("alpha", "quick", "typo\nof two lines", 1, "Unexpected keyword argument"),
-    ],
+BAD_BLOCKS = [
+    ("photos", "count", "batch", 0, "greater than or equal to 1 (got 0)"),
+    ("photos", "count", "batch", 10_000, "batch 10000 > 256 training images"),
+    ("alpha", "swept", "qs", [], "one or more strictly increasing"),
+    ("alpha", "swept", "qs", [0.1, 0.10000001], "are one value in six digits"),
+    ("alpha", "swept", "replicates", 2, "too few to tell a mean from chance"),
+    ("alpha", "quick", "q", "0.1", "valid number (got '0.1')"),
+    ("alpha", "quick", "q", float("nan"), "finite number"),
+    ("alpha", "quick", "typo\nof two lines", 1, "Unexpected keyword argument"),
+]
+BAD_FILES = (
+    *("", "[1, 2]", "3", "alpha: 3", "alpha: {quick: [1]}", "[" * 5000, "a: [", "\x00"),
+    "a: &a [*a]",
 )
-def test_bad_parameters_are_one_line_and_exit_code_2(project, family, name, key, value, rule):
-    before = written(project)
-    good = dict(project.params[family][name])
-    project.params[family][name][key] = value
-    project.save()
-    done = project.run(f"{family}/{name}")
-    project.params[family][name] = good
-    project.save()
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith(f"params.yaml: {family}.{name}")
-    assert rule in done.stderr
+REFUSALS = """
+import io, json, sys
+from contextlib import redirect_stderr
+from pathlib import Path
+
+sys.path.insert(0, "src")
+from descent.lab.running import run
+
+answers = []
+for text, *arguments in json.load(sys.stdin):
+    Path("params.yaml").write_text(text, encoding="utf-8")
+    code, said = 0, io.StringIO()
+    with redirect_stderr(said):
+        try:
+            run(*arguments)
+        except SystemExit as end:
+            code = end.code
+    answers.append((code, said.getvalue()))
+print(json.dumps(answers))
+"""
+
+
+def refusals(project, cases):
+    """What `stages/run.py` answers to each (text of params.yaml, its arguments), all in one process."""
+    before, good = written(project), (project.root / "params.yaml").read_bytes()
+    done = subprocess.run(
+        ["python", "-c", REFUSALS],
+        cwd=project.root,
+        env=project.environment,
+        input=json.dumps(cases),
+        capture_output=True,
+        encoding="utf-8",
+    )
+    (project.root / "params.yaml").write_bytes(good)
+    assert done.returncode == 0, done.stderr
     assert written(project) == before
+    return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "[1, 2]",
-        "3",
-        "alpha: 3",
-        "alpha: {quick: [1]}",
-        "[" * 5000,
-        "a: [",
-        "\x00",
-        "a: &a [*a]",
-    ],
-)
-def test_a_params_file_that_is_none_is_one_line(project, text):
-    path = project.root / "params.yaml"
-    good = path.read_bytes()
-    path.write_text(text, encoding="utf-8")
-    done = project.run("alpha/quick")
-    path.write_bytes(good)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("params.yaml: ")
+def test_bad_parameters_are_one_line_and_exit_code_2(project):
+    cases = []
+    for family, name, key, value, _ in BAD_BLOCKS:
+        text, params = io.StringIO(), json.loads(json.dumps(project.params))
+        params[family][name][key] = value
+        YAML().dump(params, text)
+        inputs = ["data/mnist"] if family == "photos" else []
+        cases.append((text.getvalue(), f"descent.{family}.{name}", f"{family}/{name}", *inputs))
+    for (family, name, *_, rule), (code, said) in zip(
+        BAD_BLOCKS, refusals(project, cases), strict=True
+    ):
+        assert (code, said.count("\n")) == (2, 1), said
+        assert said.startswith(f"params.yaml: {family}.{name}")
+        assert rule in said
+
+
+def test_a_params_file_that_is_none_is_one_line(project):
+    cases = [(text, "descent.alpha.quick", "alpha/quick") for text in BAD_FILES]
+    for code, said in refusals(project, cases):
+        assert (code, said.count("\n")) == (2, 1), said
+        assert said.startswith("params.yaml: ")
 
 
 def test_a_params_file_that_is_a_folder_is_one_line(project, tmp_path):
@@ -313,12 +330,13 @@ def test_a_missing_key_is_named(kept):
 def test_a_damaged_input_is_one_line(project):
     artifact = project.root / "artifacts/alpha/swept.nc"
     whole = artifact.read_bytes()
+    good = json.dumps(project.params)  # JSON is YAML
     for damaged in (whole[: len(whole) // 2], b"", bytes(len(whole)), whole[:8] + whole[9:]):
         artifact.write_bytes(damaged)
-        done = project.run("beta/swept")
-        assert done.returncode == 2
-        assert done.stderr.count("\n") == 1
-        assert "artifacts/alpha/swept.nc" in done.stderr
+        arguments = ("descent.beta.ends", "beta/swept", "artifacts/alpha/swept.nc")
+        ((code, said),) = refusals(project, [(good, *arguments)])
+        assert (code, said.count("\n")) == (2, 1)
+        assert "artifacts/alpha/swept.nc" in said
     artifact.write_bytes(whole)
 
 
@@ -331,86 +349,120 @@ def test_a_full_disk_leaves_the_earlier_artifact(project):
     assert project.files("metrics", "artifacts") == before
 
 
-@pytest.mark.parametrize("locale", [{"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}])
-def test_a_locale_without_greek_letters_changes_nothing(project, locale):
-    before = written(project)
-    for door in ("draw.py alpha", "curves.py", "report.py", "track.py", "gate.py", "digests.py"):
-        done = project.call("python", *f"stages/{door}".split(), **locale)
-        assert (done.returncode, done.stderr) == (0, ""), door
-    for block in ("alpha/quick", "alpha/swept"):
-        assert project.run(block, **locale).returncode == 0
+def test_many_odd_settings_at_once_change_nothing(project):
+    """The doors one environment at a time: tests/faults/environments.py."""
+    counts = environments.main(project, ["many at once"])
+    assert counts == {"calls": len(environments.DOORS)}
+
+
+# ---- What is left behind.
+
+
+def test_a_deleted_block_leaves_nothing_and_the_gate_says_so(kept):
+    kept.commit("as it is")
+    del kept.params["beta"]["swept"]
+    kept.save()
+    kept.repro("--dry")
+    assert "metrics/beta/swept.json" in kept.files("metrics")
+    ran, done = kept.repro()
+    assert (done.returncode, ran) == (0, {"draw@beta", *LAST})
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("removed, since")]
+    assert "metrics/beta/swept.json, plots/beta/swept.json, plots/beta/swept.svg" in line
+    paths = kept.files("metrics", "plots", "curves", "artifacts")
+    assert not [path for path in paths if re.search("beta.swept", path)]
+    assert "beta@swept" not in (kept.root / "dvc.lock").read_text(encoding="utf-8")
+    done = kept.call("python", "stages/gate.py")
+    assert done.returncode == 0, done.stdout
+    assert "- beta/swept: removed\n" in done.stdout
+    assert kept.call("python", "stages/verify.py").stdout.endswith(" outputs, 0 faults\n")
+    assert kept.repro()[0] == set()
+
+
+def test_a_slip_of_the_pen_removes_nothing(project):
+    path, before = project.root / "params.yaml", written(project)
+    good = path.read_bytes()
+    path.write_bytes(good.replace(b"\nphotos:", b"\nfotos:"))
+    done = project.repro()[1]
+    path.write_bytes(good.replace(b"\n  quick:", b"\n  quik:"))
+    again = project.repro()[1]
+    path.write_bytes(good)
+    assert done.returncode
+    assert again.returncode
     assert written(project) == before
+
+
+def test_the_gate_fails_where_metrics_are_lost_or_not_the_pipeline_s(project):
+    metrics = project.root / "metrics/alpha/swept.json"
+    whole = metrics.read_bytes()
+    for text, says in (
+        (None, "alpha/swept: its metrics are lost: `make repro` makes them"),
+        (
+            whole + b"\n",
+            "alpha/swept: metrics/alpha/swept.json is not the file that dvc.lock names",
+        ),
+    ):
+        metrics.write_bytes(text) if text else metrics.unlink()
+        done = project.call("python", "stages/gate.py")
+        metrics.write_bytes(whole)
+        assert done.returncode == 1
+        assert says in done.stdout
+    stray = metrics.with_name("stray.json")
+    stray.write_bytes(whole)
+    done = project.call("python", "stages/gate.py")
+    stray.unlink()
+    assert done.returncode == 1
+    assert "alpha/stray: belongs to no block of params.yaml" in done.stdout
+
+
+def test_verify_finds_a_swapped_artifact_and_a_damaged_cache_and_repro_mends_them(project):
+    artifact = project.root / "artifacts/alpha/quick.nc"
+    state = artifact.stat()
+    whole = artifact.read_bytes()
+    artifact.chmod(0o644)
+    artifact.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    os.utime(artifact, ns=(state.st_atime_ns, state.st_mtime_ns))
+    digest = hashlib.md5((project.root / "artifacts/alpha/swept.nc").read_bytes()).hexdigest()
+    cached = project.root / f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}"
+    cached.chmod(0o644)
+    cached.write_bytes(b"half")
+    code = project.root / "artifacts/code/alpha/quick.txt"
+    code.write_text("other", encoding="utf-8")
+    done = project.call("python", "stages/verify.py")
+    assert done.returncode == 1
+    assert "outputs, 3 faults\n" in done.stdout
+    assert "artifacts/alpha/quick.nc: differs from dvc.lock\n" in done.stdout
+    assert "artifacts/code/alpha/quick.txt: differs from dvc.lock\n" in done.stdout
+    assert "the cached artifacts/alpha/swept.nc: damaged\n" in done.stdout
+    for path in (artifact, cached, code):  # what verify says
+        path.unlink()
+    assert project.call("dvc", "checkout").returncode in (
+        0,
+        255,
+    )  # what the cache lacks, repro makes
+    assert project.repro()[1].returncode == 0
+    assert project.call("python", "stages/verify.py").returncode == 0
+    assert project.repro()[0] == set()
 
 
 # ---- Interrupts.
 
 
-def kill(project, when, number=signal.SIGKILL):
-    """`make repro` in the background, killed with all its children as soon as when() says so."""
-    process = subprocess.Popen(
-        ("python", "stages/repro.py"),
-        cwd=project.root,
-        env=project.environment,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    while process.poll() is None and not when():
-        pass
-    os.killpg(process.pid, number)
-    process.wait()
+def test_a_repro_killed_at_its_writes_is_finished_by_the_next(kept):
+    """All writes, and more signals: tests/faults/kills.py."""
+    counts = kills.main(kept, "beta@quick", only=kills.SHORT, step=2)
+    assert counts["kills"] >= 3
+    assert {name for name in counts if name[0].islower()} <= {"kills", "lost"}
+    assert not counts["lost"]
 
 
-def test_a_repro_killed_again_and_again_is_finished_by_the_next(kept):
-    before = written(kept)
-    kept.params["alpha"]["swept"]["seed"] = 3
-    kept.save()
-    for seconds in (0.3, 2.0, 4.5):
-        end = time.monotonic() + seconds
-        kill(kept, lambda end=end: time.monotonic() > end)
-    _, done = kept.repro()
-    assert done.returncode == 0, done.stderr
-    assert kept.repro()[0] == set()
-    kept.params["alpha"]["swept"]["seed"] = 0
-    kept.save()
-    _, done = kept.repro()
-    assert done.returncode == 0, done.stderr
-    assert written(kept) == before
-    assert len(tracked(kept)) == len(set(tracked(kept)))
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_a_kill_aimed_at_the_lock_file_is_finished_by_the_next(kept, number):
-    """As soon as DVC has truncated dvc.lock, or begun to write it."""
-    lock = kept.root / "dvc.lock"
-    usual = lock.stat().st_size
-    kept.params["alpha"]["swept"]["seed"] = 5
-    kept.save()
-    kill(kept, lambda: lock.stat().st_size < usual / 2, number)
-    _, done = kept.repro()
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert kept.repro()[0] == set()
-
-
-TEARS = [0.0, 0.1, 0.37, 0.6, 0.9, 0.98]
-
-
-@pytest.mark.parametrize("part", TEARS)
-def test_a_torn_lock_file_is_restored_from_the_last_good_copy(project, part):
+def test_a_torn_lock_file_is_restored_from_the_last_good_copy(project):
     lock = project.root / "dvc.lock"
     whole = lock.read_bytes()
-    for cut in range(8):
-        lock.write_bytes(whole[: int(part * len(whole)) + cut * (part > 0)])
-        ran, done = project.repro("alpha@quick")
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert ran <= {"code", "alpha@quick"}
-        if lock.read_bytes() == whole:
-            assert (
-                "dvc.lock was torn by an interrupt: restored from the last good copy" in done.stdout
-            )
-            break
-    lock.write_bytes(whole)
-    assert project.repro()[0] == set()
+    lock.write_bytes(whole[: len(whole) // 2])
+    ran, done = project.repro()
+    assert (done.returncode, ran) == (0, set())
+    assert "dvc.lock was torn by an interrupt: restored from the last good copy" in done.stdout
+    assert lock.read_bytes() == whole
 
 
 def test_without_a_copy_the_lock_file_is_git_s_and_without_git_s_everything_runs(kept):

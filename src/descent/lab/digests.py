@@ -15,6 +15,7 @@ from pathlib import Path
 
 from descent.lab.closure import closure, code_digest, docstring, parsed
 from descent.lab.files import update_text
+from descent.lab.leftovers import sweep
 from descent.lab.messages import refuse
 from descent.lab.words import words
 
@@ -86,6 +87,8 @@ def main(root: Path = Path(".")) -> None:
         found = digests(root)
     except (OSError, SyntaxError, ValueError, RecursionError) as error:
         refuse(f"the code cannot be read: {error}")
+    if root.resolve() == Path.cwd():
+        sweep()
     for name, text in found.items():
         update_text(root / CODE / name, text)
     kept = {root / CODE / name for name in found}

@@ -18,12 +18,17 @@ def write(path: Path, save: Callable[[Path], object]) -> None:
         OSError: the disk is full, say; `path` is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    unfinished = partial(path)
     try:
-        save(partial)
-        os.replace(partial, path)
+        save(unfinished)
+        os.replace(unfinished, path)
     finally:
-        partial.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
+
+
+def partial(path: Path) -> Path:
+    """Where this process writes a file before it has its name; another one may be at it too."""
+    return path.with_name(f".{path.name}.{os.getpid()}.partial")
 
 
 def write_text(path: Path, text: str) -> None:

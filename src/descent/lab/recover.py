@@ -1,29 +1,27 @@
-"""What lets `dvc repro` survive being killed: torn files of DVC are restored, and good copies kept meanwhile.
+"""What lets `dvc repro` survive being killed: torn files of DVC are restored from copies.
 
-DVC truncates dvc.lock and writes it anew after every stage, so that a kill or Ctrl-C in that moment leaves it empty
-or cut off, and then no command of DVC works; .dvc/tmp/rwlock likewise. The last good copy of dvc.lock lies in
-.dvc/tmp/dvc.lock.good, which is renewed after every stage; without it git's is taken.
+`dvc repro` by itself truncates dvc.lock and writes it anew after every stage, so that a kill or Ctrl-C in that moment
+leaves it empty or cut off, and then no command of DVC works; .dvc/tmp/rwlock likewise. The last good copy of dvc.lock
+lies in .dvc/tmp/dvc.lock.good, which stages/repro.py renews before and after it runs DVC; without it git's is taken.
+(stages/repro.py itself replaces dvc.lock in one piece: lockfile.py.)
 """
 
 import json
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
 
-import psutil
 from ruamel.yaml import YAML, YAMLError
 
 from descent.lab.environment import without_git
 from descent.lab.files import write
 from descent.lab.messages import say
+from descent.lab.scratch import alive
 
 LOCK, TEMPORARY = Path("dvc.lock"), Path(".dvc/tmp")
 GOOD, TORN = TEMPORARY / "dvc.lock.good", TEMPORARY / "dvc.lock.torn"
 RWLOCK = TEMPORARY / "rwlock"
-OFTEN = 0.3  # seconds between two looks at dvc.lock
+MOMENT = 0.3  # seconds that another process may take to write a file
 
 
 def whole(data: bytes) -> bool:
@@ -84,7 +82,7 @@ def mend() -> None:
             LOCK.unlink()
             say(f"{LOCK} was torn by an interrupt, and there is no copy: everything runs again")
     if RWLOCK.exists() and _json(RWLOCK) is None:
-        time.sleep(OFTEN)  # another process may be writing it
+        time.sleep(MOMENT)  # another process may be writing it
         if RWLOCK.exists() and _json(RWLOCK) is None:
             RWLOCK.unlink()
             say(f"{RWLOCK} was torn by an interrupt: removed")
@@ -102,23 +100,14 @@ def release(path: Path) -> None:
         return
     written = path.stat().st_mtime
     kept = {
-        "write": {k: v for k, v in held.get("write", {}).items() if _runs(v, written)},
-        "read": {k: [v for v in vs if _runs(v, written)] for k, vs in held.get("read", {}).items()},
+        "write": {k: v for k, v in held.get("write", {}).items() if alive(v["pid"], written)},
+        "read": {
+            k: [v for v in vs if alive(v["pid"], written)] for k, vs in held.get("read", {}).items()
+        },
     }
     if kept != {"write": {}, "read": {}} | held:
         write(path, lambda partial: partial.write_bytes(json.dumps(kept).encode()))
         say(f"{path} was held by a process that has ended: released")
-
-
-def _runs(holder: dict, written: float) -> bool:
-    """Whether the process that took a lock before the time `written` still runs."""
-    try:
-        process = psutil.Process(holder["pid"])
-        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= written + 1
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.Error:
-        return True  # another user's process
 
 
 def _read(path: Path) -> bytes:
@@ -142,29 +131,3 @@ def keep() -> None:
     data = _read(LOCK)
     if data and data != _read(GOOD) and whole(data):
         write(GOOD, lambda path: path.write_bytes(data))
-
-
-@contextmanager
-def watched() -> Iterator[None]:
-    """Meanwhile, and at the end, keep a copy of dvc.lock whenever a stage has changed it."""
-    done = Event()
-    watcher = Thread(target=_watch, args=(done,), daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        done.set()
-        watcher.join()
-        keep()
-
-
-def _watch(done: Event) -> None:
-    seen = None
-    while not done.wait(OFTEN):
-        try:
-            state = LOCK.stat()
-            if (state.st_mtime_ns, state.st_size) != seen:
-                keep()
-                seen = (state.st_mtime_ns, state.st_size)
-        except OSError:
-            continue

@@ -9,6 +9,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import psutil
+
 
 def shared_memory() -> Path:
     """This process's folder, which joblib is told of; folders of processes that are gone are removed."""
@@ -16,12 +18,20 @@ def shared_memory() -> Path:
     base = fast if os.access(fast, os.W_OK) else Path(tempfile.gettempdir())
     for folder in base.glob(f"{prefix()}*"):
         number = folder.name.removeprefix(prefix())
-        if number.isdigit() and not alive(int(number)):
+        if number.isdigit() and not alive(int(number), modified(folder)):
             shutil.rmtree(folder, ignore_errors=True)
     own = base / f"{prefix()}{os.getpid()}"
     own.mkdir(exist_ok=True)
     os.environ["JOBLIB_TEMP_FOLDER"] = str(own)
     return own
+
+
+def modified(path: Path) -> float:
+    """When a file or folder was last changed; long ago if it has gone."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def prefix() -> str:
@@ -34,11 +44,15 @@ def prefix() -> str:
     return f"descent-{user}-{space}-"
 
 
-def alive(process: int) -> bool:
+def alive(process: int, since: float) -> bool:
+    """Whether the process of this number that was there at the time `since` still runs.
+
+    One that was killed and that nobody has waited for does not, nor does a later one of the same number.
+    """
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        found = psutil.Process(process)
+        return found.status() != psutil.STATUS_ZOMBIE and found.create_time() <= since + 1
+    except psutil.NoSuchProcess:
         return False
-    except OSError:
-        return True
-    return True
+    except psutil.Error:
+        return True  # another user's

@@ -2,7 +2,8 @@
 
 Prints Markdown. Exit code 1 if a metric moved beyond its tolerance (tolerances.yaml beside this file), vanished or
 is not finite, if a check, an erratum or a claim was lost (a claim that held and now says nothing is lost), or if a
-file vanished or is corrupt; 2 and one line if the input cannot be used.
+file vanished, is corrupt, is not the one that dvc.lock names, or belongs to no block (an experiment whose block is
+gone is removed, and no failure); 2 and one line if the input cannot be used.
 """
 
 import math
@@ -15,13 +16,13 @@ from typing import NamedTuple
 from descent.lab.gate.reports import (
     Note,
     Report,
-    Tolerance,
     committed,
     git,
     reports,
     tolerances,
     workspace,
 )
+from descent.lab.gate.standing import names, standing
 from descent.lab.messages import refuse, say
 
 NOISE = 1e-12  # relative; less is no move unless it fails
@@ -82,9 +83,13 @@ def lost(name: str, base: Report, now: Report) -> Iterator[Note]:
         yield Note(said, fails=base.claim == "holds")
 
 
-def compare(base: dict, now: dict, rules: list[Tolerance]) -> Iterator[Move | Note]:
-    """What differs between the experiments of two times, and what is corrupt now."""
-    yield from (Note(f"{name}: vanished") for name in base.keys() - now.keys())
+def compare(base: dict, now: dict, rules: list, known: set[str] | None) -> Iterator[Move | Note]:
+    """What differs between the experiments of two times, and what is corrupt now; `known` are the blocks there are."""
+    for name in base.keys() - now.keys():
+        if known is None:
+            yield Note(f"{name}: vanished")
+        elif name not in known:
+            yield Note(f"{name}: removed", fails=False)
     for name, report in now.items():
         if isinstance(report, Note):
             yield report
@@ -131,7 +136,11 @@ def main(*arguments: str) -> int:
     base = reports(committed(sha))
     if corrupt := [report.text for report in base.values() if isinstance(report, Note)]:
         refuse(f"{chosen.base} ({sha[:7]}): {corrupt[0]}")
-    found = list(compare(base, now, rules))
+    known = names()
+    faults = list(standing(set(now), known))
+    if known is not None:
+        now = {name: report for name, report in now.items() if name in known}
+    found = [*faults, *compare(base, now, rules, known)]
     moves = sorted((f for f in found if isinstance(f, Move)), key=lambda move: move.rank)
     notes = [f for f in found if isinstance(f, Note)]
     count = sum(len(report.metrics) for report in now.values() if isinstance(report, Report))

@@ -2,12 +2,10 @@
 
 import json
 import re
-from io import StringIO
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from descent.lab.files import read_text
+from descent.lab.page.listed import listed
 from descent.lab.page.pictures import picture
 from descent.lab.page.spread import rows
 from descent.lab.project import Block
@@ -35,13 +33,6 @@ def cost(block: Block) -> str:
         return f"{spent['seconds']:.1f} s, {spent['peak_mib']} MiB."
     except (OSError, ValueError, LookupError):
         return ""
-
-
-def parameters(params: dict, block: Block) -> str:
-    """The block of params.yaml as it is written, comments and all."""
-    text = StringIO()
-    YAML().dump(params[block.family][block.name], text)
-    return text.getvalue().strip()
 
 
 def shown(block: Block, said: Words, result: dict) -> dict:
@@ -77,7 +68,7 @@ def entry(block: Block, params: dict) -> dict:
         "source": said.source,
         "document": re.split(r"[.;](?:\s|$)", said.source)[0],
         "module": block.source.as_posix(),
-        "parameters": parameters(params, block),
+        "parameters": listed(params[block.family][block.name]),
         "cost": cost(block),
         "numbers": rows(f"artifacts/{block.path}.nc"),
         "checks": checks,

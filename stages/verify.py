@@ -1,0 +1,21 @@
+"""Are the results those that dvc.lock names? `python stages/verify.py`: workspace and cache, byte by byte."""
+
+import sys
+from pathlib import Path
+
+SRC = Path(__file__).resolve().parents[1] / "src"
+sys.path.insert(0, str(SRC))
+
+import descent
+
+if Path(descent.__file__).resolve().parent != SRC / "descent":
+    sys.exit(f"{descent.__file__}: not the code beside {__file__}, so nothing was run")
+
+from descent.lab.environment import settle
+
+settle()
+
+from descent.lab.verify import main
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
