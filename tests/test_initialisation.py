@@ -329,7 +329,7 @@ def test_a_progress_that_forgets_momentum_is_caught(monkeypatch):
         return theory.assign(progress_bound=most)
 
     monkeypatch.setattr(optimizers, "predict", wrong)
-    assert broken("optimizers", replicates=24) == {"progress_on_small_pixels"}
+    assert broken("optimizers", replicates=24, iterations=100) == {"progress_on_small_pixels"}
 
 
 # --- traps ---

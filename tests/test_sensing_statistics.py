@@ -157,7 +157,11 @@ def test_a_wrong_formula_is_caught(monkeypatch, name, function, wrong, caught):
         ("recovery", {"large": 1e3, "steps": 50}, "runs left float64"),
         ("plateau", {"steps": 60}, "not settled"),
         ("plateau", {"alphas": [1e-5, 1e3], "steps": 60}, "runs left float64"),
-        ("plateau", {"replicates": 6}, "replicates 6: slopes are known to"),
+        (
+            "plateau",
+            {"replicates": 6, "oversampling": [4, 10]},
+            "replicates 6: slopes are known to",
+        ),
         ("plateau", {"alphas": [0.01, 0.1], "replicates": 6}, "do not depend on the starts"),
         ("width", {"steps": 5}, "1 of X[*] may be left"),
         ("width", {"alphas": [0.1, 10]}, "runs left float64"),

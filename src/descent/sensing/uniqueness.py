@@ -53,7 +53,7 @@ class Config(TargetConfig):
         require_increasing("ratios", self.ratios)
         require_increasing("claim_found, claim_elsewhere", (self.claim_found, self.claim_elsewhere))
         require_increasing("m of ratios", self.measurements)
-        if self.rank == self.size:
+        if self.rank == self.size > 1:
             raise ValueError(
                 f"rank {self.rank} = size: other fits are as near to X* as its least eigenvalue to 0"
             )

@@ -140,8 +140,7 @@ def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
 
 
 def run(config: Config) -> Result:
-    found = measure(config)
-    theory = predict(config, found)
+    theory = predict(config, found := measure(config))
     reasons, blurred = presupposed(config, found), unclear(config, found)
     first = found["first"]
     times = first[:, 0, 0].drop_vars(["alpha", "width"]) - theory["gain_predicted"]
