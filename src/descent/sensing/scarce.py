@@ -32,7 +32,7 @@ from descent.sensing._trajectories import (
     overparameterised,
 )
 
-CONSTANT = 4  # of the guarantee; at m = 3dr it was below 5 in 200 problems
+CONSTANT = 4  # of the guarantee: measured from m = 3dr on, theory leaves it open
 FEWEST = 3  # m/(dr) below which small starts are known to end elsewhere
 ROUNDING = 2.0**-52
 
