@@ -82,7 +82,7 @@ def main(quick: bool) -> None:
     RESULTS.mkdir(exist_ok=True)
     save(growth(tables["sensing, growth with d"]), RESULTS / "growth.svg")
     out = RESULTS / f"{date.today().isoformat()}.json"
-    out.write_text(json.dumps({"machine": machine, **tables}, indent=2) + "\n")
+    out.write_text(json.dumps({"machine": machine, **tables}, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def costs(clone: Path) -> list[dict]:
     files = sorted(folder.rglob("*.json"))
     return [
         {"stage": str(f.relative_to(folder).with_suffix("")).replace("/", "@")}
-        | json.loads(f.read_text())
+        | json.loads(f.read_text(encoding="utf-8"))
         for f in files
     ]
 
@@ -41,7 +41,9 @@ def ways() -> tuple[list[dict], list[dict]]:
         rows = [("cold", repro(clone)), ("nothing to do", repro(clone))]
         stages = costs(clone)
         params = clone / "params.yaml"
-        text = params.read_text()
-        params.write_text(re.sub(r"(threshold: )0\.1", r"\g<1>0.11", text, count=1))
+        text = params.read_text(encoding="utf-8")
+        params.write_text(
+            re.sub(r"(threshold: )0\.1", r"\g<1>0.11", text, count=1), encoding="utf-8"
+        )
         rows.append(("one block changed (spectra.overparam)", repro(clone)))
     return [{"way": way, "seconds": seconds} for way, seconds in rows], stages

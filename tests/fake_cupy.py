@@ -110,10 +110,10 @@ def compiled(source: str, folder: Path) -> ctypes.CDLL:
             "    return emulate(blocks_, threads_, shared_, backwards_);\n}\n"
         )
     stem = folder / hashlib.sha256(code.encode()).hexdigest()[:12]
-    stem.with_suffix(".cpp").write_text(code)
+    stem.with_suffix(".cpp").write_text(code, encoding="utf-8")
     command = ["g++", "-std=c++17", "-O2", "-Wall", "-Werror", "-Wno-unknown-pragmas", "-shared"]
     command += ["-fPIC", "-o", str(stem.with_suffix(".so")), str(stem.with_suffix(".cpp"))]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     return ctypes.CDLL(str(stem.with_suffix(".so")))
 

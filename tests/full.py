@@ -66,7 +66,7 @@ def main(path: str, *changes: str) -> None:
     for erratum in result.errata:
         print(f"  {'stands' if erratum.stands else 'FALLS '} {erratum}")
     old = ROOT / "metrics" / f"{path}.json"
-    before = flat(json.loads(old.read_text())["metrics"]) if old.exists() else {}
+    before = flat(json.loads(old.read_text(encoding="utf-8"))["metrics"]) if old.exists() else {}
     now = flat({name: tree(value) for name, value in result.metrics.items()})
     for name in before | now:
         was, value = before.get(name), now.get(name)

@@ -89,7 +89,7 @@ def serving(root: Path, database: str):
     command += ["--host", "127.0.0.1", "--backend-store-uri", f"sqlite:///{root / database}"]
     command += ["--artifacts-destination", f"{root}/served"]
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with (root / "server.log").open("w") as log:
+    with (root / "server.log").open("w", encoding="utf-8") as log:
         server = subprocess.Popen(
             command, env=os.environ | quiet, stdout=log, stderr=log, start_new_session=True
         )

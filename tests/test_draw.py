@@ -33,14 +33,14 @@ def project(tmp_path):
     family = tmp_path / "src/descent/some"
     family.mkdir(parents=True)
     for name, text in {"__init__": "", "figures": FIGURES, "good": SCIENCE}.items():
-        (family / f"{name}.py").write_text(text)
+        (family / f"{name}.py").write_text(text, encoding="utf-8")
     (tmp_path / "artifacts/some").mkdir(parents=True)
     for name in ("good", "lost", "broken"):
         data = xr.Dataset({"y": ("t", [1.0, 2.0, 4.0])})
         data.to_netcdf(tmp_path / f"artifacts/some/{name}.nc", engine="scipy")
     (tmp_path / "artifacts/some/damaged.nc").write_bytes(b"nothing")
     (tmp_path / "plots/some").mkdir(parents=True)
-    (tmp_path / "plots/some/stale.svg").write_text("")
+    (tmp_path / "plots/some/stale.svg").write_text("", encoding="utf-8")
     return tmp_path
 
 
@@ -55,7 +55,7 @@ runpy.run_path({str(ROOT / "stages" / door)!r}, run_name="__main__")
         [sys.executable, "-c", script],
         cwd=project,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
         env=os.environ | {"PYTHONPATH": str(ROOT / "src")} | env,
     )
@@ -72,8 +72,11 @@ def test_a_figure_that_cannot_be_drawn_says_so_and_the_rest_goes_on(project):
         for name in ("good", "lost", "broken", "damaged")
         for kind in ("svg", "json")
     }
-    assert "$thing_" in (plots / "lost.svg").read_text()
-    good, lost = (json.loads((plots / f"{name}.json").read_text()) for name in ("good", "lost"))
+    assert "$thing_" in (plots / "lost.svg").read_text(encoding="utf-8")
+    good, lost = (
+        json.loads((plots / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("good", "lost")
+    )
     assert (good["main"], good["caption"], good["panels"][0]["whole"]) == (
         0,
         "the curve falls.",
@@ -97,12 +100,12 @@ def test_a_figure_is_drawn_again_only_if_something_of_it_changed(project):
     run(project, "draw.py", "some")
     assert times() == first
     module = project / "src/descent/some/good.py"
-    module.write_text(SCIENCE.replace("falls", "rises"))
+    module.write_text(SCIENCE.replace("falls", "rises"), encoding="utf-8")
     run(project, "draw.py", "some")
     second = times()
     assert second != first
-    assert "the curve rises." in files[0].read_text()
-    (project / "src/descent/some/figures.py").write_text(FIGURES + "# more\n")
+    assert "the curve rises." in files[0].read_text(encoding="utf-8")
+    (project / "src/descent/some/figures.py").write_text(FIGURES + "# more\n", encoding="utf-8")
     run(project, "draw.py", "some")
     assert times() != second
 
@@ -113,7 +116,7 @@ def test_a_variable_of_the_environment_that_matplotlib_refuses_stops_no_figure(p
 
 def test_curves_of_figures_that_are_gone_go_too(project):
     (project / "curves/log-log").mkdir(parents=True)
-    (project / "curves/log-log/old.csv").write_text("")
+    (project / "curves/log-log/old.csv").write_text("", encoding="utf-8")
     run(project, "draw.py", "some")
     run(project, "curves.py")
     assert not (project / "curves/log-log").exists()

@@ -50,7 +50,7 @@ def repository(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     monkeypatch.chdir(tmp_path)
-    Path("rules.yaml").write_text(RULES)
+    Path("rules.yaml").write_text(RULES, encoding="utf-8")
     Path("metrics").mkdir()
     git("init", "-q")
     return tmp_path
@@ -89,7 +89,9 @@ def test_what_did_not_change_passes_with_one_line(run):
     write({"x": 3}, LOST, "b/two")
     commit()
     code, report = run()
-    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout
+    head = subprocess.run(
+        ["git", "rev-parse", "HEAD"], capture_output=True, encoding="utf-8"
+    ).stdout
     assert code == 0
     assert report == (
         f"gate: 4 metrics in 2 experiments against HEAD ({head[:7]}): 0 moved, 0 failures\n"
@@ -123,7 +125,7 @@ def test_a_metric_may_move_by_absolute_plus_relative_times_base(run, name, base,
 
 def test_a_move_below_the_noise_is_shown_if_it_fails(run):
     exact = '- {pattern: "*:count", relative: 0, absolute: 0, reason: a count}'
-    Path("rules.yaml").write_text(exact + RULES)
+    Path("rules.yaml").write_text(exact + RULES, encoding="utf-8")
     write({"a": 1.0, "count": 1.0})
     commit()
     write({"a": 3.0, "count": 1.0 + 2.0**-52})
@@ -284,7 +286,9 @@ def test_a_metric_that_is_no_finite_number_fails(run, base):
     commit()
     listing = ", ".join(f'"{name}": {v}' for name, v in zip(names, NO_NUMBERS, strict=True))
     path = write({"y": 1})
-    path.write_text(path.read_text().replace('"y"', f'{listing}, "y"'))
+    path.write_text(
+        path.read_text(encoding="utf-8").replace('"y"', f'{listing}, "y"'), encoding="utf-8"
+    )
     code, report = run()
     failures = listed(report, "Failures")
     assert code == 1
@@ -344,8 +348,8 @@ def test_any_revision_can_be_the_base_and_other_files_do_not_matter(run):
     Path("metrics/a/folder.json").mkdir(parents=True)
     for x in (1.0, 2.0, 3.0):
         write({"x": x})
-        Path("metrics/note.json").write_text(str(x))
-        Path("metrics/a/note.txt").write_text(str(x))
+        Path("metrics/note.json").write_text(str(x), encoding="utf-8")
+        Path("metrics/a/note.txt").write_text(str(x), encoding="utf-8")
         write({"x": x}, name="a/deeper/three")
         commit()
     git("tag", "v3")
@@ -360,7 +364,7 @@ def test_a_project_in_a_subfolder_compares_its_own_metrics(run, monkeypatch):
     write({"x": 1})
     project = Path("project")
     project.mkdir()
-    (project / "rules.yaml").write_text(RULES)
+    (project / "rules.yaml").write_text(RULES, encoding="utf-8")
     monkeypatch.chdir(project)
     write({"x": 2}, HELD)
     commit()
@@ -435,13 +439,13 @@ GOOD = {"pattern": "*", "relative": 0, "absolute": 0.0, "reason": "exact"}
 def test_bad_tolerances_are_refused(tmp_path, monkeypatch, capsys, rules, says):
     monkeypatch.chdir(tmp_path)
     text = json.dumps(rules).replace("Infinity", ".inf").replace("NaN", ".nan")
-    Path("bad.yaml").write_text(text)  # JSON is YAML
+    Path("bad.yaml").write_text(text, encoding="utf-8")  # JSON is YAML
     refused(capsys, "bad.yaml", says=says)
 
 
 def test_tolerances_that_cannot_be_read_are_refused(run, capsys):
     commit()
-    Path("broken.yaml").write_text("- {pattern: [")
+    Path("broken.yaml").write_text("- {pattern: [", encoding="utf-8")
     refused(capsys, "broken.yaml", says="not valid YAML")
     refused(capsys, "nowhere.yaml", says="nowhere.yaml: not found")
     refused(capsys, "metrics", says="metrics")
@@ -452,7 +456,7 @@ def test_the_command_reads_the_tolerances_beside_it(repository):
     commit()
     for accuracy, code in ((0.9005, 0), (0.95, 1)):
         write({"accuracy": {"epoch=1": accuracy}}, HELD, "train/mnist")
-        done = subprocess.run([sys.executable, DOOR], capture_output=True, text=True)
+        done = subprocess.run([sys.executable, DOOR], capture_output=True, encoding="utf-8")
         assert (done.returncode, done.stderr) == (code, "")
         assert done.stdout.startswith("gate: 1 metrics in 1 experiments against HEAD (")
 

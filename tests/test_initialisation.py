@@ -426,7 +426,7 @@ def test_committed_metrics_agree_with_the_references(name):
     changed = {k for k, v in SETTINGS_OF[name].items() if PARAMS[name][k] != v}
     if changed:
         pytest.skip(f"{name} differs from the reference settings in {sorted(changed)}")
-    found = json.loads(path.read_text())["metrics"]
+    found = json.loads(path.read_text(encoding="utf-8"))["metrics"]
     for size, references in ((255, REFERENCE[name]), (1, SCALED[name])):
         for metric, (value, rel) in references.items():
             assert found[metric][f"range={size}"] == pytest.approx(value, rel=rel), (metric, size)

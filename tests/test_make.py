@@ -20,7 +20,9 @@ def folder(tmp_path):
         (root / name).touch()
     for name in ("python", "mlflow"):
         program = root / ".venv/bin" / name
-        program.write_text('#!/bin/sh\nfor word in "$@"; do echo "<$word>"; done\n')
+        program.write_text(
+            '#!/bin/sh\nfor word in "$@"; do echo "<$word>"; done\n', encoding="utf-8"
+        )
         program.chmod(0o755)
     (root / ".venv/.ready").touch()
     return root

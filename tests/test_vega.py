@@ -126,7 +126,9 @@ def document(tmp_path_factory):
     with open(chart, encoding="utf-8") as script:
         scripts = f"<script>{vega}</script><script>{script.read()}</script>"
     path = tmp_path_factory.mktemp("vega") / "index.html"
-    path.write_text(f"<!doctype html><meta charset=utf-8><title>x</title>{drawn}{scripts}")
+    path.write_text(
+        f"<!doctype html><meta charset=utf-8><title>x</title>{drawn}{scripts}", encoding="utf-8"
+    )
     return path
 
 

@@ -6,6 +6,7 @@ The numbers are those of tests/toy.yaml over those of params.yaml. Nothing of th
 figure goes to artifacts/try/FAMILY-NAME.svg.
 """
 
+import shutil
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from descent.lab.messages import refuse, say
 from descent.lab.params import configured, mapping
 from descent.lab.project import Block, blocks
 from descent.lab.results import as_report, dumps
+from descent.lab.scratch import shared_memory
 from descent.lab.words import finding, outcome, sentence, words
 from descent.result import Result
 
@@ -116,8 +118,11 @@ def tested(block: Block) -> int:
 
 
 def main(stage: str = "") -> int:
-    start, block = time.perf_counter(), chosen(stage)
-    result = at_toy_size(block)
+    start, block, memory = time.perf_counter(), chosen(stage), shared_memory()
+    try:
+        result = at_toy_size(block)
+    finally:
+        shutil.rmtree(memory, ignore_errors=True)
     shown(block, result)
     faults = broken(result)
     say(*(f"  contract: {fault}" for fault in faults), f"  figure: {painted(block, result)}")

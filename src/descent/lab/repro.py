@@ -15,12 +15,14 @@ from descent.lab.leftovers import forget, sweep
 from descent.lab.lockfile import written_in_one_piece
 from descent.lab.messages import say
 from descent.lab.recover import keep, mend
+from descent.lab.scratch import clear
 
 
 def repro(*arguments: str) -> int:
     """`dvc repro`, mended before and watched meanwhile; its exit code."""
     mend()
     keep()
+    clear()
     if not {"--dry", "-n"} & set(arguments):
         sweep()
         forget()

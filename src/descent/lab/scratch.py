@@ -14,16 +14,21 @@ import psutil
 
 def shared_memory() -> Path:
     """This process's folder, which joblib is told of; folders of processes that are gone are removed."""
+    own = clear() / f"{prefix()}{os.getpid()}"
+    own.mkdir(exist_ok=True)
+    os.environ["JOBLIB_TEMP_FOLDER"] = str(own)
+    return own
+
+
+def clear() -> Path:
+    """Remove the folders of processes that are gone; where the folders are."""
     fast = Path("/dev/shm")
     base = fast if os.access(fast, os.W_OK) else Path(tempfile.gettempdir())
     for folder in base.glob(f"{prefix()}*"):
         number = folder.name.removeprefix(prefix())
         if number.isdigit() and not alive(int(number), modified(folder)):
             shutil.rmtree(folder, ignore_errors=True)
-    own = base / f"{prefix()}{os.getpid()}"
-    own.mkdir(exist_ok=True)
-    os.environ["JOBLIB_TEMP_FOLDER"] = str(own)
-    return own
+    return base
 
 
 def modified(path: Path) -> float:
