@@ -63,15 +63,10 @@ class Check:
     @cached_property
     def _points(self) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
         """Measured, predicted and tol as arrays of one shape."""
-        parts = [
-            part.astype(float, copy=False)
-            if isinstance(part, xr.DataArray)
-            else xr.DataArray(np.asarray(part, float))
-            for part in (self.measured, self.predicted, self.tol)
-        ]
-        if not any(part.dims for part in parts):
-            return tuple(parts)
-        return xr.broadcast(*xr.align(*parts, join="exact", copy=False))
+        given = (self.measured, self.predicted, self.tol)
+        parts = tuple(xr.DataArray(part).astype(float, copy=False) for part in given)
+        labelled = any(part.dims for part in parts)
+        return xr.broadcast(*xr.align(*parts, join="exact", copy=False)) if labelled else parts
 
     @cached_property
     def _excess(self) -> np.ndarray:

@@ -54,8 +54,8 @@ def elsewhere(loss: xr.DataArray, left: xr.DataArray) -> tuple[str, ...]:
     """
     caught = (left <= SHORT) & (loss > 4 * left**2 + 1e-20)  # 4 ≥ (1 + √(p/m))², and rounding
     number, most = int(caught.sum()), float(loss.where(caught).max())
-    reason = f"{number} of {loss.size} runs with R = r end beside X*: loss up to {most:.2g} of that of U = 0"
-    return (reason,) if number else ()
+    runs = f"{number} of {loss.size} runs with R = r end beside X*"
+    return (f"{runs}: loss up to {most:.2g} of that of U = 0",) if number else ()
 
 
 def short(T: int, left: xr.DataArray) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ from descent.sensing._trajectories import descend, indices, lost, narrowed, stac
 METHODS = ("exact", "small", "large")
 ENDS = ("small_halfway", "small")
 LIMITS = ("degrees_of_freedom", "twice_the_rank", "small_start", "uniqueness_threshold")
-ENOUGH = 4  # m/(dr) from which a small start ends within its guarantee: measured, theory leaves it open
+ENOUGH = 4  # m/(dr) from which a small start keeps its guarantee: measured, theory leaves it open
 
 
 @experiment_config

@@ -54,9 +54,8 @@ class Config(TargetConfig):
         require_increasing("claim_found, claim_elsewhere", (self.claim_found, self.claim_elsewhere))
         require_increasing("m of ratios", self.measurements)
         if self.rank == self.size > 1:
-            raise ValueError(
-                f"rank {self.rank} = size: other fits are as near to X* as its least eigenvalue to 0"
-            )
+            near = "other fits come as near as X*'s least eigenvalue is to 0"
+            raise ValueError(f"rank {self.rank} = size: {near}")
         m, threshold, reach = np.array(self.measurements), self.threshold, self.reach
         if not (m[0] <= threshold - reach or m[0] == 1) or not m[-1] >= threshold + reach:
             raise ValueError(
