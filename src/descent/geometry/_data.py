@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from scipy.optimize import linprog
 
 from descent.maths.limits import require_cost
 
@@ -85,3 +86,17 @@ def require_runs(config, fields: str, runs: float | int, steps: float | int) -> 
     """
     size = 1.0 * config.samples * config.features
     require_cost(config, fields, 200.0 * runs * config.features + 8 * size, 8 * size * runs * steps)
+
+
+def positive_solution(X: Float[np.ndarray, "n d"], y: Float[np.ndarray, " n"]) -> float:
+    """How large the smallest weight of a solution of Xw = y can be, as a share of max|w|'s order; a linear programme."""
+    d = X.shape[1]
+    scale = float(np.abs(np.linalg.lstsq(X, y)[0]).max()) or 1.0
+    equations = np.hstack([X, X.sum(1)[:, None]])  # w = v + t, v ≥ 0
+    found = linprog(
+        np.r_[np.zeros(d), -1.0],
+        A_eq=equations,
+        b_eq=y / scale,
+        bounds=[(0, None)] * d + [(None, 1.0)],
+    )
+    return float(-found.fun) if found.status == 0 else -np.inf

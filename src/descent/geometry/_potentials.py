@@ -80,6 +80,17 @@ class Potential(NamedTuple):
         root = self.root(z)
         return root.T @ X.T if root.ndim == 2 else root[:, None] * X.T
 
+    def response(self, X, z, residual: Float[np.ndarray, " n"]) -> Float[np.ndarray, " d"]:
+        """By how much w changes, to first order, where Xw changes by the residual: H⁻¹Xᵀ(XH⁻¹Xᵀ)⁻¹r."""
+        moved = X.T @ _solved(self.factor(X, z), residual)
+        root = self.root(z)
+        return root @ (root.T @ moved) if root.ndim == 2 else root**2 * moved
+
+    def softness(self, z: Float[np.ndarray, " d"]) -> float:
+        """The largest eigenvalue of H⁻¹."""
+        root = self.root(z)
+        return float(np.linalg.norm(root, 2) ** 2 if root.ndim == 2 else np.max(root) ** 2)
+
 
 class Nearest(NamedTuple):
     """The solution of least divergence."""
@@ -150,6 +161,11 @@ def _solved(A: Float[np.ndarray, "d n"], b: Float[np.ndarray, " n"]) -> Float[np
 def spread(potential: Potential, X, z) -> Float[np.ndarray, " n"]:
     """The eigenvalues of XH⁻¹Xᵀ, decreasing."""
     return np.linalg.svd(potential.factor(X, z), compute_uv=False) ** 2
+
+
+def start_of(potential: Potential, X, y) -> Float[np.ndarray, " n"] | None:
+    """Where Newton's method starts from: at ν = 0 but for the power."""
+    return power_guess(potential, X, y) if potential.name == "power" else None
 
 
 def power_guess(potential: Potential, X, y) -> Float[np.ndarray, " n"]:

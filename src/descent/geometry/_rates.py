@@ -8,7 +8,7 @@ from descent.geometry._data import EPS
 from descent.geometry._loops import NONE, mirror
 from descent.geometry._potentials import Potential
 
-SMALL = 1e-6  # residual in the slowest direction, where ℓ' is linear to as much
+SMALL = 1e-7  # residual in the slowest direction, where ℓ' is linear to as much
 
 
 class Contraction(NamedTuple):

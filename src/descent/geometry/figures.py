@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from descent.figure import Figure, axis, curve, level, panel
+from descent.figure import Axis, Figure, axis, curve, level, line, panel, points, segments
 
 COLOURS = 8
 NAMES = {
@@ -36,5 +36,28 @@ def losses(data: xr.Dataset) -> Figure:
         axis(data["null"], limits=(0, None)),
         unseen,
         level(float(data["null_predicted"][0]), "‖Pw₀‖"),
+    )
+    return Figure((left, right))
+
+
+def mirror_descent(data: xr.Dataset) -> Figure:
+    count, j = data.sizes["potential"], data["j"].values
+    shown = [data["limit"].isel(potential=k).values for k in range(count)]
+    tall = 1.2 * max(np.ptp(np.append(one, 0)) for one in shown)
+    stems, distances = [], []
+    for place, limit in enumerate(shown):
+        one, name = data.isel(potential=place), str(data["potential"].values[place])
+        base, shade = np.full(len(j), (count - place) * tall), place % COLOURS
+        end = base + one["end"].isel(loss=0).values
+        stems += [line(j[[0, -1]], base[[0, -1]], colour="grey", width=0.8)]
+        stems += [segments(j, base, j, end, colour=shade), points(j, end, name, shade, size=4)]
+        stems += [points(j, base + limit, "predicted", "ink", marker="cross", size=3)]
+        distances += curve(one["distance"].isel(loss=0), name, shade)
+    left = panel("limits, each from its own baseline", axis(data["j"]), Axis("w_j"), stems)
+    right = panel(
+        "each run to its own limit",
+        axis(data["k"], "symlog"),
+        axis(data["distance"], "log", limits=(1e-13, None)),
+        distances,
     )
     return Figure((left, right))
