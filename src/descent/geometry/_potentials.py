@@ -23,7 +23,7 @@ ITERATIONS = 500  # of Newton's method at the most; with its halvings a few hund
 class Potential(NamedTuple):
     name: str
     parameter: float | int = 0  # β or p
-    K: Float[np.ndarray, "d d"] | None = None
+    K: np.ndarray | None = None  # (d, d)
 
     def gradient(self, w: Vector) -> Vector:
         """∇φ(w)."""

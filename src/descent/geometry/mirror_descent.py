@@ -65,8 +65,9 @@ class Config:
         for name, value in self.potentials:
             if not SMALLEST <= value <= LARGEST:
                 raise ValueError(f"potentials {name} {value:g}: must lie in 1e-12 … 1e6")
-            if name == "power" and not 1.05 <= value <= 20:
-                raise ValueError(f"potentials power {value:g}: p must lie in 1.05 … 20")
+            if name == "power" and not 1.05 <= value <= 3:
+                rule = "p must lie in 1.05 … 3; above it the search jams where a weight crosses 0"
+                raise ValueError(f"potentials power {value:g}: {rule}")
         runs = len(LOSSES) * len(self.potentials)
         require_runs(self, "samples, features, limit", runs, self.limit)
 
