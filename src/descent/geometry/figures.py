@@ -61,3 +61,30 @@ def mirror_descent(data: xr.Dataset) -> Figure:
         distances,
     )
     return Figure((left, right))
+
+
+def reparametrisation(data: xr.Dataset) -> Figure:
+    paths = []
+    for place, share in enumerate(data["share"].values[:COLOURS]):
+        one = data.sel(share=share)
+        paths += curve(one["gap_two"], "mirror descent with 2η", "grey", width=1)
+        paths += curve(one["gap"], f"with 4η, ηλ₁ = {share:g}", place)
+    lag = np.sqrt((data["lag_predicted"] ** 2).sum("j"))
+    paths += curve(lag, "predicted: 2η, η → 0", role="predicted")
+    first = float(np.sqrt((data["shift_predicted"] ** 2).sum()))
+    ends, x = data["gap"].isel(t=-1), data["share"].values
+    scale = float(ends[-1]) / float(np.sqrt((data["shift"] ** 2).sum())) / x[-1]
+    left = panel(
+        "between the two methods on the way",
+        axis(data["t"], "log"),
+        axis(data["gap"], "log", limits=(1e-6, None)),
+        paths,
+    )
+    right = panel(
+        "between their limits",
+        axis(data["share"], "log"),
+        Axis("‖u_∞ − u_*‖", "log"),
+        curve(ends, "measured", 0, marker=True),
+        line(x, first * scale * x, "first order in η", role="predicted"),
+    )
+    return Figure((left, right))
