@@ -45,12 +45,12 @@ class Potential(NamedTuple):
             return np.sign(z) * np.abs(z) ** (1 / (self.parameter - 1))
         return np.linalg.solve(self.K, z) if self.name == "quadratic" else z
 
-    def divergence(self, w: Vector, start: Vector) -> Float[np.ndarray, "*k"]:
+    def divergence(self, w: Vector, start: Vector) -> Float[np.ndarray, "*k"] | float:
         """D_φ(w, start) = φ(w) − φ(start) − ⟨∇φ(start), w − start⟩."""
         gap = (self.gradient(start) * (w - start)).sum(-1)
         return self._value(w) - self._value(start) - gap
 
-    def _value(self, w: Vector) -> Float[np.ndarray, "*k"]:
+    def _value(self, w: Vector) -> Float[np.ndarray, "*k"] | float:
         if self.name == "entropy":
             return (w * np.log(np.where(w > 0, w, 1)) - w).sum(-1)
         if self.name == "hypentropy":

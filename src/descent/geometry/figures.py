@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from descent.figure import Axis, Figure, axis, curve, level, line, panel, points, segments
+from descent.figure import Axis, Figure, axis, curve, level, line, panel, points, power, segments
 
 COLOURS = 8
 NAMES = {
@@ -87,4 +87,38 @@ def reparametrisation(data: xr.Dataset) -> Figure:
         curve(ends, "measured", 0, marker=True),
         line(x, first * scale * x, "first order in η", role="predicted"),
     )
+    return Figure((left, right))
+
+
+def _slope(data: xr.Dataset, dim: str, name: str, slope: float) -> tuple[np.ndarray, np.ndarray]:
+    """A straight line on logarithmic axes through the smallest point with a value."""
+    x, v = data[dim].values, data[name].values
+    some = np.flatnonzero(v > 0)
+    if not len(some) or not np.isfinite(slope):
+        return x[:0], x[:0]
+    return x, v[some[0]] * (x / x[some[0]]) ** slope
+
+
+def sparsity(data: xr.Dataset) -> Figure:
+    gap = float(data["gap_predicted"])
+    left = panel(
+        "as the start shrinks",
+        axis(data["alpha"], "log"),
+        Axis("distance", "log"),
+        curve(data["distance"], "‖u_α − u_*‖", 0, marker=True),
+        curve(data["off_support"], "weights off the support", 1, marker=True),
+        line(
+            *_slope(data, "alpha", "distance", gap), f"slope {gap:.3f} predicted", role="predicted"
+        ),
+    )
+    stems = []
+    shown = data["alpha"].values[[-1, len(data["alpha"]) // 2, 0]]
+    j, tall = data["j"].values, 1.2 * float(data["limit"].max())
+    for place, alpha in enumerate(shown):
+        base = np.full(len(j), (len(shown) - place - 1) * tall)
+        end = base + data["limit"].sel(alpha=alpha).values
+        stems += [segments(j, base, j, end, colour=place)]
+        stems += [points(j, end, f"α = {power(alpha)}", place, size=4)]
+        stems += [points(j, base + data["sparse"].values, "u_*", "ink", marker="cross", size=3)]
+    right = panel("limits, each from its own baseline", axis(data["j"]), Axis("u_j"), stems)
     return Figure((left, right))
