@@ -16,6 +16,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import linprog
 
+from descent.config import require_increasing
+
 ZERO = 1e-9  # of the largest entry, below which the simplex method's solution has a zero
 
 
@@ -80,3 +82,15 @@ def exponent(alphas: np.ndarray, values: np.ndarray, floor: float) -> Exponent:
         return Exponent(float(slopes[0]), np.inf if abs(late) > 1e-9 else abs(late))
     rest = late * ratio / (1 - ratio)
     return Exponent(float(slopes[0] + rest), float(abs(rest) + abs(late)))
+
+
+def require_even(name: str, values: tuple[float, ...]) -> None:
+    """Refuse a sweep that is not increasing in even steps on a logarithmic scale, or has fewer than four points.
+
+    Raises:
+        ValueError: naming the field.
+    """
+    require_increasing(name, values)
+    ratios = np.diff(np.log(values))
+    if len(values) < 4 or np.ptp(ratios) > 1e-6 * ratios[0]:
+        raise ValueError(f"{name}: four or more, in even steps on a logarithmic scale")

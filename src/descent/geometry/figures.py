@@ -122,3 +122,26 @@ def sparsity(data: xr.Dataset) -> Figure:
         stems += [points(j, base + data["sparse"].values, "u_*", "ink", marker="cross", size=3)]
     right = panel("limits, each from its own baseline", axis(data["j"]), Axis("u_j"), stems)
     return Figure((left, right))
+
+
+def signed(data: xr.Dataset) -> Figure:
+    rich = float(data["exponent_predicted"])
+    alpha = data["alpha"].values
+    late = alpha[alpha >= 0.3]
+    large = float(np.sqrt((data["large_predicted"] ** 2).sum()))
+    top = 10 * float(data["from_shortest"].max())
+    low = float(data["from_shortest"].min()) / 10
+    lead = panel(
+        "",
+        axis(data["alpha"], "log"),
+        Axis("distance of u_α", "log", limits=(low if low > 0 else None, top if top > 0 else None)),
+        curve(data["from_sparse"], "from the least ℓ₁ norm", 0, marker=True),
+        curve(data["from_shortest"], "from the least ℓ₂ norm", 1, marker=True),
+        line(
+            *_slope(data.isel(alpha=slice(1, None)), "alpha", "from_sparse", rich),
+            f"slope 2 gap = {rich:.3f}",
+            role="predicted",
+        ),
+        line(late, large / late**4, "‖Pu₂³‖/(24α⁴)", 1, role="predicted"),
+    )
+    return Figure((lead,))

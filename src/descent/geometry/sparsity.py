@@ -21,12 +21,12 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from descent.config import Count, Positive, Refusal, Seed, experiment_config, require_increasing
+from descent.config import Count, Positive, Refusal, Seed, experiment_config
 from descent.geometry import _data
 from descent.geometry._data import EPS, Data, require_runs, require_sparse, require_underdetermined
 from descent.geometry._loops import mirror
 from descent.geometry._potentials import Nearest, Potential, nearest
-from descent.geometry._sparse import exponent, least_l1
+from descent.geometry._sparse import exponent, least_l1, require_even
 from descent.maths.limits import require_at_most, require_within
 from descent.result import Check, Erratum, Result, measured, predicted, sweep
 
@@ -49,13 +49,10 @@ class Config:
     def __post_init__(self):
         require_underdetermined(self)
         require_sparse(self)
-        require_increasing("alphas", self.alphas)
+        require_even("alphas", self.alphas)
         require_within(
             "alphas", self.alphas, 1e-60, 10, "outside of it nothing small is started from"
         )
-        ratios = np.diff(np.log(self.alphas))
-        if len(self.alphas) < 4 or np.ptp(ratios) > 1e-6 * ratios[0]:
-            raise ValueError("alphas: four or more, in even steps on a logarithmic scale")
         if self.run_from > self.alphas[-1]:
             raise ValueError(f"run_from {self.run_from:g} > {self.alphas[-1]:g}, the largest α")
         require_at_most(self, "Newton's method is cubic in n", samples=500, features=5000)
