@@ -3,7 +3,19 @@
 import numpy as np
 import xarray as xr
 
-from descent.figure import Axis, Figure, axis, curve, level, line, panel, points, power, segments
+from descent.figure import (
+    Axis,
+    Figure,
+    Mark,
+    axis,
+    curve,
+    level,
+    line,
+    panel,
+    points,
+    power,
+    segments,
+)
 
 COLOURS = 8
 NAMES = {
@@ -145,3 +157,49 @@ def signed(data: xr.Dataset) -> Figure:
         line(late, large / late**4, "‖Pu₂³‖/(24α⁴)", 1, role="predicted"),
     )
     return Figure((lead,))
+
+
+RULES = {
+    "descent": "gradient descent",
+    "minibatches": "minibatches",
+    "heavy_ball": "heavy ball",
+    "nesterov": "Nesterov",
+    "adam": "Adam",
+    "adagrad": "AdaGrad",
+    "sign": "sign descent",
+}
+
+
+def _ends(data: xr.Dataset, target: str, words: str) -> list[Mark]:
+    """The weights at the end of every run beside those of a solution."""
+    j = data["j"].values
+    marks = [segments(j, 0 * j, j, data[target].values)]
+    for place, rule in enumerate(data["rule"].values):
+        end = data["end"].sel(rule=rule)
+        marks.append(points(j, end, RULES[rule], place, hollow=True, size=5 + 2 * place))
+    return [*marks, points(j, data[target].values, words, "ink", marker="cross", size=4)]
+
+
+def optimisers(data: xr.Dataset) -> Figure:
+    distances = []
+    for place, rule in enumerate(data["rule"].values):
+        distances += curve(data["distance"].sel(rule=rule), RULES[rule], place)
+    left = panel(
+        "to the predicted solution",
+        axis(data["k"], "symlog"),
+        axis(data["distance"], "log", limits=(1e-15, None)),
+        distances,
+    )
+    ends = _ends(data, "limit", "w₀ + X⁺(y − Xw₀)")
+    return Figure((left, panel("weights at the end", axis(data["j"]), Axis("w_j"), ends)))
+
+
+def adaptive(data: xr.Dataset) -> Figure:
+    across = []
+    first = np.sqrt((data["first_predicted"] ** 2).sum("j"))
+    for place, rule in enumerate(data["rule"].values):
+        across += curve(data["across"].sel(rule=rule), RULES[rule], place)
+        across += [level(float(first.sel(rule=rule)), "predicted after one step", place)]
+    left = panel("what no sample sees", axis(data["k"], "log"), axis(data["across"], "log"), across)
+    ends = _ends(data, "nearest", "nearest solution")
+    return Figure((left, panel("weights at the end", axis(data["j"]), Axis("w_j"), ends)))
