@@ -203,3 +203,24 @@ def adaptive(data: xr.Dataset) -> Figure:
     left = panel("what no sample sees", axis(data["k"], "log"), axis(data["across"], "log"), across)
     ends = _ends(data, "nearest", "nearest solution")
     return Figure((left, panel("weights at the end", axis(data["j"]), Axis("w_j"), ends)))
+
+
+def mirror_momentum(data: xr.Dataset) -> Figure:
+    leaving = []
+    for place, share in enumerate(data["share"].values[:COLOURS]):
+        one = data["null"].sel(share=share)
+        leaving += curve(one.sel(kind="dual"), "on the dual weights", "grey", width=1)
+        leaving += curve(one.sel(kind="primal"), f"on w, ηλ₁/(1 − β) = {share:g}", place)
+    leaving += [level(float(data["null_predicted"]), "‖Pz₀‖")]
+    left = panel("what no sample sees", axis(data["t"], "log"), axis(data["null"]), leaving)
+    x = data["share"].values
+    slope = np.sqrt((data["shift_predicted"] ** 2).sum()) / np.sqrt((data["shift"] ** 2).sum())
+    scale = float(data["gap"][-1]) / x[-1]
+    right = panel(
+        "between the limits of the two",
+        axis(data["share"], "log"),
+        Axis("‖w_∞ − w_*‖", "log"),
+        curve(data["gap"], "momentum on w", 0, marker=True),
+        line(x, float(slope) * scale * x, "first order in η", role="predicted"),
+    )
+    return Figure((left, right))
