@@ -25,6 +25,7 @@ class Sparse(NamedTuple):
     weights: Float[np.ndarray, " d"]
     support: np.ndarray  # which entries are not zero
     gap: float  # −∞ if the programme has no solution
+    multipliers: Float[np.ndarray, " n"]  # a μ with that gap
 
 
 def least_l1(X: Float[np.ndarray, "n d"], y: Float[np.ndarray, " n"], two_sided: bool) -> Sparse:
@@ -33,19 +34,19 @@ def least_l1(X: Float[np.ndarray, "n d"], y: Float[np.ndarray, " n"], two_sided:
     both = np.hstack([X, -X]) if two_sided else X
     found = linprog(np.ones(both.shape[1]), A_eq=both, b_eq=y / scale, method="highs-ds")
     if found.status != 0:
-        return Sparse(np.full(d, np.nan), np.zeros(d, bool), -np.inf)
+        return Sparse(np.full(d, np.nan), np.zeros(d, bool), -np.inf, np.zeros(len(X)))
     u = found.x[:d] - found.x[d:] if two_sided else found.x
     support = np.abs(u) > ZERO * np.abs(u).max()
     u = np.zeros(d)
     u[support] = np.linalg.lstsq(X[:, support], y)[0]
-    return Sparse(u, support, _gap(X, support, np.sign(u), two_sided))
+    return Sparse(u, support, *_gap(X, support, np.sign(u), two_sided))
 
 
-def _gap(X, support, signs, two_sided: bool) -> float:
-    """The largest g with X_Sᵀμ = s and ±X_jᵀμ ≤ 1 − g."""
+def _gap(X, support, signs, two_sided: bool) -> tuple[float, np.ndarray]:
+    """The largest g with X_Sᵀμ = s and ±X_jᵀμ ≤ 1 − g, and its μ."""
     n, S, others = len(X), X[:, support], X[:, ~support]
     if not others.shape[1]:
-        return 1.0
+        return 1.0, np.linalg.lstsq(S.T, signs[support])[0]
     sides = np.hstack([others, -others]) if two_sided else others
     found = linprog(
         np.r_[np.zeros(n), -1.0],
@@ -56,7 +57,7 @@ def _gap(X, support, signs, two_sided: bool) -> float:
         bounds=[(None, None)] * (n + 1),
         method="highs",
     )
-    return float(-found.fun) if found.status == 0 else -np.inf
+    return (float(-found.fun), found.x[:n]) if found.status == 0 else (-np.inf, np.zeros(n))
 
 
 class Exponent(NamedTuple):

@@ -224,3 +224,14 @@ def mirror_momentum(data: xr.Dataset) -> Figure:
         line(x, float(slope) * scale * x, "first order in η", role="predicted"),
     )
     return Figure((left, right))
+
+
+def depth(data: xr.Dataset) -> Figure:
+    marks, alpha = [], data["alpha"].values
+    for place, D in enumerate(data["depth"].values):
+        one = data.sel(depth=D)
+        factor = float(np.sqrt((one["lead_predicted"] ** 2).sum()))
+        marks += curve(one["off_support"], f"D = {D}", place, marker=True)
+        marks += [line(alpha, factor * alpha**D, "predicted, slope D", place, role="predicted")]
+    x, y = axis(data["alpha"], "log"), axis(data["off_support"], "log")
+    return Figure((panel("", x, y, marks),))
