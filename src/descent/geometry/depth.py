@@ -138,7 +138,7 @@ def _run(config: Config, given: Given, depth: int) -> Limit:
     for halved, eta in enumerate(etas.tolist()):
         kept = np.array([0, config.limit * 2**halved])
         ends.append(descend(X, y, alpha, depth, True, eta, kept).u[-1])
-    return as_the_step_vanishes(etas, np.clip(np.nan_to_num(ends, nan=1e300), -1e300, 1e300))
+    return as_the_step_vanishes(etas, np.clip(np.nan_to_num(ends, nan=1e100), -1e100, 1e100))
 
 
 def run(config: Config) -> Result:

@@ -139,17 +139,17 @@ def measure(config: Config, given: Given) -> xr.Dataset:
         ]
         duals.append([run.dual for run in runs])
         left.append([np.linalg.norm(run.residual) for run in runs])
-    duals = np.nan_to_num(np.array(duals), nan=1e300, posinf=1e300, neginf=-1e300)
+    duals = np.nan_to_num(np.array(duals), nan=1e100, posinf=1e100, neginf=-1e100)
     with np.errstate(all="ignore"):
-        ends = np.clip(given.potential.weights(duals[:, :, -1]), -1e300, 1e300)
+        ends = np.clip(given.potential.weights(duals[:, :, -1]), -1e100, 1e100)
         null = np.linalg.norm(unseen(X, duals), axis=3)
     gap = ends[:, 1] - ends[:, 0]
     shift = as_the_step_vanishes(etas, gap / etas[:, None])
     return xr.Dataset(
         {
             "end": measured(("share", "kind", "j"), ends, "w at the end"),
-            "null": measured(("share", "kind", "t"), np.minimum(null, 1e300), "‖Pz‖"),
-            "left": measured(("share", "kind"), np.nan_to_num(left, nan=1e300), "‖Xw − y‖"),
+            "null": measured(("share", "kind", "t"), np.minimum(null, 1e100), "‖Pz‖"),
+            "left": measured(("share", "kind"), np.nan_to_num(left, nan=1e100), "‖Xw − y‖"),
             "gap": measured("share", np.linalg.norm(gap, axis=1), "between the two limits"),
             "shift": measured("j", shift.value, "(w_∞ − w_*)/η, η → 0"),
             "shift_blur": measured("j", shift.error, "of the largest step"),
