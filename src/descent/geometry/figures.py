@@ -1,0 +1,237 @@
+"""Figures of the experiments on the solution that an optimiser chooses."""
+
+import numpy as np
+import xarray as xr
+
+from descent.figure import (
+    Axis,
+    Figure,
+    Mark,
+    axis,
+    curve,
+    level,
+    line,
+    panel,
+    points,
+    power,
+    segments,
+)
+
+COLOURS = 8
+NAMES = {
+    "square": "r²/2",
+    "huber": "Huber",
+    "log_cosh": "log cosh r",
+    "exponential": "eʳ − r − 1",
+    "quartic": "r⁴/4",
+}
+
+
+def losses(data: xr.Dataset) -> Figure:
+    gap = np.sqrt(((data["end"] - data["limit"]) ** 2).sum("j"))
+    distances, unseen = [], []
+    for place, loss in enumerate(data["loss"].values):
+        one, name = data.isel(replicate=0).sel(loss=loss), NAMES[loss]
+        distances += curve(one["distance"], name, place)
+        unseen += curve(one["null"], name, place, width=6 - place)
+    rounding = float(gap.max())
+    left = panel(
+        "along the samples",
+        axis(data["k"], "symlog"),
+        axis(data["distance"], "log", limits=(1e-14, None)),
+        distances,
+        level(rounding, "end to predicted limit, largest", role="bound"),
+    )
+    right = panel(
+        "what no sample sees",
+        axis(data["k"], "symlog"),
+        axis(data["null"], limits=(0, None)),
+        unseen,
+        level(float(data["null_predicted"][0]), "‖Pw₀‖"),
+    )
+    return Figure((left, right))
+
+
+def mirror_descent(data: xr.Dataset) -> Figure:
+    count, j = data.sizes["potential"], data["j"].values
+    shown = [data["limit"].isel(potential=k).values for k in range(count)]
+    tall = 1.2 * max(np.ptp(np.append(one, 0)) for one in shown)
+    stems, distances = [], []
+    for place, limit in enumerate(shown):
+        one, name = data.isel(potential=place), str(data["potential"].values[place])
+        base, shade = np.full(len(j), (count - place) * tall), place % COLOURS
+        end = base + one["end"].isel(loss=0).values
+        stems += [line(j[[0, -1]], base[[0, -1]], colour="grey", width=0.8)]
+        stems += [segments(j, base, j, end, colour=shade), points(j, end, name, shade, size=4)]
+        stems += [points(j, base + limit, "predicted", "ink", marker="cross", size=3)]
+        distances += curve(one["distance"].isel(loss=0), name, shade)
+    left = panel("limits, each from its own baseline", axis(data["j"]), Axis("w_j"), stems)
+    right = panel(
+        "each run to its own limit",
+        axis(data["k"], "symlog"),
+        axis(data["distance"], "log", limits=(1e-13, None)),
+        distances,
+    )
+    return Figure((left, right))
+
+
+def reparametrisation(data: xr.Dataset) -> Figure:
+    paths = []
+    for place, share in enumerate(data["share"].values[:COLOURS]):
+        one = data.sel(share=share)
+        paths += curve(one["gap_two"], "mirror descent with 2η", "grey", width=1)
+        paths += curve(one["gap"], f"with 4η, ηλ₁ = {share:g}", place)
+    lag = np.sqrt((data["lag_predicted"] ** 2).sum("j"))
+    paths += curve(lag, "predicted: 2η, η → 0", role="predicted")
+    first = float(np.sqrt((data["shift_predicted"] ** 2).sum()))
+    ends, x = data["gap"].isel(t=-1), data["share"].values
+    scale = float(ends[-1]) / float(np.sqrt((data["shift"] ** 2).sum())) / x[-1]
+    left = panel(
+        "between the two methods on the way",
+        axis(data["t"], "log"),
+        axis(data["gap"], "log", limits=(1e-6, None)),
+        paths,
+    )
+    right = panel(
+        "between their limits",
+        axis(data["share"], "log"),
+        Axis("‖u_∞ − u_*‖", "log"),
+        curve(ends, "measured", 0, marker=True),
+        line(x, first * scale * x, "first order in η", role="predicted"),
+    )
+    return Figure((left, right))
+
+
+def _slope(data: xr.Dataset, dim: str, name: str, slope: float) -> tuple[np.ndarray, np.ndarray]:
+    """A straight line on logarithmic axes through the smallest point with a value."""
+    x, v = data[dim].values, data[name].values
+    some = np.flatnonzero(v > 0)
+    if not len(some) or not np.isfinite(slope):
+        return x[:0], x[:0]
+    return x, v[some[0]] * (x / x[some[0]]) ** slope
+
+
+def sparsity(data: xr.Dataset) -> Figure:
+    gap = float(data["gap_predicted"])
+    left = panel(
+        "as the start shrinks",
+        axis(data["alpha"], "log"),
+        Axis("distance", "log"),
+        curve(data["distance"], "‖u_α − u_*‖", 0, marker=True),
+        curve(data["off_support"], "weights off the support", 1, marker=True),
+        line(
+            *_slope(data, "alpha", "distance", gap), f"slope {gap:.3f} predicted", role="predicted"
+        ),
+    )
+    stems = []
+    shown = data["alpha"].values[[-1, len(data["alpha"]) // 2, 0]]
+    j, tall = data["j"].values, 1.2 * float(data["limit"].max())
+    for place, alpha in enumerate(shown):
+        base = np.full(len(j), (len(shown) - place - 1) * tall)
+        end = base + data["limit"].sel(alpha=alpha).values
+        stems += [segments(j, base, j, end, colour=place)]
+        stems += [points(j, end, f"α = {power(alpha)}", place, size=4)]
+        stems += [points(j, base + data["sparse"].values, "u_*", "ink", marker="cross", size=3)]
+    right = panel("limits, each from its own baseline", axis(data["j"]), Axis("u_j"), stems)
+    return Figure((left, right))
+
+
+def signed(data: xr.Dataset) -> Figure:
+    rich = float(data["exponent_predicted"])
+    alpha = data["alpha"].values
+    late = alpha[alpha >= 0.3]
+    large = float(np.sqrt((data["large_predicted"] ** 2).sum()))
+    top = 10 * float(data["from_shortest"].max())
+    low = float(data["from_shortest"].min()) / 10
+    lead = panel(
+        "",
+        axis(data["alpha"], "log"),
+        Axis("distance of u_α", "log", limits=(low if low > 0 else None, top if top > 0 else None)),
+        curve(data["from_sparse"], "from the least ℓ₁ norm", 0, marker=True),
+        curve(data["from_shortest"], "from the least ℓ₂ norm", 1, marker=True),
+        line(
+            *_slope(data.isel(alpha=slice(1, None)), "alpha", "from_sparse", rich),
+            f"slope 2 gap = {rich:.3f}",
+            role="predicted",
+        ),
+        line(late, large / late**4, "‖Pu₂³‖/(24α⁴)", 1, role="predicted"),
+    )
+    return Figure((lead,))
+
+
+RULES = {
+    "descent": "gradient descent",
+    "minibatches": "minibatches",
+    "heavy_ball": "heavy ball",
+    "nesterov": "Nesterov",
+    "adam": "Adam",
+    "adagrad": "AdaGrad",
+    "sign": "sign descent",
+}
+
+
+def _ends(data: xr.Dataset, target: str, words: str) -> list[Mark]:
+    """The weights at the end of every run beside those of a solution."""
+    j = data["j"].values
+    marks = [segments(j, 0 * j, j, data[target].values)]
+    for place, rule in enumerate(data["rule"].values):
+        end = data["end"].sel(rule=rule)
+        marks.append(points(j, end, RULES[rule], place, hollow=True, size=5 + 2 * place))
+    return [*marks, points(j, data[target].values, words, "ink", marker="cross", size=4)]
+
+
+def optimisers(data: xr.Dataset) -> Figure:
+    distances = []
+    for place, rule in enumerate(data["rule"].values):
+        distances += curve(data["distance"].sel(rule=rule), RULES[rule], place)
+    left = panel(
+        "to the predicted solution",
+        axis(data["k"], "symlog"),
+        axis(data["distance"], "log", limits=(1e-15, None)),
+        distances,
+    )
+    ends = _ends(data, "limit", "w₀ + X⁺(y − Xw₀)")
+    return Figure((left, panel("weights at the end", axis(data["j"]), Axis("w_j"), ends)))
+
+
+def adaptive(data: xr.Dataset) -> Figure:
+    across = []
+    first = np.sqrt((data["first_predicted"] ** 2).sum("j"))
+    for place, rule in enumerate(data["rule"].values):
+        across += curve(data["across"].sel(rule=rule), RULES[rule], place)
+        across += [level(float(first.sel(rule=rule)), "predicted after one step", place)]
+    left = panel("what no sample sees", axis(data["k"], "log"), axis(data["across"], "log"), across)
+    ends = _ends(data, "nearest", "nearest solution")
+    return Figure((left, panel("weights at the end", axis(data["j"]), Axis("w_j"), ends)))
+
+
+def mirror_momentum(data: xr.Dataset) -> Figure:
+    leaving = []
+    for place, share in enumerate(data["share"].values[:COLOURS]):
+        one = data["null"].sel(share=share)
+        leaving += curve(one.sel(kind="dual"), "on the dual weights", "grey", width=1)
+        leaving += curve(one.sel(kind="primal"), f"on w, ηλ₁/(1 − β) = {share:g}", place)
+    leaving += [level(float(data["null_predicted"]), "‖Pz₀‖")]
+    left = panel("what no sample sees", axis(data["t"], "log"), axis(data["null"]), leaving)
+    x = data["share"].values
+    slope = np.sqrt((data["shift_predicted"] ** 2).sum()) / np.sqrt((data["shift"] ** 2).sum())
+    scale = float(data["gap"][-1]) / x[-1]
+    right = panel(
+        "between the limits of the two",
+        axis(data["share"], "log"),
+        Axis("‖w_∞ − w_*‖", "log"),
+        curve(data["gap"], "momentum on w", 0, marker=True),
+        line(x, float(slope) * scale * x, "first order in η", role="predicted"),
+    )
+    return Figure((left, right))
+
+
+def depth(data: xr.Dataset) -> Figure:
+    marks, alpha = [], data["alpha"].values
+    for place, D in enumerate(data["depth"].values):
+        one = data.sel(depth=D)
+        factor = float(np.sqrt((one["lead_predicted"] ** 2).sum()))
+        marks += curve(one["off_support"], f"D = {D}", place, marker=True)
+        marks += [line(alpha, factor * alpha**D, "predicted, slope D", place, role="predicted")]
+    x, y = axis(data["alpha"], "log"), axis(data["off_support"], "log")
+    return Figure((panel("", x, y, marks),))
