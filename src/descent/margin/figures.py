@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from descent.figure import Figure, axis, curve, line, panel
+from descent.figure import Axis, Figure, axis, curve, heat, level, line, panel, points, text
 
 COLOURS = 7
 LN10 = float(np.log(10))
@@ -20,5 +20,51 @@ def max_margin(data: xr.Dataset) -> Figure:
             limit = one["offset_predicted"] / (LN10 * time)
             gaps.append(line(time, limit, "c*/log t", place, "predicted", width=1))
     left = panel("exponential loss", axis(time), axis(near["angle"], "log"), angles)
-    right = panel("gap 1 − margin/γ", axis(time), axis(near["gap"], "log", limits=(1e-5, 1)), gaps)
+    right = panel("gap 1 − margin/γ", axis(time), axis(near["gap"], "log"), gaps)
     return Figure((left, right))
+
+
+def steepest_descent(data: xr.Dataset) -> Figure:
+    gap, panels = data["gap"].clip(1e-12, keep_attrs=True), []
+    slopes = {"normalised": -1.0, "root": -0.5, "bounded": None}
+    for rule in data["rule"].values:
+        marks = []
+        for place, norm in enumerate(data["norm"].values[:COLOURS]):
+            marks += curve(gap.sel(norm=norm, rule=rule, drop=True), str(norm), place)
+        slope, k = slopes.get(str(rule)), data["k"].values
+        if slope is not None:
+            end = float(gap.sel(rule=rule).isel(k=-1).median())
+            marks.append(line(k, end * (k / k[-1]) ** slope, f"slope {slope:g}", role="predicted"))
+        panels.append(
+            panel(
+                f"{rule} steps", axis(data["k"], "log"), axis(gap, "log", limits=(None, 2)), marks
+            )
+        )
+    return Figure(tuple(panels))
+
+
+def cross_norm(data: xr.Dataset) -> Figure:
+    share, size = data["share"].transpose("norm", "column").values, data.sizes["norm"]
+    places = np.arange(size)
+    low = float(np.nanmin(share))
+    numbers = [text(j, i, f"{share[i, j]:.3f}", "ink") for i in range(size) for j in range(size)]
+    names = [str(name) for name in data["norm"].values]
+    key = ", ".join(f"{place} {name}" for place, name in enumerate(names))
+    table = panel(
+        f"norms: {key}",
+        Axis("norm of the margin", ticks=tuple(places)),
+        Axis("norm of steepest descent", ticks=tuple(places)),
+        heat(places, places, share, "margin over the largest", limits=(low, 1.0)),
+        numbers,
+    )
+    diagonal = np.diag(share)
+    best = [np.max(np.delete(share[:, j], j)) for j in range(size)]
+    columns = panel(
+        "every column",
+        Axis(f"norm of the margin: {key}", ticks=tuple(places)),
+        Axis("margin over the largest"),
+        points(places, diagonal, "its own norm"),
+        points(places, best, "the best of the others", 1, marker="square"),
+        level(1.0, "largest margin"),
+    )
+    return Figure((table, columns))

@@ -113,7 +113,7 @@ def run(config: Config) -> Result:
     return Result(
         data=data.assign(angle=angle, gap=gap).drop_vars("w"),
         metrics={
-            "gamma": theory["gamma_predicted"],
+            "gamma": data["gamma_predicted"],
             "offset": found["offset"].sel(loss="exponential"),
             "angle": angle.sel(loss="exponential").sel(log10_t=config.decades, method="nearest"),
         },
@@ -131,10 +131,9 @@ def seen(data: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
     unit = w / np.sqrt((w**2).sum("i"))
     angle = 2 * np.degrees(np.arcsin(np.minimum(1, np.sqrt(((unit - to) ** 2).sum("i")) / 2)))
     gap = 1 - data["margin"] / data["gamma_predicted"]
-    return (
-        angle.assign_attrs(long_name="angle to the maximum-margin direction", units="degrees"),
-        gap.assign_attrs(long_name="relative gap of the margin"),
-    )
+    angle.attrs = {"long_name": "angle to the maximum-margin direction", "units": "degrees"}
+    gap.attrs = {"long_name": "relative gap of the margin"}
+    return angle, gap
 
 
 def compare(found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
