@@ -30,6 +30,16 @@ class Run(NamedTuple):
     mean: Float[np.ndarray, " n"]  # p̄
 
 
+class Path(NamedTuple):
+    """The steps kept but for the start, and what w is there."""
+
+    k: Int[np.ndarray, " k"]
+    w: Float[np.ndarray, "k d"]
+    length: Float[np.ndarray, " k"]
+    least: Float[np.ndarray, " k"]  # margin
+    margin: Float[np.ndarray, " k"]  # the least over the length
+
+
 @no_type_check  # numba compiles the function itself, not a checked wrapper of it
 @njit(cache=True)
 def _run(Z, w, kind, q, rule, eta, kept, half, out, log_loss, mean):

@@ -47,13 +47,17 @@ def cross_norm(data: xr.Dataset) -> Figure:
     share, size = data["share"].transpose("norm", "column").values, data.sizes["norm"]
     places = np.arange(size)
     low = float(np.nanmin(share))
-    numbers = [text(j, i, f"{share[i, j]:.3f}", "ink") for i in range(size) for j in range(size)]
+    numbers = [
+        text(j, i, f"{share[i, j]:.3f}", "ink" if share[i, j] > (1 + low) / 2 else 4)
+        for i in range(size)
+        for j in range(size)
+    ]
     names = [str(name) for name in data["norm"].values]
     key = ", ".join(f"{place} {name}" for place, name in enumerate(names))
     table = panel(
         f"norms: {key}",
-        Axis("norm of the margin", ticks=tuple(places)),
-        Axis("norm of steepest descent", ticks=tuple(places)),
+        Axis("norm of the margin", limits=(-0.5, size - 0.5), ticks=tuple(places)),
+        Axis("norm of steepest descent", limits=(-0.5, size - 0.5), ticks=tuple(places)),
         heat(places, places, share, "margin over the largest", limits=(low, 1.0)),
         numbers,
     )
@@ -68,3 +72,25 @@ def cross_norm(data: xr.Dataset) -> Figure:
         level(1.0, "largest margin"),
     )
     return Figure((table, columns))
+
+
+def rates(data: xr.Dataset) -> Figure:
+    k, panels = data["k"].values, []
+    for name in data["problem"].values[:2]:
+        one = data.sel(problem=name)
+        marks = curve(one["plain_gap"].drop_vars("problem"), "plain steps", 6)
+        for place, rule in enumerate(data["rule"].values):
+            mine = one.sel(rule=rule, drop=True).drop_vars("problem")
+            marks += curve(mine["gap"], f"{rule} steps", place)
+            if "offset_predicted" in data:
+                grown = 2 * np.sqrt(k) if rule == "root" else k
+                length = float(mine["speed_predicted"]) * grown * float(mine["gamma_predicted"])
+                tail = k >= 30
+                limit = float(mine["offset_predicted"]) / length
+                marks.append(line(k[tail], limit[tail], "c*/‖w‖ predicted", place, "predicted"))
+        panels.append(
+            panel(
+                str(name), axis(data["k"], "log"), axis(data["gap"], "log", limits=(1e-6, 2)), marks
+            )
+        )
+    return Figure(tuple(panels))
