@@ -94,3 +94,72 @@ def rates(data: xr.Dataset) -> Figure:
             )
         )
     return Figure(tuple(panels))
+
+
+def ties(data: xr.Dataset) -> Figure:
+    marks = []
+    for place, rule in enumerate(data["rule"].values):
+        one = data.sel(rule=rule)
+        marks += (points(one["i"], one["end"], str(rule), place, size=9 - 2 * place),)
+        marks += (line(one["i"], one["end_predicted"], "predicted", place, "predicted", width=1),)
+    margin = float(data["margin_predicted"].max())
+    title = f"three directions with the margin {margin:g}"
+    return Figure((panel(title, axis(data["i"]), axis(data["end"]), marks),))
+
+
+def constant_step(data: xr.Dataset) -> Figure:
+    gap, k, panels = data["gap"].clip(1e-12, keep_attrs=True), data["k"].values, []
+    for norm in data["norm"].values[:3]:
+        marks, one = [], data.sel(norm=norm, drop=True)
+        for place, eta in enumerate(data["eta"].values[:COLOURS]):
+            marks += curve(gap.sel(norm=norm, eta=eta, drop=True), f"η = {eta:g}", place)
+            most = 1 - one["margin_bound"].sel(eta=eta).values / float(one["gamma_predicted"])
+            marks.append(line(k, most, "bound", place, "bound", width=1))
+        panels.append(
+            panel(str(norm), axis(data["k"], "log"), axis(gap, "log", limits=(None, 3)), marks)
+        )
+    return Figure(tuple(panels))
+
+
+def frozen(data: xr.Dataset) -> Figure:
+    share, rest, k = data["share"], data["rest"], data["k"]
+    left, right = [], []
+    for place, factor in enumerate(data["factor"].values[:COLOURS]):
+        name = f"f = {factor:g}"
+        left += curve(share.sel(factor=factor, drop=True), name, place)
+        right += curve(rest.sel(factor=factor, drop=True), name, place)
+    low = float(np.log10(0.5))
+    right.append(level(low, "½: least of small steps", "grey", "bound"))
+    if "rest_predicted" in data:
+        last = np.full(data.sizes["factor"], k.values[-1])
+        right.append(points(last, data["rest_predicted"], "perceptron", "ink", marker="cross"))
+    return Figure(
+        (
+            panel(
+                "a loss of 0 is no convergence",
+                axis(k, "log"),
+                axis(share, limits=(None, 1.02)),
+                left,
+            ),
+            panel("t·L tells", axis(k, "log"), axis(rest, "symlog"), right),
+        )
+    )
+
+
+def log_time(data: xr.Dataset) -> Figure:
+    k = data["k"]
+    by_steps = np.sqrt((data["w"].sel(factor=1.0, drop=True) ** 2).sum("i"))
+    by_flow = np.sqrt((data["w_predicted"] ** 2).sum("i"))
+    lengths = panel(
+        "length of w",
+        axis(k, "log"),
+        Axis("‖w‖"),
+        points(k, by_steps, "gradient descent"),
+        line(k, by_flow, "flow at t = ηk", role="predicted"),
+    )
+    marks = []
+    for place, factor in enumerate(data["factor"].values):
+        marks += curve(data["apart"].sel(factor=factor, drop=True), f"step {factor:g} η", place)
+    end = data["apart"].sel(factor=1.0).values[-1]
+    marks.append(line(k, end * k.values[-1] / k.values, "slope −1", role="predicted"))
+    return Figure((lengths, panel("distance", axis(k, "log"), axis(data["apart"], "log"), marks)))

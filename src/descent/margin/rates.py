@@ -37,11 +37,15 @@ A_HALVING = 4  # steps kept a halving
 @experiment_config
 class Config(_problem.DrawnMany):
     steps: Count
-    eta: Positive  # η of all rules
+    eta: Positive  # η of plain, normalised and unit steps
+    root_eta: Positive  # η of root steps, which may begin with jumps
 
     def __post_init__(self):
         super().__post_init__()
         require_within("eta", self.eta, 1e-3, 2, "smaller ones stay at the start, larger ones jump")
+        require_within(
+            "root_eta", self.root_eta, 1e-3, 1e3, "longer jumps leave w far off for long"
+        )
         require_at_most(self, "rounding of so many steps is that of the margin", steps=10**7)
         if self.steps < 1000:
             raise ValueError(f"steps {self.steps} < 1000: nothing is near its limit")
@@ -61,7 +65,8 @@ def predict(config: Config, given: list[Samples]) -> xr.Dataset:
     weights = [_machine.weights(one.Z, m) for one, m in zip(given, machines, strict=True)]
     gamma = np.array([m.gamma for m in machines])
     B = np.array([one.longest for one in given])
-    speed = config.eta * np.column_stack([gamma / B**2, 1 / B, 1 / B])
+    eta = config.eta
+    speed = np.column_stack([eta * gamma / B**2, eta / B, config.root_eta / B])
     directions = padded([m.direction for m in machines])
     theory = {
         "growth_predicted": predicted(("problem", "i"), directions, "γŵ"),
@@ -102,7 +107,7 @@ def _path(config: Config, given: Samples, rule: str, eta: float) -> _steepest.Pa
 
 
 def _one(config: Config, given: Samples, rule: str) -> xr.Dataset:
-    path = _path(config, given, rule, config.eta)
+    path = _path(config, given, rule, config.root_eta if rule == "root" else config.eta)
     x, size = grown(rule, path.k), A_HALVING
     speed = [
         (path.length[a] - path.length[b]) / (x[a] - x[b])

@@ -51,9 +51,11 @@ def predict(config: Config, references: list[Best], k: np.ndarray) -> xr.Dataset
     lengths, squares = np.cumsum(1 / np.sqrt(np.arange(1, k[-1] + 1))), harmonic(k)
     worst = B[:, None] * (np.log(config.samples) + squares / 2) / lengths[k - 1]
     gamma = np.array([one.gamma for one in references])
+    low = gamma[:, None] - worst
+    low = np.where(low >= 0, low, -B[:, None])  # a negative margin may be of a shorter w
     theory = {
         "gamma_predicted": predicted("norm", gamma, "largest margin γ"),
-        "root_bound": bound(("norm", "k"), gamma[:, None] - worst, "γ − B(log n + …)/Σ 1/√k"),
+        "root_bound": bound(("norm", "k"), low, "γ − B(log n + …)/Σ 1/√k"),
     }
     strict = [place for place, which in enumerate(norms) if which.strict]
     if strict:
