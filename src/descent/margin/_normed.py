@@ -6,11 +6,12 @@ import xarray as xr
 from descent.config import Count, Seed, experiment_config
 from descent.margin import _problem, _steepest
 from descent.margin._norms import Best, Norm, best, norm
-from descent.margin._problem import Samples
+from descent.margin._problem import EPS, Samples
 from descent.maths.limits import require_at_most, require_cost
 from descent.result import measured, steps, sweep
 
 A_HALVING = 4  # steps kept a halving of the run
+EXACT = 1e-10  # relative, of the margins of a programme
 CLOSE = 0.05  # relative width of the enclosure of γ from which on a run has not converged
 
 
@@ -41,6 +42,12 @@ class Normed(_problem.Drawn):
 def bests(config: Normed, given: Samples) -> list[Best]:
     """The reference of every norm."""
     return [best(given.Z, one) for one in config.all_norms()]
+
+
+def unsure(config: Normed, references: list[Best]) -> xr.DataArray:
+    """How far the programmes themselves leave γ open, and rounding of a run."""
+    values = [one.high - one.low + config.steps * EPS * one.high for one in references]
+    return xr.DataArray(np.abs(values), dims="norm", coords={"norm": list(config.norms)})
 
 
 def runs(config: Normed, given: Samples, which: Norm, rules: dict[str, float]) -> xr.Dataset:

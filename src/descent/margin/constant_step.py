@@ -23,9 +23,9 @@ import xarray as xr
 
 from descent.config import Positive, experiment_config, require_increasing
 from descent.margin import _machine, _normed, _steepest
-from descent.margin._normed import A_HALVING, bests
+from descent.margin._normed import A_HALVING, bests, unsure
 from descent.margin._norms import Best, Norm
-from descent.margin._problem import EPS, Samples
+from descent.margin._problem import Samples
 from descent.margin._reading import ERROR, converged, only, read
 from descent.maths.limits import require_within
 from descent.result import Check, Result, bound, measured, predicted, steps, sweep
@@ -94,7 +94,7 @@ def run(config: Config) -> Result:
     with np.errstate(invalid="ignore", divide="ignore"):
         before = gap.isel(k=-1 - A_HALVING, drop=True)
         slope = np.log2(gap.isel(k=-1, drop=True) / before)
-    checks, unchecked = compare(config, found, theory)
+    checks, unchecked = compare(found, theory, unsure(config, references))
     kept = ["margin", "gamma_predicted", "margin_bound"]
     return Result(
         data=data[kept].assign(gap=gap),
@@ -105,10 +105,9 @@ def run(config: Config) -> Result:
 
 
 def compare(
-    config: Config, found: xr.Dataset, theory: xr.Dataset
+    found: xr.Dataset, theory: xr.Dataset, rounding: xr.DataArray
 ) -> tuple[tuple[Check, ...], dict[str, str]]:
-    margin, rounding = found["margin"], config.steps * EPS * abs(found["margin"]).max()
-    why = "rounding of the steps"
+    margin, why = found["margin"], "rounding and the programme"
     checks = (
         Check("largest_margin", margin, "<=", theory["gamma_predicted"], rounding, why),
         Check("floor", margin, ">=", theory["margin_bound"], rounding, why),

@@ -19,9 +19,8 @@ import xarray as xr
 
 from descent.config import experiment_config
 from descent.margin import _normed
-from descent.margin._normed import bests, measured_runs, unconverged, width
+from descent.margin._normed import CLOSE, EXACT, bests, measured_runs, unsure, width
 from descent.margin._norms import Best, Norm
-from descent.margin._problem import EPS
 from descent.result import Check, Result, measured, predicted, sweep
 
 RULES = {"normalised": 1.0, "root": 1.0}  # the second encloses γ from above
@@ -72,7 +71,6 @@ def measure(config: Config) -> xr.Dataset:
             "norm": sweep(config.norms, "norm", "norm of steepest descent"),
             "column": ("column", list(config.norms), looks),
         },
-        attrs={"unconverged": list(unconverged(config, found, [NORMALISED]))},
     )
 
 
@@ -83,12 +81,12 @@ def run(config: Config) -> Result:
     data = found.merge(theory)
     share = found["margins"] / theory["gamma_predicted"]
     share.attrs = {"long_name": "margin over the largest"}
-    checks, unchecked = compare(config, found, theory)
+    checks, unchecked = compare(config, found, theory, unsure(config, references))
     return Result(
         data=data.assign(share=share),
         metrics={"share": share, "gamma": data["gamma_predicted"]},
         checks=checks,
-        no_claim=(*found.attrs["unconverged"], *level(found)),
+        no_claim=undecided(found),
         unchecked=unchecked,
     )
 
@@ -106,23 +104,31 @@ def others(found: xr.Dataset) -> xr.DataArray:
     return xr.DataArray(rest, dims=("column", "other"), coords={"column": found["column"]})
 
 
-def level(found: xr.Dataset) -> tuple[str, ...]:
-    """Columns in which another norm does as well: some problems have one classifier for several norms."""
-    beaten = others(found).max("other") >= own(found) - found["open"].values
-    names = [str(name) for name in found["column"].values[beaten.values]]
-    why = "another norm comes within what the run leaves open of the largest margin"
-    return (f"{', '.join(names)}: {why}",) if names else ()
+def undecided(found: xr.Dataset) -> tuple[str, ...]:
+    """Runs that leave their margin open, and columns in which another norm does as well."""
+    diagonal, reasons = own(found), []
+    share = found["open"].values / (diagonal + found["open"].values)
+    late = ~(share <= CLOSE)
+    if late.any():
+        names = ", ".join(map(str, found["column"].values[late.values]))
+        reasons.append(f"not converged: {names} leave {float(share.max()):.1%} of a margin open")
+    beaten = others(found).max("other") >= diagonal - found["open"].values
+    if beaten.any():
+        names = ", ".join(map(str, found["column"].values[beaten.values]))
+        why = "another norm comes within what the run leaves open of the largest margin"
+        reasons.append(f"{names}: {why}")
+    return tuple(reasons)
 
 
 def compare(
-    config: Config, found: xr.Dataset, theory: xr.Dataset
+    config: Config, found: xr.Dataset, theory: xr.Dataset, known: xr.DataArray
 ) -> tuple[tuple[Check, ...], dict[str, str]]:
     margins, gamma = found["margins"], theory["gamma_predicted"]
-    rounding = config.steps * EPS * margins.max()
+    rounding = known.rename(norm="column")
     open_ = xr.DataArray(found["open"].values, dims="column", coords={"column": found["column"]})
     enclosed = "what the run's own mean weights leave open"
     checks = [
-        Check("largest_margin", margins, "<=", gamma, rounding, "rounding of the steps"),
+        Check("largest_margin", margins, "<=", gamma, rounding, "rounding and the programme"),
         Check("diagonal", own(found), "==", gamma, open_ + rounding, enclosed),
         Check("best_of_its_column", own(found), ">=", others(found), open_, enclosed),
     ]
@@ -145,7 +151,7 @@ def reach(config: Config, which: Norm, found: xr.Dataset) -> xr.DataArray:
     """By how much, relative, a row may be off: its margin, and its lengths in the other norms."""
     one = found.sel(norm=which.name)
     short = float(one["open"] / (one["margins"].sel(column=which.name) + one["open"]))
-    far = float(which.radius(short))
+    far = float(which.radius(short + EXACT))
     lengths = own_lengths(found, which.name)
     ratios = [largest_ratio(other, which) for other in config.all_norms()]
     return short + far * xr.DataArray(ratios, dims="column") / lengths

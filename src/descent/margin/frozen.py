@@ -93,7 +93,7 @@ def predict(config: Config, given: Samples) -> xr.Dataset:
     t, L0 = f * config.steps / (n * B**2), n * np.log(2)
     low = np.log10(t * B**2 * L0 / (1 + 2 * B**2 * L0 * t))
     theory["rest_bound"] = bound("factor", low, "B²tL of small steps")
-    v = perceptron(given.Z / B, config.steps - 1)
+    v = perceptron(given.Z / B, min(config.steps - 1, 10_000))
     if v is not None:
         margins = np.outer(f / n, (given.Z / B) @ v)
         left = logsumexp(log_losses(margins, "logistic"), axis=1)
@@ -138,7 +138,7 @@ def run(config: Config) -> Result:
     share.attrs = {"long_name": "margin over the largest"}
     frozen = found["nearest"].values >= SURE
     lost = "end_predicted" not in theory
-    reasons = ["the perceptron needs more steps than the runs have"] if lost else []
+    reasons = ["the perceptron needs more steps than the runs have, or than 10000"] if lost else []
     if not frozen.any():
         largest = float(found["nearest"].max())
         reasons.append(
