@@ -61,9 +61,10 @@ def machine(Z: Float[np.ndarray, "n d"]) -> Machine:
 
 
 def weights(Z: Float[np.ndarray, "n d"], found: Machine) -> Float[np.ndarray, " s"] | None:
-    """e^{−z_nᵀw̃} of the support vectors by Newton's method; None where one of them can have no weight.
+    """e^{−z_nᵀw̃} of the support vectors by Newton's method; None if it does not end.
 
-    w̃ is the minimum of Σ e^{−z_nᵀw} + ŵᵀw over the span of the support vectors.
+    w̃ is the minimum of Σ e^{−z_nᵀw} + ŵᵀw over the span of the support vectors. A support vector that ŵ does not
+    need has a weight of 0 up to rounding, and no part in c*.
     """
     S = Z[found.support]
     _, sigma, basis = np.linalg.svd(S, full_matrices=False)

@@ -29,11 +29,12 @@ class Norm(NamedTuple):
     root: Float[np.ndarray, "d d"]  # R with RᵀR = K; the identity but for K
 
     def of(self, w: Float[np.ndarray, "... d"]) -> Float[np.ndarray, "..."]:
-        return np.linalg.norm(w @ self.root.T, self.p, axis=-1)
+        return np.asarray(np.linalg.norm(w @ self.root.T, self.p, axis=-1))
 
     def dual(self, g: Float[np.ndarray, "... d"]) -> Float[np.ndarray, "..."]:
         q = {1.0: np.inf, np.inf: 1.0}.get(self.p) or self.p / (self.p - 1)
-        return np.linalg.norm(np.linalg.solve(self.root.T, g[..., None])[..., 0], q, axis=-1)
+        free = np.linalg.solve(self.root.T, g[..., None])[..., 0]
+        return np.asarray(np.linalg.norm(free, q, axis=-1))
 
     @property
     def strict(self) -> bool:

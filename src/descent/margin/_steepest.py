@@ -40,6 +40,30 @@ class Path(NamedTuple):
     margin: Float[np.ndarray, " k"]  # the least over the length
 
 
+@no_type_check
+@njit(cache=True)
+def _direct(g, kind, q, v):
+    """The direction v of steepest descent for −g, of length 1, and the dual norm of g."""
+    v[:] = 0.0
+    top = np.abs(g).max()
+    if top == 0:
+        return 0.0
+    if kind == L1:
+        far = np.argmax(np.abs(g))
+        v[far] = np.sign(g[far])
+        return top
+    if kind == LINF:
+        v[:] = np.sign(g)
+        return np.abs(g).sum()
+    if kind == L2:
+        size = np.sqrt((g * g).sum())
+        v[:] = g / size
+        return size
+    size = top * ((np.abs(g) / top) ** q).sum() ** (1 / q)
+    v[:] = np.sign(g) * (np.abs(g) / size) ** (q - 1)
+    return size
+
+
 @no_type_check  # numba compiles the function itself, not a checked wrapper of it
 @njit(cache=True)
 def _run(Z, w, kind, q, rule, eta, kept, half, out, log_loss, mean):
@@ -70,25 +94,7 @@ def _run(Z, w, kind, q, rule, eta, kept, half, out, log_loss, mean):
             p[i] /= total
             for j in range(d):
                 g[j] += p[i] * Z[i, j]
-        v[:] = 0.0
-        if kind == L1:
-            far = np.argmax(np.abs(g))
-            size = abs(g[far])
-            v[far] = np.sign(g[far])
-        elif kind == LINF:
-            size = np.abs(g).sum()
-            v[:] = np.sign(g)
-        elif kind == L2:
-            size = np.sqrt((g * g).sum())
-            if size > 0:
-                v[:] = g / size
-        else:
-            top = np.abs(g).max()
-            if top > 0:
-                size = top * ((np.abs(g) / top) ** q).sum() ** (1 / q)
-                v[:] = np.sign(g) * (np.abs(g) / size) ** (q - 1)
-            else:
-                size = 0.0
+        size = _direct(g, kind, q, v)
         if rule == PLAIN:
             length = eta * np.exp(level) * size
         elif rule == BOUNDED:

@@ -113,7 +113,7 @@ def compare(
         Check("floor", margin, ">=", theory["margin_bound"], rounding, why),
     )
     if "offset_predicted" not in theory:
-        return checks, {"offset_in_l2": "no run in ℓ₂, or a support vector that needs no weight"}
+        return checks, {"offset_in_l2": "no run in ℓ₂, or no weights of its support vectors"}
     one = found.sel(norm="l2", drop=True)
     there = converged(one)
     if not there.any():

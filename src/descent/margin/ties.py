@@ -41,9 +41,8 @@ class Config:
         if max(abs(z) for z in self.sample) < 1e-12:
             raise ValueError("sample: no entry is at least 1e-12, so no direction has a margin")
         if len(self.tied) < 2:
-            raise ValueError(
-                f"sample: |z_{self.tied[0] + 1}| alone is the largest, so the direction is unique; a tie needs two"
-            )
+            alone = f"|z_{self.tied[0] + 1}| alone is the largest"
+            raise ValueError(f"sample: {alone}, so the direction is unique; a tie needs two")
 
     @property
     def tied(self) -> np.ndarray:
