@@ -82,7 +82,8 @@ def measured_runs(config: Normed, given: Samples, rules: dict[str, float]) -> xr
 
 def width(found: xr.Dataset) -> xr.DataArray:
     """How far a run's last margin is at most below the largest: the least ‖Zᵀp̄‖_* of all rules is above that."""
-    return found["above"].min("rule") - found["margin"].isel(k=-1, drop=True)
+    apart = found["above"].min("rule") - found["margin"].isel(k=-1, drop=True)
+    return np.maximum(apart, 0.0)  # of rounding
 
 
 def unconverged(config: Normed, found: xr.Dataset, rules: list[str]) -> tuple[str, ...]:

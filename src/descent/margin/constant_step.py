@@ -51,7 +51,7 @@ def predict(config: Config, given: Samples, references: list[Best], k: np.ndarra
     low = gamma[:, None, None] - B[:, None, None] * short
     low = np.where(low >= 0, low, -B[:, None, None])  # a negative margin may be of a shorter w
     theory = {
-        "gamma_predicted": predicted("norm", gamma, "largest margin γ"),
+        "gamma_bound": bound("norm", gamma, "largest margin γ"),
         "margin_bound": bound(("norm", "eta", "k"), low, "γ − B(log n/(ηk) + η/2)"),
     }
     machine = _machine.machine(given.Z)
@@ -89,13 +89,13 @@ def run(config: Config) -> Result:
     found = measure(config, given)
     theory = predict(config, given, references, found["k"].values)
     data = found.merge(theory)
-    gap = 1 - data["margin"] / data["gamma_predicted"]
+    gap = 1 - data["margin"] / data["gamma_bound"]
     gap.attrs = {"long_name": "relative gap of the margin"}
     with np.errstate(invalid="ignore", divide="ignore"):
         before = gap.isel(k=-1 - A_HALVING, drop=True)
         slope = np.log2(gap.isel(k=-1, drop=True) / before)
     checks, unchecked = compare(found, theory, unsure(config, references))
-    kept = ["margin", "gamma_predicted", "margin_bound"]
+    kept = ["margin", "gamma_bound", "margin_bound"]
     return Result(
         data=data[kept].assign(gap=gap),
         metrics={"gap": gap.isel(k=-1, drop=True), "slope": slope},
@@ -109,7 +109,7 @@ def compare(
 ) -> tuple[tuple[Check, ...], dict[str, str]]:
     margin, why = found["margin"], "rounding and the programme"
     checks = (
-        Check("largest_margin", margin, "<=", theory["gamma_predicted"], rounding, why),
+        Check("largest_margin", margin, "<=", theory["gamma_bound"], rounding, why),
         Check("floor", margin, ">=", theory["margin_bound"], rounding, why),
     )
     if "offset_predicted" not in theory:

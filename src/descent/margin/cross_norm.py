@@ -150,11 +150,11 @@ def compare(
 def reach(config: Config, which: Norm, found: xr.Dataset) -> xr.DataArray:
     """By how much, relative, a row may be off: its margin, and its lengths in the other norms."""
     one = found.sel(norm=which.name)
-    short = float(one["open"] / (one["margins"].sel(column=which.name) + one["open"]))
+    short = abs(float(one["open"] / (one["margins"].sel(column=which.name) + one["open"])))
     far = float(which.radius(short + EXACT))
     lengths = own_lengths(found, which.name)
     ratios = [largest_ratio(other, which) for other in config.all_norms()]
-    return short + far * xr.DataArray(ratios, dims="column") / lengths
+    return short + far * xr.DataArray(ratios, dims="column") / abs(lengths)
 
 
 def own_lengths(found: xr.Dataset, name: str) -> xr.DataArray:

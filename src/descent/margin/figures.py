@@ -113,7 +113,7 @@ def constant_step(data: xr.Dataset) -> Figure:
         marks, one = [], data.sel(norm=norm, drop=True)
         for place, eta in enumerate(data["eta"].values[:COLOURS]):
             marks += curve(gap.sel(norm=norm, eta=eta, drop=True), f"η = {eta:g}", place)
-            most = 1 - one["margin_bound"].sel(eta=eta).values / float(one["gamma_predicted"])
+            most = 1 - one["margin_bound"].sel(eta=eta).values / float(one["gamma_bound"])
             marks.append(line(k, most, "bound", place, "bound", width=1))
         panels.append(
             panel(str(norm), axis(data["k"], "log"), axis(gap, "log", limits=(None, 3)), marks)
