@@ -1,0 +1,67 @@
+"""What a run of a fully connected network is held against, and how far off it may be."""
+
+import numpy as np
+import xarray as xr
+
+from descent.linear_networks._flow import RTOL
+from descent.linear_networks._paths import on
+from descent.linear_networks._rates import certain, change, spread_change
+from descent.linear_networks._references import Given
+from descent.linear_networks._separated import A_DECADE
+from descent.result import Check
+
+ROUNDING = 1e-11  # of a gap, whose margins were added up and certified to less
+SEEN = 1e-7  # a share of β below it is rounding of the integrator
+
+
+def unbalanced(config, depth: int, gamma: float) -> float:
+    """(L − 1)‖D‖/σ² a decade before the end: D what differs between layers at the start, σ^L = ‖β‖ = s/γ."""
+    size = config.start**2 * 4 * max(config.width, config.features)
+    return (depth - 1) * size / (0.1 * config.end / gamma) ** (2 / depth)
+
+
+def slope_error(config, given: list[Given], found: xr.Dataset) -> xr.DataArray:
+    """What moves the slope of the share beside the support vectors off −1/L, over the last decade."""
+    offset = 4 * (abs(found["height"].isel(s=0, drop=True)) + np.log(config.examples)) / config.end
+    apart = [[unbalanced(config, L, 1 / g.best.norm) for L in config.depths] for g in given]
+    share = found["beside"].isel(s=-1 - A_DECADE, drop=True) ** 2
+    return offset + xr.DataArray(apart, dims=("seed", "depth")) + share
+
+
+def compare(
+    config, given: list[Given], found: xr.Dataset, theory: xr.Dataset, close: xr.DataArray
+) -> tuple[Check, ...]:
+    done, still = found["finished"], found["settled"]
+    sure = xr.DataArray([certain(one, config.end) for one in given], dims="seed") & still
+    each = ("seed", "depth")
+    off = [[change(one, L, config.end) for L in config.depths] for one in given]
+    drift = [[spread_change(g, o) for o in row] for g, row in zip(given, off, strict=True)]
+    height, first = found["height"], abs(found["height"].isel(s=0, drop=True))
+    lost = RTOL * found["calls"] * (first + config.end)
+    off_slope = slope_error(config, given, found)
+    shown = still & (found["beside"].isel(s=-1) > SEEN) & (off_slope < 0.25 / found["depth"])
+    order = "twice the first order in 1/s, and the integrator's error"
+    expected = {name.removesuffix("_predicted"): theory[name] for name in theory}
+    near = config.near * expected["margin"]
+    beside = "s counted from the start, layers not balanced there, the share itself"
+    off, drift = xr.DataArray(off, dims=(*each, "example")), xr.DataArray(drift, dims=each)
+    end, height_end = (
+        found["margin"].isel(s=-1, drop=True),
+        expected["height"].isel(s=-1, drop=True),
+    )
+    return (
+        *on(
+            done,
+            "height",
+            height.isel(s=-1, drop=True),
+            "==",
+            height_end,
+            lost,
+            "the calls' errors, summed",
+        ),
+        *on(close, "margin", end, "==", expected["margin"], near, "what counts as arrived"),
+        *on(done, "gap", found["gap"], ">=", theory["gap_bound"], ROUNDING, "rounding"),
+        *on(sure, "spread", found["spread"], "==", expected["spread"], drift, order),
+        *on(sure, "weight", found["weight"], "==", expected["weight"], off, order),
+        *on(shown, "exponent", found["exponent"], "==", expected["exponent"], off_slope, beside),
+    )
