@@ -59,8 +59,8 @@ def full(d: int, h: int, depth: int) -> Network:
     )
 
 
-def _others(W: Float[Array, "*batch L d"]) -> Float[Array, "*batch L d"]:
-    """For every layer the product of all the others."""
+def _others(W: Array) -> Array:
+    """For every layer the product of all the others. W: (*batch, L, d)."""
     before, after = np.ones_like(W), np.ones_like(W)
     for k in range(1, W.shape[-2]):
         before[..., k, :] = before[..., k - 1, :] * W[..., k - 1, :]

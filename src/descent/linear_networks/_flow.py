@@ -16,7 +16,6 @@ from jaxtyping import Float
 from scipy.integrate import LSODA
 
 from descent.linear_networks._architectures import Network
-from descent.linear_networks._separated import weights
 
 RTOL = 1e-9  # of a step
 TINY = np.sqrt(np.finfo(float).eps)
@@ -43,7 +42,9 @@ def flow(
     used = 0
 
     def velocity(theta):
-        g = net.gradient(theta, weights(net.predictor(theta) @ Z.T) @ Z)
+        margins = net.predictor(theta) @ Z.T
+        p = np.exp(margins.min(-1, keepdims=True) - margins)
+        g = net.gradient(theta, (p @ Z) / p.sum(-1, keepdims=True))
         return g / np.square(g).sum(-1, keepdims=True)
 
     def slope(_, theta):

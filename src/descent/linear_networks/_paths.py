@@ -13,6 +13,7 @@ from descent.linear_networks._separated import A_DECADE, Setting, minus_log_loss
 from descent.result import Check, Relation
 
 SILENT = 1e-8  # an example with a smaller weight moves nothing
+STEADY = 0.1  # by this share a weight may change in a decade of s
 
 
 class Path(NamedTuple):
@@ -42,14 +43,15 @@ class Path(NamedTuple):
         return (self.weights * self.margins).sum(1) - self.margins.min(1)
 
     def settled(self, Z: Float[np.ndarray, "n d"]) -> bool:
-        """Whether the same examples have counted for the last decade of s, and no other will come to.
+        """Whether the same examples have counted alike for the last decade of s, and no other will come to.
 
         −log ℒ grows by 1 in s, and so does the margin of every example that counts; an example whose margin
         grows less will count sooner or later.
         """
-        before = self.weights[-1 - A_DECADE] > SILENT
+        before, now = self.weights[[-1 - A_DECADE, -1]]
+        changed = np.abs(now - before) > np.where(self.active, STEADY * now, SILENT)
         waiting = (Z @ self.speed)[~self.active] < 1
-        return bool(self.finished and (before == self.active).all() and not waiting.any())
+        return bool(self.finished and not changed.any() and not waiting.any())
 
     def share_moved(self) -> float:
         """By how much the direction β/‖β‖ has changed in the last decade of s."""
@@ -57,10 +59,13 @@ class Path(NamedTuple):
         return float(np.linalg.norm(now - before))
 
 
+def first_weights(config: Setting, net: Network, draw: list[int]) -> Float[np.ndarray, " N"]:
+    return config.start * np.random.default_rng(draw).standard_normal(net.size)
+
+
 def follow(config: Setting, net: Network, Z: Float[np.ndarray, "n d"], draw: list[int]) -> Path:
     """From weights of N(0, start²), drawn from the seed sequence `draw`."""
-    start = config.start * np.random.default_rng(draw).standard_normal(net.size)
-    found = flow(net, Z, start, config.times, config.calls)
+    found = flow(net, Z, first_weights(config, net, draw), config.times, config.calls)
     theta, beta = found.theta, net.predictor(found.theta)
     margins = beta @ Z.T
     pull = net.gradient(theta, weights(margins) @ Z)

@@ -3,10 +3,10 @@
 import numpy as np
 import xarray as xr
 
-from descent.figure import Axis, Figure, Mark, axis, line, panel
+from descent.figure import Axis, Colour, Figure, Mark, axis, line, panel
 
 
-def _over_s(array: xr.DataArray, label: str, colour: int, **look) -> Mark:
+def _over_s(array: xr.DataArray, label: str, colour: Colour, **look) -> Mark:
     """A curve over s > 0; what is not positive has no place on the axis."""
     values = np.asarray(array.values, float)
     return line(array["s"].values[1:], values[1:], label, colour, **look)
@@ -37,3 +37,31 @@ def fully_connected(data: xr.Dataset) -> Figure:
         shares,
     )
     return Figure((gap, share))
+
+
+def alignment(data: xr.Dataset) -> Figure:
+    first = data.isel(seed=0)
+    values, angles = [], []
+    for k, depth in enumerate(data["depth"].values):
+        one = first.sel(depth=depth)
+        for layer in ("first", "last"):
+            values.append(_over_s(one["top"].sel(layer=layer), f"σ₁, depth {depth}", k))
+        values.append(_over_s(one["second"], f"σ₂(W₁), depth {depth}", k, width=0.8))
+        values.append(_over_s(one["top_predicted"], "predicted σ₁", "ink", role="predicted"))
+        angles.append(_over_s(one["angle"], f"depth {depth}", k))
+        s = data["s"].values[-11:]
+        power = float(one["angle"][-1]) * (s / s[-1]) ** float(one["angle_exponent_predicted"])
+        angles.append(line(s, power, "s^(−2/L)", role="predicted", width=1))
+    layers = panel(
+        f"layers become rank one (seed {int(first['seed'])})",
+        axis(data["s"], "log"),
+        Axis("singular values", "log"),
+        values,
+    )
+    angle = panel(
+        "the weights turn into the gradient",
+        axis(data["s"], "log"),
+        axis(data["angle"], "log"),
+        angles,
+    )
+    return Figure((layers, angle))

@@ -24,10 +24,9 @@ from pydantic import Field
 
 from descent.config import Count, experiment_config, require_increasing
 from descent.linear_networks import _architectures, _paths, _references, _separated
-from descent.linear_networks._full_checks import compare
+from descent.linear_networks._full_checks import compare, require_affordable
 from descent.linear_networks._paths import Path, last_slope, not_arrived, table
 from descent.linear_networks._references import Given
-from descent.maths.limits import require_cost
 from descent.result import Result, bound, measured, predicted, steps, sweep
 
 
@@ -39,9 +38,7 @@ class Config(_separated.Setting):
     def __post_init__(self):
         super().__post_init__()
         require_increasing("depths", self.depths)
-        size = _architectures.full(self.features, self.width, self.depths[-1]).size
-        work = 1e3 * len(self.seeds) * len(self.depths) * (self.calls * size + size**2 * self.width)
-        require_cost(self, "features, width, depths, seeds, calls", 20.0 * size**2, work)
+        require_affordable(self)
 
 
 def predict(config: Config, given: list[Given], loss: xr.DataArray) -> xr.Dataset:
