@@ -42,21 +42,21 @@ class Path(NamedTuple):
         """Σ p_n z_nᵀβ − min z_nᵀβ."""
         return (self.weights * self.margins).sum(1) - self.margins.min(1)
 
-    def settled(self, Z: Float[np.ndarray, "n d"]) -> bool:
+    def settled(self, Z: Float[np.ndarray, "n d"], heading: Float[np.ndarray, " d"]) -> bool:
         """Whether the same examples have counted alike for the last decade of s, and no other will come to.
 
-        −log ℒ grows by 1 in s, and so does the margin of every example that counts; an example whose margin
-        grows less will count sooner or later.
+        An example will count sooner or later if its margin is less in the direction that the predictor is
+        heading to, `heading`, than those of the examples that count.
         """
         before, now = self.weights[[-1 - A_DECADE, -1]]
         changed = np.abs(now - before) > np.where(self.active, STEADY * now, SILENT)
-        waiting = (Z @ self.speed)[~self.active] < 1
+        ahead = Z @ heading
+        waiting = ahead[~self.active] < ahead[self.active].min(initial=np.inf)
         return bool(self.finished and not changed.any() and not waiting.any())
 
-    def share_moved(self) -> float:
-        """By how much the direction β/‖β‖ has changed in the last decade of s."""
-        before, now = (b / np.linalg.norm(b) for b in self.beta[[-1 - A_DECADE, -1]])
-        return float(np.linalg.norm(now - before))
+    def mean(self, Z: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " d"]:
+        """Zᵀp at the end, to whose direction a fully connected network is heading."""
+        return self.weights[-1] @ Z
 
 
 def first_weights(config: Setting, net: Network, draw: list[int]) -> Float[np.ndarray, " N"]:

@@ -101,6 +101,12 @@ def largest_margin(Z: Float[np.ndarray, "n d"], groups: Groups) -> Reference | N
     return None if found is None else certified(Z, groups, found[0] / unit, found[1] / unit)
 
 
+def shortest(Z: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " d"]:
+    """The β of the largest ℓ₂ margin."""
+    best = largest_margin(Z, euclidean(Z.shape[1]))
+    return np.full(Z.shape[1], np.nan) if best is None else best.beta
+
+
 def certified(Z, groups: Groups, beta, a) -> Reference | None:
     """β and a scaled into their constraints, and the gap between them."""
     least, most = (Z @ beta).min(), dual(groups, Z.T @ a)

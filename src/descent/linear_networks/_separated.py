@@ -68,7 +68,7 @@ def weights(margins: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch
     return p / p.sum(-1, keepdims=True)
 
 
-def minus_log_loss(margins: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch"]:
+def minus_log_loss(margins: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch"] | float:
     """−log Σ exp(−margins), without overflow."""
     least = margins.min(-1, keepdims=True)
     return least[..., 0] - np.log(np.exp(least - margins).sum(-1))

@@ -89,7 +89,10 @@ def measure(config: Config, given: list[Given]) -> xr.Dataset:
     def of(key: str) -> np.ndarray:
         return np.array([[run[key] for run in row] for row in runs])
 
-    settled = [[p.settled(one.Z) for p in row] for one, row in zip(given, paths, strict=True)]
+    settled = [
+        [p.settled(one.Z, p.mean(one.Z)) for p in row]
+        for one, row in zip(given, paths, strict=True)
+    ]
     return xr.Dataset(
         {
             "top": measured((*each, "layer", "s"), of("top"), "σ₁(W)"),

@@ -3,7 +3,8 @@
 import numpy as np
 import xarray as xr
 
-from descent.figure import Axis, Colour, Figure, Mark, axis, line, panel
+from descent.figure import Axis, Colour, Figure, Mark, Panel, axis, line, panel, points
+from descent.linear_networks._architectures import transform
 
 
 def _over_s(array: xr.DataArray, label: str, colour: Colour, **look) -> Mark:
@@ -65,3 +66,38 @@ def alignment(data: xr.Dataset) -> Figure:
         angles,
     )
     return Figure((layers, angle))
+
+
+def _gaps(data: xr.Dataset, label: str) -> Panel:
+    """The gap of the norm of every run of the first data set, and its bound."""
+    first = data.isel(seed=0)
+    runs = [
+        _over_s(first["gap"].isel(start=k), f"start {k}", k) for k in range(data.sizes["start"])
+    ]
+    return panel(
+        f"{label} tends to its least (seed {int(first['seed'])})",
+        axis(data["s"], "log"),
+        Axis("1 + ν* log ℒ/ν(β)", "log"),
+        runs,
+        _over_s(first["gap_bound"].isel(start=0), "H(p*)/(−log ℒ + H(p*))", "ink", role="bound"),
+    )
+
+
+def convolutional(data: xr.Dataset) -> Figure:
+    first = data.isel(seed=0)
+    F = transform(data.sizes["feature"])
+    k = np.arange(len(F))
+    marks = [
+        points(k, np.abs(F @ first["beta"].isel(start=j).values), f"start {j}", j, size=8 - 2 * j)
+        for j in range(min(3, data.sizes["start"]))
+    ]
+    least = np.abs(F @ first["beta_predicted"].isel(start=0).values)
+    spectrum = panel(
+        "the spectrum of the limit",
+        axis(data["part"]),
+        Axis("|Fβ|_k at margin 1"),
+        marks,
+        line(k, least, "least ‖Fβ‖₁", role="predicted"),
+        line(k, np.abs(F @ first["short"].values), "least ‖β‖₂", "grey", role="bound"),
+    )
+    return Figure((_gaps(data, "‖Fβ‖₁"), spectrum))

@@ -88,7 +88,10 @@ def measure(config: Config, given: list[Given]) -> xr.Dataset:
             "finished": measured(each, table(paths, lambda p: p.finished), "reached the end"),
             "settled": measured(
                 each,
-                [[p.settled(one.Z) for p in row] for one, row in zip(given, paths, strict=True)],
+                [
+                    [p.settled(one.Z, p.mean(one.Z)) for p in row]
+                    for one, row in zip(given, paths, strict=True)
+                ],
                 "the same examples count",
             ),
             "calls": measured(
@@ -142,6 +145,7 @@ def run(config: Config) -> Result:
 
 def arrived(config: Config, found: xr.Dataset) -> xr.DataArray:
     """Whether a run has little left to go, if its gap ends like s^(−2/L), at least 1/s."""
-    now, before = found["margin"].isel(s=-1), found["margin"].isel(s=-1 - _separated.A_DECADE)
+    margin, ago = found["margin"], -1 - _separated.A_DECADE
+    now, before = margin.isel(s=-1, drop=True), margin.isel(s=ago, drop=True)
     left = abs(now - before) / (10 ** np.minimum(1, 2 / found["depth"]) - 1)
     return found["finished"] & (left <= config.near / 2 * abs(now))
