@@ -9,10 +9,9 @@ from descent.linear_networks._paths import SILENT, on
 from descent.linear_networks._rates import certain
 from descent.linear_networks._references import Given
 from descent.linear_networks._separated import A_DECADE, Setting
-from descent.linear_networks._two_layers import EACH, Kind, held, slowest
+from descent.linear_networks._two_layers import EACH, SLOWEST, Kind, held, slowest
 from descent.result import Check
 
-SLOWEST = 0.2  # the exponent of a gap below which a decade tells nothing
 ROUNDING = 1e-11  # of a gap, whose margins were added up and certified to less
 LARGE = 1e-7  # a share below it is the integrator's error
 

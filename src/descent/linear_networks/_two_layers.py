@@ -25,6 +25,8 @@ from descent.result import bound, measured, predicted, steps, sweep
 
 GROWS = 0.02  # an exponent above it, of a part that is small, is that of a saddle
 SMALL = 0.02  # of ν(β)
+SLOWEST = 0.2  # the exponent of a gap below which a decade tells nothing
+STILL = 1e-5  # a rate as near to 1 is 1, up to the integrator's error
 EACH = ("seed", "start")
 
 
@@ -91,8 +93,8 @@ def measure(config: Setting, kind: Kind, given: list[Given], starts: int) -> xr.
 
 def _measured(kind: Kind, Z: np.ndarray, path: Path) -> dict:
     length, parts = norm(kind.groups, path.beta), sizes(kind.groups, path.beta)
-    share = (parts / length[:, None]).T
-    now, before = path.weights[-1], path.weights[-1 - A_DECADE]
+    share, ends = (parts / length[:, None]).T, [-1 - A_DECADE, -1]
+    before, now = path.weights[ends]
     b, g = (np.einsum("gkd,d->gk", kind.groups.maps, x) for x in (path.beta[-1], now @ Z))
     pull, layers = np.linalg.norm(g, axis=1), kind.net.layers(path.theta[-1])
     apart = np.subtract(*(sizes(kind.groups, w) ** 2 for w in layers))
@@ -100,11 +102,10 @@ def _measured(kind: Kind, Z: np.ndarray, path: Path) -> dict:
         along = (b * g).sum(1) / (parts[-1] * pull)
         slope = np.log10(share[:, -1] / share[:, -1 - A_DECADE])
         bent = (apart / parts[-1]) ** 2 / 4
+    pulls = sizes(kind.groups, path.weights[ends] @ Z)
     # ν°(Zᵀp) of the parts that the predictor consists of
-    mean = (kind.groups.counts * share[:, -1] * pull).sum()
-    kept = (np.abs(pull / mean - 1) < GROWS) * kind.groups.counts
-    heading = np.einsum("g,gkd,gke,e->d", kept, kind.groups.maps, kind.groups.maps, path.speed)
-    scaled = path.beta[[-1 - A_DECADE, -1]] / path.margins[[-1 - A_DECADE, -1]].min(1)[:, None]
+    rate = pulls / (kind.groups.counts * share.T[ends] * pulls).sum(1, keepdims=True)
+    scaled = path.beta[ends] / path.margins[ends].min(1)[:, None]
     return {
         "beta": scaled[1],
         "turned": np.abs(scaled[1] - scaled[0]),
@@ -116,9 +117,21 @@ def _measured(kind: Kind, Z: np.ndarray, path: Path) -> dict:
         "exponent": np.where(share[:, -1] > 0, slope, 0.0),
         "bent": np.where(parts[-1] > 0, bent, 1.0),
         "along": np.where(parts[-1] > 0, along, 0.0),
-        "rate": pull / mean,
-        "settled": path.settled(Z, heading),
+        "rate": rate[1],
+        "settled": _at_rest(kind, Z, path, rate, share[:, -1]),
     }
+
+
+def _at_rest(kind: Kind, Z: np.ndarray, path: Path, rate: np.ndarray, share: np.ndarray) -> bool:
+    """Whether the same examples count, and the rates of the parts that β consists of close in on 1.
+
+    A rate that stays a little off 1 is that of a part which still comes or goes, if at a snail's pace.
+    """
+    near = np.abs(rate[1] - 1) < GROWS
+    before, now = np.abs(rate[:, near | (share > SMALL)] - 1).max(1, initial=0)
+    kept = near * kind.groups.counts
+    heading = np.einsum("g,gkd,gke,e->d", kept, kind.groups.maps, kind.groups.maps, path.speed)
+    return path.settled(Z, heading) and bool(now <= before / 10**SLOWEST + STILL)
 
 
 def held(found: xr.Dataset) -> xr.DataArray:

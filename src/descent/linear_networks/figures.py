@@ -101,3 +101,21 @@ def convolutional(data: xr.Dataset) -> Figure:
         line(k, np.abs(F @ first["short"].values), "least ‖β‖₂", "grey", role="bound"),
     )
     return Figure((_gaps(data, "‖Fβ‖₁"), spectrum))
+
+
+def diagonal(data: xr.Dataset) -> Figure:
+    first = data.isel(seed=0)
+    k = data["feature"].values
+    marks = [
+        points(k, first["beta"].isel(start=j), f"start {j}", j, size=8 - 2 * j)
+        for j in range(min(3, data.sizes["start"]))
+    ]
+    limit = panel(
+        "the limit",
+        axis(data["feature"]),
+        Axis("β_k at margin 1"),
+        marks,
+        line(k, first["beta_predicted"].isel(start=0), "least ‖β‖₁", role="predicted"),
+        line(k, first["short"], "least ‖β‖₂", "grey", role="bound"),
+    )
+    return Figure((_gaps(data, "‖β‖₁"), limit))
