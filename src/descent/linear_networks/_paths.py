@@ -12,6 +12,7 @@ from descent.linear_networks._flow import flow
 from descent.linear_networks._separated import A_DECADE, Setting, minus_log_loss, weights
 from descent.result import Check, Relation
 
+ACCURATE = 1e-5  # of −log ℒ at the end; a run that is further off is lost
 SILENT = 1e-8  # an example with a smaller weight moves nothing
 STEADY = 0.1  # by this share a weight may change in a decade of s
 
@@ -73,7 +74,10 @@ def follow(config: Setting, net: Network, Z: Float[np.ndarray, "n d"], draw: lis
     step = 1e-5 * np.linalg.norm(theta[-1]) / np.linalg.norm(along)
     ahead, behind = (net.predictor(theta[-1] + sign * step * along) for sign in (1, -1))
     speed = (ahead - behind) / (2 * step)
-    return Path(theta, beta, margins, pull, speed, found.finished, found.calls)
+    grown = minus_log_loss(margins[[0, -1]])
+    # −log ℒ = s − log ℒ(0) exactly, so this is the integrator's error.
+    exact = abs(grown[1] - grown[0] - config.end) <= ACCURATE * (config.end + abs(grown[0]))
+    return Path(theta, beta, margins, pull, speed, bool(found.finished and exact), found.calls)
 
 
 def last_slope(values: Float[np.ndarray, " t"]) -> float:

@@ -195,7 +195,6 @@ def predict(kind: Kind, best: list[list[Given]], loss: np.ndarray, times: np.nda
             "beta_predicted": predicted((*EACH, "feature"), of(lambda b: b.beta), "β*"),
             "weight_predicted": predicted((*EACH, "example"), of(lambda b: b.weights), "p*"),
             "spread_predicted": predicted(EACH, of(lambda b: b.constant), "H(p*) + log max p*"),
-            "height_predicted": predicted((*EACH, "s"), height, "s − log ℒ(0)"),
             "gap_bound": bound((*EACH, "s"), floor, "H(p*)/(−log ℒ + H(p*))"),
             "exponent_predicted": predicted((*EACH, "part"), exponents, "λ_k − 1"),
         }

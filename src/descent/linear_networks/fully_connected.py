@@ -56,7 +56,6 @@ def predict(config: Config, given: list[Given], loss: xr.DataArray) -> xr.Datase
             "spread_predicted": predicted(
                 "seed", [one.constant for one in best], "H(p*) + log max p*"
             ),
-            "height_predicted": predicted(height.dims, height.values, "s − log ℒ(0)"),
             "gap_bound": bound(floor.dims, floor.values, "H(p*)/(−log ℒ + H(p*))"),
             "exponent_predicted": predicted("depth", exponent, "−1/L"),
         }
