@@ -55,6 +55,12 @@ class Path(NamedTuple):
         waiting = ahead[~self.active] < ahead[self.active].min(initial=np.inf)
         return bool(self.finished and not changed.any() and not waiting.any())
 
+    def angle(self) -> Float[np.ndarray, " t"]:
+        """1 − cos(θ, −∇ℒ), by the distance of the unit vectors, which keeps its digits."""
+        apart = self.theta / np.linalg.norm(self.theta, axis=1, keepdims=True)
+        apart = apart - self.pull / np.linalg.norm(self.pull, axis=1, keepdims=True)
+        return np.square(apart).sum(1) / 2
+
     def mean(self, Z: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " d"]:
         """Zᵀp at the end, to whose direction a fully connected network is heading."""
         return self.weights[-1] @ Z

@@ -201,7 +201,8 @@ def predict(kind: Kind, best: list[list[Given]], loss: np.ndarray, times: np.nda
     )
 
 
-def add_gap(found: xr.Dataset, theory: xr.Dataset) -> None:
+def add_gap(found: xr.Dataset, given: list[Given]) -> None:
     """1 + log ℒ ν*/ν(β), which falls to 0."""
-    gap = 1 - found["height"] * theory["norm_predicted"] / found["length"]
+    least = xr.DataArray([one.best.norm for one in given], dims="seed")
+    gap = 1 - found["height"] * least / found["length"]
     found["gap"] = measured(gap.dims, gap.values, "1 + ν* log ℒ/ν(β)")

@@ -124,11 +124,7 @@ def _layers(net: Network, path: Path) -> dict[str, np.ndarray]:
     sigma = np.linalg.svd(W[0], compute_uv=False)
     second = sigma[:, 1] if sigma.shape[1] > 1 else np.zeros(len(sigma))
     last = np.linalg.norm(W[-1], axis=(1, 2))
-    size = np.linalg.norm(path.theta, axis=1) * np.linalg.norm(path.pull, axis=1)
-    # 1 − cos by the distance of the unit vectors, which keeps its digits
-    away = path.theta / np.linalg.norm(path.theta, axis=1)[:, None]
-    away = away - path.pull / np.linalg.norm(path.pull, axis=1)[:, None]
-    angle = np.square(away).sum(1) / 2 + 0 * size
+    angle = path.angle()
     with np.errstate(all="ignore"):
         share = second / sigma[:, 0]
     return {

@@ -55,7 +55,7 @@ def run(config: Config) -> Result:
     found = measure(config, given)
     best = [[one] * config.starts for one in given]
     theory = predict(config, best, found["height"].isel(s=0).values)
-    _two_layers.add_gap(found, theory)
+    _two_layers.add_gap(found, given)
     found["short"] = predicted(("seed", "feature"), _short(config, given), "least ‖β‖₂")
     close = arrived(config, found) & ~held(found).any("part")
     return Result(

@@ -57,7 +57,7 @@ def run(config: Config) -> Result:
     back = held(found)
     best = _two_layers.references(config.kind, given, back)
     theory = predict(config, best, found["height"].isel(s=0).values)
-    _two_layers.add_gap(found, theory)
+    _two_layers.add_gap(found, given)
     short = [_references.shortest(one.Z) for one in given]
     found["short"] = predicted(("seed", "feature"), short, "least ‖β‖₂")
     found["held"] = back.any("part").assign_attrs(long_name="kept back by a saddle")
