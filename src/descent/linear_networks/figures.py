@@ -3,7 +3,18 @@
 import numpy as np
 import xarray as xr
 
-from descent.figure import Axis, Colour, Figure, Mark, Panel, axis, line, panel, points
+from descent.figure import (
+    Axis,
+    Colour,
+    Figure,
+    Mark,
+    Panel,
+    axis,
+    level,
+    line,
+    panel,
+    points,
+)
 from descent.linear_networks._architectures import transform
 
 
@@ -119,3 +130,35 @@ def diagonal(data: xr.Dataset) -> Figure:
         line(k, first["short"], "least ‖β‖₂", "grey", role="bound"),
     )
     return Figure((_gaps(data, "‖β‖₁"), limit))
+
+
+def deep_quasinorm(data: xr.Dataset) -> Figure:
+    first = data.isel(seed=0)
+    angles = [
+        _over_s(first["angle"].sel(network=network).isel(start=k), network, colour)
+        for colour, network in enumerate(data["network"].values)
+        for k in range(data.sizes["start"])
+    ]
+    angle = panel(
+        f"every run turns into its gradient (seed {int(first['seed'])})",
+        axis(data["s"], "log"),
+        axis(data["angle"], "log"),
+        angles,
+    )
+    ends = first.sel(network="diagonal")
+    limits = panel(
+        "where diagonal networks end",
+        axis(data["start"]),
+        Axis("‖β‖_q at margin 1"),
+        points(data["start"], ends["quasinorm"], "end of the run"),
+        points(
+            data["start"],
+            ends["quasinorm_predicted"],
+            "nearest stationary vertex",
+            role="predicted",
+            marker="cross",
+            size=9,
+        ),
+        level(float(ends["least_predicted"]), "least of all vertices"),
+    )
+    return Figure((angle, limits))
