@@ -30,7 +30,7 @@ from descent.linear_networks._paths import SILENT, Path, not_arrived
 from descent.linear_networks._separated import A_DECADE
 from descent.linear_networks._two_layers import require_affordable
 from descent.maths.limits import require_at_most
-from descent.result import Result, measured, predicted, steps, sweep
+from descent.result import Result, bound, measured, predicted, steps, sweep
 
 NETWORKS = ["diagonal", "circular"]
 SHARE = 1e-3  # of the sum of the parts: a smaller one is on its way to 0
@@ -88,7 +88,7 @@ def predict(config: Config, found: xr.Dataset, given: list[np.ndarray]) -> xr.Da
             "beta_predicted": predicted((*each, "feature"), beta, "the nearest stationary vertex"),
             "weight_predicted": predicted((*each, "example"), weight, "its a/Σa"),
             "quasinorm_predicted": predicted(each, norm, "its ‖β‖_q"),
-            "least_predicted": predicted("seed", least, "least ‖β‖_q"),
+            "least_bound": bound("seed", least, "least ‖β‖_q"),
             "angle_predicted": predicted("network", [0.0, 0.0], "0"),
         }
     )
@@ -166,7 +166,7 @@ def run(config: Config) -> Result:
         data=found.merge(theory),
         metrics={
             "quasinorm": found["quasinorm"],
-            "least_quasinorm": theory["least_predicted"],
+            "least_quasinorm": theory["least_bound"],
             "angle": found["angle"].isel(s=-1),
             "at_rest": close.sum(),
             "at_vertices": vertex(found, close).sum(),

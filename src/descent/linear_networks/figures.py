@@ -159,6 +159,6 @@ def deep_quasinorm(data: xr.Dataset) -> Figure:
             marker="cross",
             size=9,
         ),
-        level(float(ends["least_predicted"]), "least of all vertices"),
+        level(float(ends["least_bound"]), "least of all vertices", role="bound"),
     )
     return Figure((angle, limits))
