@@ -26,9 +26,11 @@ def compare(
     diagonal = found.sel(network="diagonal", drop=True)
     expected = {name.removesuffix("_predicted"): theory[name] for name in theory}
     size = np.abs(diagonal["beta"]).max("feature")
-    off = 2 * diagonal["turned"] / (10**SLOW - 1) + 100 / config.end * size
+    turned = np.sqrt(np.square(diagonal["turned"]).sum("feature"))
+    shifted = np.sqrt(np.square(diagonal["moved"]).sum("example"))
+    off = 2 * turned / (10**SLOW - 1) + 100 / config.end * size
     noise = RTOL * config.depth * config.end + 100 / config.end
-    off_weight = 2 * diagonal["moved"] / (10**SLOW - 1) + noise * diagonal["weight"]
+    off_weight = 2 * shifted / (10**SLOW - 1) + noise * diagonal["weight"]
     # A part of size b has b^q of the sum, so its change counts for q b^(q−1) of that.
     near = 2 * config.near * expected["quasinorm"]
     moved = "what the last decade of s moved, extrapolated"

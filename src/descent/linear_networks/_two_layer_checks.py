@@ -49,7 +49,7 @@ def compare(
     share = found["share"].isel(s=-1, drop=True)
     near = (config.near + 2 * kept_back(found)) * found["norm"].isel(s=-1, drop=True)
     off = weight_error(config, found, exponent)
-    off_beta = extrapolated(found["turned"], exponent)
+    off_beta = extrapolated(_length(found["turned"], "feature"), exponent)
     off_beta = off_beta + 10 / config.end * abs(found["beta"]).max("feature")
     bends = exponent_error(config, kind, best, found, off)
     told = sure & (found["along"] > 0.99) & (share > LARGE) & (bends < TOLD)
@@ -71,7 +71,12 @@ def compare(
 def weight_error(config: Setting, found: xr.Dataset, exponent: xr.DataArray) -> xr.DataArray:
     """Of p: what is left to move, and the integrator's error of an exponent."""
     noise = RTOL * 2 * config.end * found["weight"]
-    return extrapolated(found["moved"], exponent) + noise + 10 / config.end**2
+    return extrapolated(_length(found["moved"], "example"), exponent) + noise + 10 / config.end**2
+
+
+def _length(moved: xr.DataArray, dim: str) -> xr.DataArray:
+    """Of the whole vector: one entry may stand still where two modes cancel."""
+    return np.sqrt(np.square(moved).sum(dim))
 
 
 def extrapolated(moved: xr.DataArray, exponent: xr.DataArray) -> xr.DataArray:
@@ -95,7 +100,8 @@ def exponent_error(
     long = xr.DataArray(long, dims=(*EACH, "example", "part"))
     norm = found["norm"]
     of_weights = (2 * (off + found["moved"]) * long).sum("example") * norm.isel(s=-1, drop=True)
-    falls = abs(np.log10(norm.isel(s=-1 - A_DECADE, drop=True) / norm.isel(s=-1, drop=True)))
+    ratio = norm.isel(s=-1 - A_DECADE, drop=True) / norm.isel(s=-1, drop=True)
+    falls = abs(np.log10(np.maximum(ratio, 1e-300)))  # not positive while an example is misjudged
     offset = 4 * (abs(found["height"].isel(s=0, drop=True)) + np.log(config.examples)) / config.end
     # λ√(1 + (δ_k/2β̂_k)²) − λ, a decade before the end
     bent = found["bent"] * 100.0 ** found["rate"]

@@ -42,6 +42,8 @@ class Config(_separated.Setting):
         super().__post_init__()
         require_increasing("depths", self.depths)
         require_affordable(self)
+        if self.width < 2:
+            raise ValueError("width 1: a layer of one unit has rank one from the start")
 
     @property
     def nets(self) -> list[Network]:
