@@ -1,0 +1,208 @@
+"""Two layers whose spectra, or whose coordinates, are multiplied: what both kinds of network have in common.
+
+    β̂_k = u_k v_k   (coordinates of a diagonal network, frequencies of a circular one),   ĝ_k = A_k Zᵀp,   ν = Σ|β̂_k|
+    d/ds β̂_k ∝ (|u_k|² + |v_k|²) ĝ_k,    |u_k|² − |v_k|² = δ_k is constant:   |u_k|² + |v_k|² = √(δ_k² + 4|β̂_k|²)
+
+So a part that is large and points along ĝ_k grows like s^λ_k with λ_k = ν*|A_k Zᵀp*|, which is 1 on the support of β*
+and at most 1 elsewhere. A part with λ_k > 1 that is still small will come to count: the run is held by a saddle, at
+the best solution without that part.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from scipy.linalg import null_space
+
+from descent.linear_networks import _paths, _references
+from descent.linear_networks._architectures import Network
+from descent.linear_networks._group_norm import Groups, norm, sizes
+from descent.linear_networks._paths import Path, table
+from descent.linear_networks._references import Given
+from descent.linear_networks._separated import A_DECADE, Setting
+from descent.maths.limits import require_cost
+from descent.result import bound, measured, predicted, steps, sweep
+
+GROWS = 0.02  # an exponent above it, of a part that is small, is that of a saddle
+SMALL = 0.02  # of ν(β)
+SLOWEST = 0.2  # the exponent of a gap below which a decade tells nothing
+STILL = 1e-5  # a rate as near to 1 is 1, up to the integrator's error
+EACH = ("seed", "start")
+
+
+def require_affordable(config: Setting, starts: int) -> None:
+    """Refuse more calls than an hour allows."""
+    size = 2 * config.features
+    work = len(config.seeds) * starts * config.calls * (1e4 + 30.0 * size * config.examples)
+    require_cost(config, "seeds, starts, features, examples, calls", 20.0 * size**2, work)
+
+
+class Kind(NamedTuple):
+    net: Network
+    groups: Groups
+    part: str  # what a part β̂_k is called
+    first: int  # the number of the first
+
+
+def measure(config: Setting, kind: Kind, given: list[Given], starts: int) -> xr.Dataset:
+    paths = [
+        [_paths.follow(config, kind.net, one.Z, [one.seed, k]) for k in range(starts)]
+        for one in given
+    ]
+    runs = [[_measured(kind, one.Z, p) for p in row] for one, row in zip(given, paths, strict=True)]
+    per_s, per_part = (*EACH, "s"), (*EACH, "part")
+
+    def of(key: str) -> np.ndarray:
+        return np.array([[run[key] for run in row] for row in runs])
+
+    return xr.Dataset(
+        {
+            "norm": measured(per_s, of("norm"), "ν(β)/min z_nᵀβ"),
+            "length": measured(per_s, of("length"), "ν(β)"),
+            "height": measured(per_s, table(paths, lambda p: p.minus_log_loss), "−log ℒ"),
+            "spread": measured(EACH, of("spread"), "Σ p_n z_nᵀβ − min"),
+            "weight": measured((*EACH, "example"), table(paths, lambda p: p.weights[-1]), "p"),
+            "moved": measured((*EACH, "example"), of("moved"), "change of p in the last decade"),
+            "beta": measured((*EACH, "feature"), of("beta"), "β/min z_nᵀβ"),
+            "turned": measured((*EACH, "feature"), of("turned"), "change of it in the last decade"),
+            "share": measured((*EACH, "part", "s"), of("share"), "|β̂_k|/ν(β)"),
+            "exponent": measured(per_part, of("exponent"), "d log/d log s of it"),
+            "bent": measured(per_part, of("bent"), "(δ_k/2β̂_k)²"),
+            "along": measured(per_part, of("along"), "cosine of β̂_k and ĝ_k"),
+            "rate": measured(per_part, of("rate"), "|A_kZᵀp| over its mean on the support"),
+            "settled": measured(EACH, of("settled"), "the same examples count"),
+            "finished": measured(EACH, table(paths, lambda p: p.finished), "reached the end"),
+            "calls": measured(
+                EACH, table(paths, lambda p: p.calls), "calls of the right-hand side"
+            ),
+        },
+        coords={
+            "seed": sweep(config.seeds, "seed", "seed of the data"),
+            "start": sweep(range(starts), "start", "start"),
+            "s": steps(config.times, "s", "s = log ℒ(0) − log ℒ"),
+            "part": (
+                "part",
+                np.arange(len(kind.groups.counts)) + kind.first,
+                {"long_name": kind.part},
+            ),
+            "feature": ("feature", np.arange(config.features) + 1, {"long_name": "feature j"}),
+            "example": ("example", np.arange(config.examples) + 1, {"long_name": "example n"}),
+        },
+    )
+
+
+def _measured(kind: Kind, Z: np.ndarray, path: Path) -> dict:
+    length, parts = norm(kind.groups, path.beta), sizes(kind.groups, path.beta)
+    share, ends = (parts / length[:, None]).T, [-1 - A_DECADE, -1]
+    before, now = path.weights[ends]
+    b, g = (np.einsum("gkd,d->gk", kind.groups.maps, x) for x in (path.beta[-1], now @ Z))
+    pull, layers = np.linalg.norm(g, axis=1), kind.net.layers(path.theta[-1])
+    apart = np.subtract(*(sizes(kind.groups, w) ** 2 for w in layers))
+    with np.errstate(all="ignore"):
+        along = (b * g).sum(1) / (parts[-1] * pull)
+        slope = np.log10(share[:, -1] / share[:, -1 - A_DECADE])
+        bent = (apart / parts[-1]) ** 2 / 4
+    pulls = sizes(kind.groups, path.weights[ends] @ Z)
+    # ν°(Zᵀp) of the parts that the predictor consists of
+    rate = pulls / (kind.groups.counts * share.T[ends] * pulls).sum(1, keepdims=True)
+    scaled = path.beta[ends] / path.margins[ends].min(1)[:, None]
+    return {
+        "beta": scaled[1],
+        "turned": np.abs(scaled[1] - scaled[0]),
+        "norm": length / path.margins.min(1),
+        "length": length,
+        "spread": path.spread()[-1],
+        "moved": np.abs(now - before),
+        "share": share,
+        "exponent": np.where(share[:, -1] > 0, slope, 0.0),
+        "bent": np.where(parts[-1] > 0, bent, 1.0),
+        "along": np.where(parts[-1] > 0, along, 0.0),
+        "rate": rate[1],
+        "settled": _at_rest(kind, Z, path, rate, share[:, -1]),
+    }
+
+
+def _at_rest(kind: Kind, Z: np.ndarray, path: Path, rate: np.ndarray, share: np.ndarray) -> bool:
+    """Whether the same examples count, and the rates of the parts that β consists of close in on 1.
+
+    A rate that stays a little off 1 is that of a part which still comes or goes, if at a snail's pace.
+    """
+    near = np.abs(rate[1] - 1) < GROWS
+    before, now = np.abs(rate[:, near | (share > SMALL)] - 1).max(1, initial=0)
+    kept = near * kind.groups.counts
+    heading = np.einsum("g,gkd,gke,e->d", kept, kind.groups.maps, kind.groups.maps, path.speed)
+    return path.settled(Z, heading) and bool(now <= before / 10**SLOWEST + STILL)
+
+
+def held(found: xr.Dataset) -> xr.DataArray:
+    """The parts that are small and grow: those that a saddle keeps back."""
+    return (found["share"].isel(s=-1, drop=True) < SMALL) & (found["rate"] > 1 + GROWS)
+
+
+def references(kind: Kind, given: list[Given], kept_back: xr.DataArray) -> list[list[Given]]:
+    """For every run the largest margin of the predictors without the parts that are kept back."""
+    found = []
+    for one, row in zip(given, kept_back.values, strict=True):
+        found.append([_without(kind, one, back) if back.any() else one for back in row])
+    return found
+
+
+def _without(kind: Kind, one: Given, back: np.ndarray) -> Given:
+    maps = kind.groups.maps[~back]
+    _, sigma, rows = np.linalg.svd(maps.reshape(-1, maps.shape[-1]), full_matrices=False)
+    V = rows[sigma > 1e-9 * sigma[0]].T
+    best = _references.largest_margin(one.Z @ V, Groups(maps @ V, kind.groups.counts[~back]))
+    return one if best is None else one._replace(best=best._replace(beta=V @ best.beta))
+
+
+def rates(kind: Kind, one: Given) -> np.ndarray:
+    """λ_k."""
+    return one.best.norm * sizes(kind.groups, one.best.weights @ one.Z)
+
+
+def slowest(kind: Kind, one: Given) -> float:
+    """The exponent with which a run closes in on its limit.
+
+    Parts beside the support fade like s^(λ_k − 1). On it, ε = β/ν − β*/ν* keeps Z_Sε = 0 and turns by
+    dε/d log s = −Π Tε: T takes the part of ε_k across β*_k, Π projects on Z_Sε = 0 in the metric of 1/|β̂*_k|.
+    """
+    parts, maps = sizes(kind.groups, one.best.beta), kind.groups.maps
+    on = parts > 1e-9 * one.best.norm
+    beside = np.abs(1 - rates(kind, one))[~on].min(initial=1.0)
+    Q = kind.groups.counts[on, None, None] * np.einsum("gki,gkj->gij", maps[on], maps[on])
+    radial = Q @ one.best.beta
+    radial /= np.linalg.norm(radial, axis=1, keepdims=True)
+    across, root = Q.sum(0) - radial.T @ radial, np.einsum("g,gij->ij", np.sqrt(parts[on]), Q)
+    left = np.eye(len(root)) - Q.sum(0)  # parts beside the support
+    free = null_space(np.vstack([one.Z[one.best.support] @ root, left]), rcond=1e-9)
+    turning = np.linalg.eigvalsh(free.T @ across @ free)
+    return float(min(1.0, beside, turning.min(initial=1.0)))
+
+
+def predict(kind: Kind, best: list[list[Given]], loss: np.ndarray, times: np.ndarray) -> xr.Dataset:
+    """The best norm of every run, its weights, and the exponents; `loss` is −log ℒ at the start."""
+
+    def of(pick) -> np.ndarray:
+        return np.array([[pick(one.best) for one in row] for row in best])
+
+    height = loss[..., None] + times
+    H = of(lambda b: b.entropy)[..., None]
+    floor = H / np.maximum(height + H, H + 1e-300)
+    exponents = [[rates(kind, one) - 1 for one in row] for row in best]
+    return xr.Dataset(
+        {
+            "norm_predicted": predicted(EACH, of(lambda b: b.norm), "least ν(β)"),
+            "beta_predicted": predicted((*EACH, "feature"), of(lambda b: b.beta), "β*"),
+            "weight_predicted": predicted((*EACH, "example"), of(lambda b: b.weights), "p*"),
+            "spread_predicted": predicted(EACH, of(lambda b: b.constant), "H(p*) + log max p*"),
+            "gap_bound": bound((*EACH, "s"), floor, "H(p*)/(−log ℒ + H(p*))"),
+            "exponent_predicted": predicted((*EACH, "part"), exponents, "λ_k − 1"),
+        }
+    )
+
+
+def add_gap(found: xr.Dataset, given: list[Given]) -> None:
+    """1 + log ℒ ν*/ν(β), which falls to 0."""
+    least = xr.DataArray([one.best.norm for one in given], dims="seed")
+    gap = 1 - found["height"] * least / found["length"]
+    found["gap"] = measured(gap.dims, gap.values, "1 + ν* log ℒ/ν(β)")
