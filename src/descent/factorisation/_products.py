@@ -53,7 +53,10 @@ def imbalance(factors: Float[np.ndarray, "*n N d d"]) -> Float[np.ndarray, "*n"]
 @no_type_check  # numba compiles the function itself, not a checked wrapper of it
 @njit(cache=True)
 def _multiply(A, B, out):
-    """out = AB."""
+    """out = AB, by BLAS where that is worth its call."""
+    if A.shape[0] >= 8:
+        np.dot(A, B, out)
+        return
     for i in range(A.shape[0]):
         out[i] = 0.0
         for k in range(A.shape[1]):

@@ -2,7 +2,7 @@
 
 import xarray as xr
 
-from descent.figure import Axis, Figure, Panel, axis, curve, panel
+from descent.figure import Axis, Figure, Panel, axis, curve, level, panel, points
 
 COLOURS = 7
 SHOWN = 4  # singular values in one panel
@@ -17,3 +17,41 @@ def singular_growth(data: xr.Dataset) -> Figure:
             marks += curve(one["sigma_predicted"].sel(r=r), "flow of the product")
         panels.append(panel(f"{depth} factors", axis(data["t"]), Axis("σ_r"), marks))
     return Figure(tuple(panels))
+
+
+def completion(data: xr.Dataset) -> Figure:
+    depths = data["depth"].values[:COLOURS]
+    paths, spectra = [], []
+    for place, depth in enumerate(depths):
+        one, name = data.sel(depth=depth), f"{depth} factors" if depth > 1 else "one factor"
+        paths += curve(one["path"].isel(t=slice(1, None)), name, place)
+        shown = one["sigma"].sel(r=slice(1, 2 * COLOURS))
+        spectra += [points(shown["r"] + 0.1 * place, shown, name, place)]
+    known = data["least_sigma"].sel(r=slice(1, 2 * COLOURS))
+    spectra.append(points(known["r"] - 0.1, known, "least nuclear norm", "ink", marker="cross"))
+    error = panel(
+        "distance from the matrix",
+        axis(data["t"], "log"),
+        axis(data["path"], "log"),
+        paths,
+        level(data["least_error"], "least nuclear norm"),
+    )
+    several = data["nuclear"].sel(depth=depths[depths > 1] if (depths > 1).any() else depths)
+    norm = panel(
+        "nuclear norm",
+        axis(data["depth"], ticks=tuple(several["depth"].values)),
+        axis(data["nuclear"]),
+        points(
+            data["near"],
+            data["nuclear_predicted"],
+            "predicted",
+            role="predicted",
+            hollow=True,
+            size=9,
+        ),
+        points(several["depth"], several, "at the end"),
+        level(data["nuclear_of_M"], "of the matrix itself", "grey", role="measured"),
+        level(data["least_predicted"], "least with these entries", role="bound"),
+    )
+    spectrum = panel("singular values", axis(data["r"]), axis(data["sigma"], "log"), spectra)
+    return Figure((error, norm, spectrum))
