@@ -148,6 +148,8 @@ def singular_values(W: Float[np.ndarray, "*n d d"]) -> Float[np.ndarray, "*n d"]
 
 
 def effective_rank(sigma: Float[np.ndarray, "*n d"]) -> Num[np.ndarray, "*n"]:
-    """exp of the entropy of σ/Σσ."""
-    p = sigma / sigma.sum(-1, keepdims=True)
-    return np.exp(-(p * np.log(np.where(p > 0, p, 1))).sum(-1))
+    """exp of the entropy of σ/Σσ; of the zero matrix 0."""
+    total = sigma.sum(-1, keepdims=True)
+    p = sigma / np.where(total > 0, total, 1)
+    rank = np.exp(-(p * np.log(np.where(p > 0, p, 1))).sum(-1))
+    return np.where(total[..., 0] > 0, rank, 0.0)

@@ -2,7 +2,7 @@
 
 import xarray as xr
 
-from descent.figure import Axis, Figure, Panel, axis, curve, level, panel, points
+from descent.figure import Axis, Figure, Panel, axis, curve, level, line, panel, points
 
 COLOURS = 7
 SHOWN = 4  # singular values in one panel
@@ -55,3 +55,30 @@ def completion(data: xr.Dataset) -> Figure:
     )
     spectrum = panel("singular values", axis(data["r"]), axis(data["sigma"], "log"), spectra)
     return Figure((error, norm, spectrum))
+
+
+def norms(data: xr.Dataset) -> Figure:
+    asked, control = (data.isel(sign=k, replicate=0) for k in (0, 1))
+    entries, grown, ranks = [], [], []
+    for place, depth in enumerate(data["depth"].values[:COLOURS]):
+        one, other, name = asked.sel(depth=depth), control.sel(depth=depth), f"{depth} factors"
+        entries.append(line(one["loss"], one["missing"], name, place))
+        entries.append(line(one["loss"], one["missing_bound"], "least", "ink", "bound"))
+        grown += curve(one["norm"].sel(kind="nuclear"), name, place)
+        grown += curve(one["missing_predicted"], "|W₁₁| for large t")
+        ranks += curve(one["effective_rank"], name, place)
+        ranks += curve(one["rank_bound"], "most at this loss", "grey")
+        ranks += curve(other["effective_rank"], "det W of the other sign", "grey", width=1)
+    low = float(data["loss"].isel(sign=0).min()) / 2
+    return Figure(
+        (
+            panel(
+                "the missing entry",
+                axis(data["loss"], "log", limits=(low, None)),
+                axis(data["missing"], "log", limits=(1e-2, None)),
+                entries,
+            ),
+            panel("nuclear norm", axis(data["t"], "log"), Axis("‖W‖_*", "log"), grown),
+            panel("effective rank", axis(data["t"], "log"), axis(data["effective_rank"]), ranks),
+        )
+    )
