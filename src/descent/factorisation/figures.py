@@ -2,7 +2,7 @@
 
 import xarray as xr
 
-from descent.figure import Axis, Figure, Panel, axis, curve, level, line, panel, points
+from descent.figure import Axis, Figure, Panel, axis, curve, level, line, panel, points, power
 
 COLOURS = 7
 SHOWN = 4  # singular values in one panel
@@ -82,3 +82,34 @@ def norms(data: xr.Dataset) -> Figure:
             panel("effective rank", axis(data["t"], "log"), axis(data["effective_rank"]), ranks),
         )
     )
+
+
+def least_trace(data: xr.Dataset) -> Figure:
+    small, above = data["small"], data["above"]
+    law = float(above[0]) * (small / float(small[0])) ** float(data["gap_predicted"])
+    trace = panel(
+        "limit of the flow",
+        axis(small, "log"),
+        axis(above, "log"),
+        points(small, above, "trace above the least"),
+        line(small, law, "power of the linear programme", role="predicted"),
+    )
+    marks = []
+    for place, alpha in enumerate(data["alpha"].values[::-1][:COLOURS]):
+        one = data.sel(alpha=alpha)
+        shift = 0.12 * place
+        x = one["eigenvalue"].isel(halving=-1)
+        marks.append(points(data["j"] + shift, x, f"descent from α = {power(alpha)}", place))
+        marks.append(
+            points(
+                data["j"] + shift,
+                one["eigenvalue_predicted"],
+                "limit of the flow",
+                role="predicted",
+                hollow=True,
+                size=8,
+            )
+        )
+    marks.append(points(data["j"], data["least_predicted"], "least trace", "ink", marker="cross"))
+    values = panel("eigenvalues of X", axis(data["j"]), axis(data["eigenvalue"]), marks)
+    return Figure((trace, values))
