@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "src")]
 
-from toy import Project  # noqa: E402
+from toy import Project
 
 DOORS = (
     *("digests", "download mnist", "run descent.alpha.swept alpha/swept", "draw alpha", "curves"),
