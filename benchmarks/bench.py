@@ -9,6 +9,8 @@ import sys
 from datetime import date
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))  # not what is installed
+
 import dynamics
 import features
 import minima

@@ -8,11 +8,14 @@ import json
 import sys
 import time
 from inspect import signature
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
 from ruamel.yaml import YAML
 from threadpoolctl import threadpool_limits
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))  # not what is installed
 
 from descent.lab.files import read
 from harness import experiments, module_of

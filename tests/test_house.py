@@ -161,3 +161,12 @@ def test_the_doors_begin_alike():
         beginnings.add(text.partition("\nsettle()\n")[0])
     assert len(beginnings) == 1
     assert "nothing was run" in beginnings.pop()
+
+
+def test_a_program_finds_the_code_beside_it():
+    """Whatever `descent` is installed."""
+    for program in PROGRAMS:
+        text = program.read_text(encoding="utf-8")
+        if "\nif __name__ ==" in text:
+            before, imported, _ = text.partition("\nfrom descent.")
+            assert "parents[" in before or not imported, program

@@ -14,7 +14,9 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "src")]
 
-from toy import Project  # noqa: E402
+from ruamel.yaml import YAML
+
+from toy import ROOT, Project, clean_environment, toy_params
 
 DOORS = (
     *("digests", "download mnist", "run descent.alpha.swept alpha/swept", "draw alpha", "curves"),
@@ -92,6 +94,12 @@ ENVIRONMENTS["many at once"] = {
     )
     for key, value in ENVIRONMENTS[name].items()
 }
+ENVIRONMENTS["kernels"] = {
+    **{"NUMBA_DISABLE_JIT": "1", "NUMBA_NUM_THREADS": "x", "OMP_NUM_THREADS": "x"},
+    **{"NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3", "OPENBLAS_CORETYPE": "Nehalem"},
+    **{"PYTHONWARNINGS": "error", "PYTHONSAFEPATH": "1", "PYTHONOPTIMIZE": "2"},
+}
+COMPILED = ("polynomial/gd", "sensing/exact", "minima/flat_sharp", "dynamics/polyak")
 REFUSED = {  # (environment, door): what the line says
     ("no programs", "gate"): "git cannot be called",
 }
@@ -125,6 +133,25 @@ def called(project: Project, door: str, variables: dict[str, str | None]):
         timeout=300,
         umask=-1 if mask is None else int(mask, 8),
     )
+
+
+def of_the_kernels(folder: Path, variables: dict, blocks=COMPILED) -> dict[str, bytes | str]:
+    """What experiments of the project write at toy size, with params.yaml in this folder."""
+    found: dict[str, bytes | str] = {}
+    for block in blocks:
+        command = [ROOT / "stages/run.py", f"descent.{block.replace('/', '.')}", block]
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=folder,
+            env=clean_environment() | variables,
+            capture_output=True,
+            encoding="utf-8",
+        )
+        found[f"{block} said"] = f"{done.returncode} {done.stderr}"
+        for path in (f"metrics/{block}.json", f"artifacts/{block}.nc"):
+            found[path] = Path(folder, path).read_bytes() if Path(folder, path).exists() else b""
+            Path(folder, path).unlink(missing_ok=True)
+    return found
 
 
 def results(project: Project) -> dict[str, bytes]:
@@ -182,8 +209,13 @@ def program(*arguments: str) -> int:
         project.commit("results")
         chosen = SHORT if "--short" in arguments else names
         counts = main(project, chosen)
+        if "kernels" in chosen:
+            YAML().dump(toy_params(), Path(folder, "params.yaml"))
+            usual = of_the_kernels(Path(folder), {})
+            counts["differs"] += of_the_kernels(Path(folder), ENVIRONMENTS["kernels"]) != usual
     print(f"{len(chosen)} environments,", ", ".join(f"{k} {n}" for k, n in counts.items()))
-    return int(len(counts) > 1)
+    counts = +counts  # without zeros
+    return int(counts.keys() != {"calls"})
 
 
 if __name__ == "__main__":

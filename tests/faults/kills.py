@@ -21,9 +21,9 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "src")]
 
-from ruamel.yaml import YAML  # noqa: E402
+from ruamel.yaml import YAML
 
-from toy import Project  # noqa: E402
+from toy import Project
 
 HERE = Path(__file__).parent
 RESULTS = ("metrics", "plots", "curves", "artifacts")
