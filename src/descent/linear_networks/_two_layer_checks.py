@@ -9,7 +9,8 @@ from descent.linear_networks._paths import SILENT, on
 from descent.linear_networks._rates import certain
 from descent.linear_networks._references import Given
 from descent.linear_networks._separated import A_DECADE, Setting
-from descent.linear_networks._two_layers import EACH, SLOWEST, Kind, held, slowest
+from descent.linear_networks._two_layer_limits import slowest
+from descent.linear_networks._two_layers import EACH, SLOWEST, Kind, held
 from descent.result import Check
 
 ROUNDING = 1e-11  # of a gap, whose margins were added up and certified to less

@@ -18,7 +18,13 @@ import numpy as np
 import xarray as xr
 
 from descent.config import Count, experiment_config
-from descent.linear_networks import _architectures, _references, _separated, _two_layers
+from descent.linear_networks import (
+    _architectures,
+    _references,
+    _separated,
+    _two_layer_limits,
+    _two_layers,
+)
 from descent.linear_networks._paths import not_arrived
 from descent.linear_networks._references import Given
 from descent.linear_networks._two_layer_checks import arrived, compare
@@ -43,7 +49,7 @@ class Config(_separated.Setting):
 
 
 def predict(config: Config, best: list[list[Given]], loss: np.ndarray) -> xr.Dataset:
-    return _two_layers.predict(config.kind, best, loss, config.times)
+    return _two_layer_limits.predict(config.kind, best, loss, config.times)
 
 
 def measure(config: Config, given: list[Given]) -> xr.Dataset:

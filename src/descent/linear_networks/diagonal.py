@@ -19,7 +19,13 @@ import numpy as np
 import xarray as xr
 
 from descent.config import Count, experiment_config
-from descent.linear_networks import _architectures, _references, _separated, _two_layers
+from descent.linear_networks import (
+    _architectures,
+    _references,
+    _separated,
+    _two_layer_limits,
+    _two_layers,
+)
 from descent.linear_networks._paths import not_arrived
 from descent.linear_networks._references import Given
 from descent.linear_networks._two_layer_checks import arrived, compare
@@ -44,7 +50,7 @@ class Config(_separated.Setting):
 
 
 def predict(config: Config, best: list[list[Given]], loss: np.ndarray) -> xr.Dataset:
-    return _two_layers.predict(config.kind, best, loss, config.times)
+    return _two_layer_limits.predict(config.kind, best, loss, config.times)
 
 
 def measure(config: Config, given: list[Given]) -> xr.Dataset:
@@ -55,7 +61,7 @@ def run(config: Config) -> Result:
     given = _references.draw(config, config.kind.groups)
     found = measure(config, given)
     back = held(found)
-    best = _two_layers.references(config.kind, given, back)
+    best = _two_layer_limits.references(config.kind, given, back)
     theory = predict(config, best, found["height"].isel(s=0).values)
     _two_layers.add_gap(found, given)
     short = [_references.shortest(one.Z) for one in given]
