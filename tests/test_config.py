@@ -63,8 +63,37 @@ def test_a_number_outside_the_range_is_refused(name, value):
 
 
 def test_a_count_stays_whole_however_large():
-    config = Config(**GOOD | {"count": 2**60 + 1, "seed": 4.0e9})
-    assert (config.count, config.seed) == (2**60 + 1, 4 * 10**9)
+    config = Config(**GOOD | {"count": 2**32 - 1, "seed": 4.0e9})
+    assert (config.count, config.seed) == (2**32 - 1, 4 * 10**9)
+
+
+@experiment_config
+class Lists(Config):
+    sweep: tuple[Positive, ...]
+    nested: tuple[tuple[Count, ...], ...]
+
+
+LISTS = GOOD | {"sweep": [1e-100, 1e100], "nested": [[1], [1, 2]]}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("count", 2**32, "at most 4294967295: whole numbers have 32 bits"),
+        ("index", 1e308, "at most 4294967295"),
+        ("count", 10**400, "32 bits"),
+        ("positive", 1e155, "1e.155 must be 0 or of a size from 1e-100 to 1e.100"),
+        ("positive", 5e-324, "4.94066e-324 must be"),
+        ("sweep", [1, 1e101], "1e.101 must be"),
+        ("sweep", list(range(1, 1002)), "1001 values > 1000"),
+        ("nested", [[1], [2**40]], "32 bits"),
+    ],
+)
+def test_every_number_has_a_range_also_in_lists_and_in_what_a_config_inherits(name, value, rule):
+    assert Lists(**LISTS).sweep == (1e-100, 1e100)
+    with pytest.raises(ValidationError, match=rule) as caught:
+        Lists(**LISTS | {name: value})
+    assert [error["loc"][:1] for error in caught.value.errors()] == [(name,)]
 
 
 @pytest.mark.parametrize("name", GOOD)

@@ -2,17 +2,48 @@
 
 DVC takes `1`, `1.0` and `true` in params.yaml for the same value and reruns nothing when one
 replaces the other. So they are one value here too. Text is never a number.
+
+Every number has a range, whatever it counts or measures, so that no formula meets one that it cannot take. Within the
+range each Config says what its run would cost (maths/limits.py).
 """
 
 from itertools import pairwise
 from typing import Annotated
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-experiment_config = pydantic_dataclass(
-    frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False)
-)
+WHOLE = 2**32 - 1  # seeds have 32 bits, and so many of anything take hours
+TINY, HUGE = 1e-100, 1e100  # cubes of the numbers between them are float64's
+LONG = 1000  # points of a sweep: more have no place in a figure
+
+
+def in_range(value):
+    """A validated value whose numbers, also those in lists, have a size that a run can do something with.
+
+    Raises:
+        ValueError: with the rule and the number.
+    """
+    if isinstance(value, tuple | list):
+        if len(value) > LONG:
+            raise ValueError(f"{len(value)} values > {LONG}: no figure has a place for more")
+        for one in value:
+            in_range(one)
+    elif isinstance(value, int) and abs(value) > WHOLE:
+        raise ValueError(f"must be at most {WHOLE}: whole numbers have 32 bits")
+    elif isinstance(value, float) and value and not TINY <= abs(value) <= HUGE:
+        raise ValueError(
+            f"{value:g} must be 0 or of a size from {TINY:g} to {HUGE:g}, for its powers"
+        )
+    return value
+
+
+def experiment_config(cls: type) -> type:
+    """The decorator of a Config: frozen, by name only, no field unknown, every number in range."""
+    for name, annotation in vars(cls).get("__annotations__", {}).items():
+        cls.__annotations__[name] = Annotated[annotation, AfterValidator(in_range)]
+    config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    return pydantic_dataclass(frozen=True, kw_only=True, config=config)(cls)
 
 
 class Refusal(ValueError):

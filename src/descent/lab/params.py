@@ -66,7 +66,7 @@ def configured(Config: type, block: str, given):
         return Config(**{str(key): value for key, value in given.items()})
     except ValidationError as error:
         refuse_all([broken_rule(prefix, issue) for issue in error.errors()])
-    except (RecursionError, OverflowError, ZeroDivisionError, FloatingPointError) as error:
+    except (RecursionError, ArithmeticError, TypeError) as error:
         refuse(f"{PARAMS}: {prefix}: numbers that cannot be used ({one_line(error)[:SHOWN]})")
 
 

@@ -62,6 +62,9 @@ def run(module: str, block: str, *inputs: str) -> None:
         except (Refusal, MemoryError) as rule:
             reason = str(rule) or "more memory than this machine has"
             refuse(f"{PARAMS}: {block.replace('/', '.')}: {reason}")
+        except ArithmeticError as error:  # Python's own numbers refuse what leaves float64
+            reason = f"numbers that cannot be used ({type(error).__name__}: {error})"
+            refuse(f"{PARAMS}: {block.replace('/', '.')}: {reason}")
         try:
             write(Path(f"artifacts/{block}.nc"), lambda p: result.data.to_netcdf(p, engine="scipy"))
             write_text(Path(f"metrics/{block}.json"), report)
