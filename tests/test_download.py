@@ -20,7 +20,7 @@ from threading import Event, Thread
 
 import pytest
 
-from descent.lab import download, sources
+from descent.lab import download
 from toy import ROOT
 
 SCRIPT = ROOT / "stages/download.py"

@@ -30,7 +30,6 @@ for pool in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
     os.environ[f"{pool}_NUM_THREADS"] = "1"  # threads do not survive a fork
 os.environ |= {"LOKY_MAX_CPU_COUNT": "1", "NUMBA_THREADING_LAYER": "workqueue"}
 
-import numpy as np
 from ruamel.yaml import YAML
 
 from descent.figure import Figure

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from descent.config import Refusal
 from descent.lab.messages import refuse, say
-from descent.lab.params import configured, mapping
+from descent.lab.params import configured, parameters
 from descent.lab.project import Block, blocks
 from descent.lab.results import as_report, dumps
 from descent.lab.words import finding, outcome, sentence, words
@@ -39,9 +39,9 @@ def chosen(stage: str) -> Block:
 
 def at_toy_size(block: Block) -> Result:
     """The experiment with the numbers of tests/toy.yaml, on what it takes at that size."""
-    toy = mapping(TOY).get(block.family, {}).get(block.name)
-    if toy is None:
-        refuse(f"{TOY}: {block.family}.{block.name}: there is no such block")
+    toy = parameters(block.family, block.name, TOY)
+    if not isinstance(toy, dict):
+        refuse(f"{TOY}: {block.family}.{block.name}: must be a block of named parameters")
     experiment = import_module(block.module)
     config = configured(experiment.Config, block.path, block.parameters | toy)
     inputs = [taken(path) for path in block.inputs()]
