@@ -221,7 +221,7 @@ def _colour(colour: Colour | None, role: Role) -> Colour:
 
 def power(value: Real) -> str:
     """1e-05 as 10⁻⁵ where it is a power of ten, else the number."""
-    exponent = np.log10(value) if value > 0 else np.nan
+    exponent = np.log10(value) if 0 < value < np.inf else np.nan
     if exponent != np.round(exponent):
         return f"{value:g}"
     return "10" + str(round(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

@@ -17,6 +17,8 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from descent.config import Refusal
+from descent.lab.environment import require_system
+from descent.lab.files import kept, write
 from descent.lab.messages import refuse, say
 from descent.lab.params import configured, parameters
 from descent.lab.project import Block, blocks
@@ -98,8 +100,8 @@ def painted(block: Block, result: Result) -> Path:
 
     figure = getattr(import_module(f"descent.{block.family}.figures"), block.name)(result.data)
     path = FIGURES / f"{block.family}-{block.name}.svg"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save(figure, path)
+    with kept():
+        write(path, lambda partial: save(figure, partial))
     return path
 
 
@@ -116,6 +118,7 @@ def tested(block: Block) -> int:
 
 
 def main(stage: str = "") -> int:
+    require_system()
     start, block = time.perf_counter(), chosen(stage)
     result = at_toy_size(block)
     shown(block, result)

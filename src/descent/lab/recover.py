@@ -9,7 +9,7 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 
@@ -155,7 +155,8 @@ def watched() -> Iterator[None]:
     finally:
         done.set()
         watcher.join()
-        keep()
+        with suppress(OSError):  # a full disk: the copy before is kept
+            keep()
 
 
 def _watch(done: Event) -> None:

@@ -7,14 +7,19 @@ from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 
+from descent.lab.environment import require_clone, require_system
+from descent.lab.files import kept
 from descent.lab.messages import say
 from descent.lab.recover import keep, mend, watched
 
 
 def repro(*arguments: str) -> int:
     """`dvc repro`, mended before and watched meanwhile; its exit code."""
-    mend()
-    keep()
+    require_system()
+    require_clone()
+    with kept():
+        mend()
+        keep()
     try:
         from dvc.cli import main
     except ImportError:

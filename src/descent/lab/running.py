@@ -16,6 +16,7 @@ from types import ModuleType
 from threadpoolctl import threadpool_limits
 
 from descent.config import Refusal
+from descent.lab.environment import require_system
 from descent.lab.files import read, write, write_text
 from descent.lab.messages import refuse
 from descent.lab.params import PARAMS, configure
@@ -50,6 +51,7 @@ def found(module: str) -> ModuleType:
 
 def run(module: str, block: str, *inputs: str) -> None:
     """Run `module` with the parameters of `block` and write its three files."""
+    require_system()
     start, memory = time.perf_counter(), shared_memory()
     try:
         experiment = found(module)
