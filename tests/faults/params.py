@@ -44,6 +44,7 @@ SECONDS, PATIENCE = 10, 200  # of a processor beside thrice the usual, and on th
 MEMORY = 6 * 2**30  # bytes that a case may take beside what is loaded
 LATE = ("Unable to allocate", "more memory than", "MemoryError", "can't allocate")
 FULL, SHORT = 700, 40  # cases
+QUICK = ["autodiff@backprop", "linear@risk", "noise@posterior"]  # of the short form
 
 
 class Case(NamedTuple):
@@ -95,6 +96,7 @@ def shortened(value) -> str:
 
 def cases(names: list[str], short: bool) -> list[Case]:
     params, found = toy_params(), []
+    names = names or (QUICK if short else [])
     for name, block in experiments().items():
         if names and name not in names:
             continue
