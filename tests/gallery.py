@@ -17,7 +17,7 @@ from descent.figure import (
     text,
 )
 
-WORDS = "_hidden $x_1^2$ \\alpha <!-- </script> & \"quotes\" 'too' \u2028 \x00\x0b \ud800 漢 %"
+WORDS = "_hidden $x_1^2$ \\alpha <!-- ]]> </script> & \"quotes\" 'too' \u2028 \x00\x0b \ud800 漢 %"
 
 
 def of_every_kind(values: np.ndarray, scale: str = "linear", limits=(None, None)) -> Panel:

@@ -68,7 +68,7 @@ def broken(name: str, **changes) -> set[str]:
         ("learning_rate", {"squares": [2]}, "at least 2"),
         ("learning_rate", {"squares": [1e8, 1e-8]}, "squares: the slowest run takes"),
         ("learning_rate", {"squares": [1, 1e-6]}, "squares: the slowest run takes"),
-        ("learning_rate", {"sigma": 1e155}, "sigma 1e.155 must lie in"),
+        ("learning_rate", {"sigma": 1e55}, "sigma 1e.55 must lie in"),
         ("learning_rate", {"accuracies": [1e-16]}, "rounding hides it from fractions"),
         ("learning_rate", {"limit": 10}, "fractions: the slowest run takes 166 > limit 10"),
         ("learning_rate", {"limit": 10**9}, "limit 1000000000 > 1000000"),

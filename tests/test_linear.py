@@ -43,7 +43,7 @@ def untold(name: str, **changes) -> str:
         ("plane", {"step": 0.2}, "step 0.2 ≥ 1/‖x‖² = 0.2"),
         ("plane", {"x": [0, 0]}, "every w fits or none"),
         ("plane", {"x": [1, 2, 3]}, "at most 2"),
-        ("plane", {"x": [1e200, 0]}, "squares leave float64"),
+        ("plane", {"x": [1e200, 0]}, "of a size from 1e-100 to 1e.100"),
         ("plane", {"steps": 10}, "steps 10 < 93"),
         ("plane", {"step": 1e-30}, "steps 150 < inf"),
         ("plane", {"margin": 1e-9}, "more than 10⁷ steps"),

@@ -64,7 +64,7 @@ def course():
     [
         ("projection", {"degree": 6}, "degree 6 ≤ points − 1 = 6"),
         ("projection", {"scales": [1, 2]}, "scales 1 … 2: 0, the shortest"),
-        ("projection", {"scales": [0, 1e200]}, "up to 1e100"),
+        ("projection", {"scales": [0, 1e200]}, "of a size from 1e-100 to 1e.100"),
         ("projection", {"direction": "ones"}, "replicates 3 must be 1"),
         ("projection", {"direction": "up"}, "'normal', 'ones', 'row_space' or 'null_space'"),
         ("projection", {"outside": [1, -1]}, "lower end must come first"),

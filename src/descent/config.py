@@ -2,17 +2,74 @@
 
 DVC takes `1`, `1.0` and `true` in params.yaml for the same value and reruns nothing when one
 replaces the other. So they are one value here too. Text is never a number.
+
+Every number has a range, whatever it counts or measures, so that no formula meets one that it cannot take. Within the
+range each Config says what its run would cost (maths/limits.py), and in the end no count may be so large that a loop
+over it takes hours, whatever is done in it.
 """
 
 from itertools import pairwise
 from typing import Annotated
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-experiment_config = pydantic_dataclass(
-    frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False)
-)
+WHOLE = 2**53  # up to here float64 has every whole number
+TINY, HUGE = 1e-100, 1e100  # cubes of the numbers between them are float64's
+LONG = 200  # points of a sweep: more have no place in a figure
+MANY = 10_000_000  # steps of 10 µs, which is little in Python, in 100 seconds
+REPLICATES = 1_000_000  # each is a run of its own
+
+
+def in_range(value):
+    """A validated value whose numbers, also those in lists, have a size that a run can do something with.
+
+    Raises:
+        ValueError: with the rule and the number.
+    """
+    if isinstance(value, tuple | list):
+        if len(value) > LONG:
+            raise ValueError(f"{len(value)} values > {LONG}: no figure has a place for more")
+        for one in value:
+            in_range(one)
+    elif isinstance(value, int) and abs(value) > WHOLE:
+        raise ValueError(f"must be at most {WHOLE}, up to which float64 has every whole number")
+    elif isinstance(value, float) and value and not TINY <= abs(value) <= HUGE:
+        raise ValueError(
+            f"{value:g} must be 0 or of a size from {TINY:g} to {HUGE:g}, for its powers"
+        )
+    return value
+
+
+def experiment_config(cls: type) -> type:
+    """The decorator of a Config: frozen, by name only, no field unknown, every number in range, no count endless."""
+    for name, annotation in vars(cls).get("__annotations__", {}).items():
+        cls.__annotations__[name] = Annotated[annotation, AfterValidator(in_range)]
+    own = getattr(cls, "__post_init__", None)
+
+    def __post_init__(self):
+        if own:
+            own(self)
+        if type(self) is found:  # the rules of all its classes come first: they say more
+            require_few(self)
+
+    cls.__post_init__ = __post_init__
+    config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    found = pydantic_dataclass(frozen=True, kw_only=True, config=config)(cls)
+    return found
+
+
+def require_few(config) -> None:
+    """Refuse counts over which no loop ends, whatever is done in it; seeds count nothing.
+
+    Raises:
+        Refusal: naming the field, its value and the bound.
+    """
+    for name, value in vars(config).items():
+        most = REPLICATES if name == "replicates" else MANY
+        for count in value if isinstance(value, tuple) else (value,):
+            if isinstance(count, int) and abs(count) > most and "seed" not in name:
+                raise Refusal(f"{name} {count} > {most}: a loop over so many takes hours")
 
 
 class Refusal(ValueError):

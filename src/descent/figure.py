@@ -42,7 +42,11 @@ ROLES: Mapping[str | None, Role] = {"prediction": "predicted", "bound": "bound"}
 
 @dataclass(frozen=True)
 class Mark:
-    """One thing in a panel. `values` are arrays by the names in the table above."""
+    """One thing in a panel. `values` are arrays by the names in the table above.
+
+    Raises:
+        ValueError: they have different lengths.
+    """
 
     kind: Kind
     values: Mapping[str, np.ndarray]
@@ -56,6 +60,11 @@ class Mark:
     raised: bool = False  # a text a little above its point
     limits: tuple[Real, Real] | None = None  # of the colours of a heat map
     diverging: bool = False  # colours of a heat map from one hue to another
+
+    def __post_init__(self):
+        shapes = {values.shape for values in self.values.values()}
+        if len(shapes) > 1 and self.kind != "heat":
+            raise ValueError(f"{self.kind} {self.label!r}: its values have shapes {shapes}")
 
     @property
     def stroke(self) -> str:
@@ -221,7 +230,7 @@ def _colour(colour: Colour | None, role: Role) -> Colour:
 
 def power(value: Real) -> str:
     """1e-05 as 10⁻⁵ where it is a power of ten, else the number."""
-    exponent = np.log10(value) if value > 0 else np.nan
+    exponent = np.log10(value) if 0 < value < np.inf else np.nan
     if exponent != np.round(exponent):
         return f"{value:g}"
     return "10" + str(round(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

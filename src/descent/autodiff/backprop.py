@@ -28,7 +28,7 @@ from descent.autodiff._residual import (
     forward,
 )
 from descent.config import Count, Positive, Seed, experiment_config
-from descent.maths.limits import require_at_most, require_cost, require_within
+from descent.maths.limits import CALL, require_at_most, require_cost, require_within
 from descent.result import Check, Result, measured, predicted, replicates
 
 H = 1e-100  # of the complex step: its square is below the rounding of anything
@@ -47,7 +47,8 @@ class Config:
     def __post_init__(self):
         require_within("scale", self.scale, 1e-50, 1e50, "products of four leave float64")
         require_at_most(self, "the complex step has as many rows", inputs=2000, hidden=20_000)
-        work = 100.0 * self.replicates * self.inputs**2 * self.hidden  # complex ones
+        # Complex ones, and every network is checked row by row.
+        work = self.replicates * (100.0 * self.inputs**2 * self.hidden + 50 * CALL)
         require_cost(self, "replicates, inputs, hidden", operations=work)
 
 

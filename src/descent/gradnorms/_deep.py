@@ -18,6 +18,7 @@ from descent.maths import network
 from descent.maths.homogeneity import squared_norms
 from descent.maths.images import Images
 from descent.maths.initialise import rescaled
+from descent.maths.limits import CALL, PRODUCT, require_cost
 from descent.maths.mean_field import LARGEST, moments
 from descent.maths.network import Shape
 from descent.result import measured, predicted, steps, sweep
@@ -50,6 +51,8 @@ class DeepConfig:
                 f"depth {self.depth}, width {self.width}, batch {self.batch}: {work:.1e} numbers "
                 f"for {len(self.variances)} variances, over 8 GB"
             )
+        work = self.replicates * (6 * PRODUCT * work * min(self.batch, self.width) + 10 * CALL)
+        require_cost(self, "replicates, variances, depth, width, batch", operations=work)
 
     @property
     def middle(self) -> slice:

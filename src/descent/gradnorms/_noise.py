@@ -17,6 +17,7 @@ from descent.config import Count, Refusal, Seed, experiment_config, require_incr
 from descent.maths import network, sampling
 from descent.maths.homogeneity import squared_norms
 from descent.maths.images import Images
+from descent.maths.limits import CALL, PRODUCT, require_cost
 from descent.maths.network import Shape
 from descent.result import Check, measured, predicted, steps, sweep
 
@@ -58,16 +59,20 @@ def architecture(train: xr.Dataset) -> Architecture:
     return Architecture(shape, float(train.attrs["rate"]), int(train.attrs["batch"]))
 
 
-def require_fewer(config: Config, n: int) -> None:
-    """Refuse minibatches as large as the set of n images.
+def require_fewer(config: Config, n: int, train: xr.Dataset) -> None:
+    """Refuse minibatches as large as the set of n images, and more of them than the networks take in an hour.
 
     Raises:
-        Refusal: naming both numbers.
+        Refusal: naming the numbers.
     """
     if config.batches[-1] >= n:
         raise Refusal(
             f"batches: {config.batches[-1]} ≥ {n} training images leaves nothing to chance"
         )
+    parameters, networks = train["parameters"].size, train["parameters"][..., 0].size
+    images = sum(np.multiply(config.counts, config.batches))
+    work = 6 * PRODUCT * parameters * images + CALL * networks * sum(config.counts)
+    require_cost(config, "draws, batches", operations=float(work))
 
 
 def lost(train: xr.Dataset) -> tuple[str, ...]:

@@ -18,8 +18,10 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from descent.config import Refusal
+from descent.lab.environment import require_system
+from descent.lab.files import kept, write
 from descent.lab.messages import refuse, say
-from descent.lab.params import configured, mapping
+from descent.lab.params import configured, parameters
 from descent.lab.project import Block, blocks
 from descent.lab.results import as_report, dumps
 from descent.lab.scratch import shared_memory
@@ -41,9 +43,9 @@ def chosen(stage: str) -> Block:
 
 def at_toy_size(block: Block) -> Result:
     """The experiment with the numbers of tests/toy.yaml, on what it takes at that size."""
-    toy = mapping(TOY).get(block.family, {}).get(block.name)
-    if toy is None:
-        refuse(f"{TOY}: {block.family}.{block.name}: there is no such block")
+    toy = parameters(block.family, block.name, TOY)
+    if not isinstance(toy, dict):
+        refuse(f"{TOY}: {block.family}.{block.name}: must be a block of named parameters")
     experiment = import_module(block.module)
     config = configured(experiment.Config, block.path, block.parameters | toy)
     inputs = [taken(path) for path in block.inputs()]
@@ -100,8 +102,8 @@ def painted(block: Block, result: Result) -> Path:
 
     figure = getattr(import_module(f"descent.{block.family}.figures"), block.name)(result.data)
     path = FIGURES / f"{block.family}-{block.name}.svg"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save(figure, path)
+    with kept():
+        write(path, lambda partial: save(figure, partial))
     return path
 
 
@@ -118,6 +120,7 @@ def tested(block: Block) -> int:
 
 
 def main(stage: str = "") -> int:
+    require_system()
     start, block, memory = time.perf_counter(), chosen(stage), shared_memory()
     try:
         result = at_toy_size(block)

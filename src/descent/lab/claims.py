@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from descent.lab.files import read_text, update_text
+from descent.lab.files import kept, read_text, update_text
 from descent.lab.messages import refuse, say
 from descent.lab.project import blocks
 from descent.lab.words import words
@@ -47,4 +47,5 @@ def main(*arguments: str) -> None:
         sys.exit(0 if readme == wanted else f"{README}: the claims have changed: `make readme`")
     if arguments:
         refuse(f"unknown: {' '.join(arguments)}; only --check is known")
-    say(f"{README}: {'renewed' if update_text(README, wanted) else 'up to date'}")
+    with kept():
+        say(f"{README}: {'renewed' if update_text(README, wanted) else 'up to date'}")

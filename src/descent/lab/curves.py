@@ -11,7 +11,7 @@ from io import StringIO
 from pathlib import Path
 from shutil import rmtree
 
-from descent.lab.files import read_text, write_text
+from descent.lab.files import kept, read_text, whole, write_text
 
 PLOTS, CURVES = Path("plots"), Path("curves")
 COLUMNS = ("case", "stroke", "x", "y", "x_label", "y_label")
@@ -20,24 +20,32 @@ SCALES = {"log": "log"}  # what is not logarithmic is drawn on a linear axis
 
 def curves() -> None:
     """Make curves/ what plots/ says; needs the root of the project as working folder."""
-    written = set()
-    for data in sorted(PLOTS.glob("*/*.json")):
+    with kept():
+        tables = dict(filter(None, map(table, sorted(PLOTS.glob("*/*.json")))))
+        for path, text in tables.items():
+            write_text(path, text)
+        for folder in CURVES.glob("*/"):
+            for stale in set(folder.iterdir()) - tables.keys():
+                stale.unlink()
+            if not any(folder.iterdir()):
+                rmtree(folder)
+
+
+def table(data: Path) -> tuple[Path, str] | None:
+    """Where the table of a figure belongs and what it says; nothing for a figure without curves.
+
+    Raises:
+        Damaged: the figure's file cannot be read.
+    """
+    with whole(data):
         figure = json.loads(read_text(data))
         if figure["main"] is None:
-            continue
+            return None
         panel = figure["panels"][figure["main"]]
-        table = rows(panel)
-        if not table:
-            continue
+        found = rows(panel)
         scales = "-".join(SCALES.get(panel[axis]["scale"], "linear") for axis in "xy")
         path = CURVES / scales / f"{data.parent.name}-{data.stem}.csv"
-        write_text(path, as_csv(table))
-        written.add(path)
-    for folder in CURVES.glob("*/"):
-        for stale in set(folder.iterdir()) - written:
-            stale.unlink()
-        if not any(folder.iterdir()):
-            rmtree(folder)
+        return (path, as_csv(found)) if found else None
 
 
 def rows(panel: dict) -> list[tuple]:

@@ -14,7 +14,7 @@ import hashlib
 from pathlib import Path
 
 from descent.lab.closure import closure, code_digest, docstring, parsed
-from descent.lab.files import update_text
+from descent.lab.files import kept, update_text
 from descent.lab.leftovers import sweep
 from descent.lab.messages import refuse
 from descent.lab.words import words
@@ -87,13 +87,14 @@ def main(root: Path = Path(".")) -> None:
         found = digests(root)
     except (OSError, SyntaxError, ValueError, RecursionError) as error:
         refuse(f"the code cannot be read: {error}")
-    if root.resolve() == Path.cwd():
-        sweep()
-    for name, text in found.items():
-        update_text(root / CODE / name, text)
-    kept = {root / CODE / name for name in found}
-    for path in sorted((root / CODE).rglob("*"), reverse=True):
-        if path.is_file() and path not in kept:
-            path.unlink()
-        elif path.is_dir() and not any(path.iterdir()):
-            path.rmdir()
+    with kept():
+        if root.resolve() == Path.cwd():
+            sweep()
+        for name, text in found.items():
+            update_text(root / CODE / name, text)
+        named = {root / CODE / name for name in found}
+        for path in sorted((root / CODE).rglob("*"), reverse=True):
+            if path.is_file() and path not in named:
+                path.unlink()
+            elif path.is_dir() and not any(path.iterdir()):
+                path.rmdir()

@@ -7,7 +7,6 @@ exit code 2, nothing written. Files that no source has: what each of them answer
 """
 
 import sys
-import zlib
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
@@ -16,9 +15,10 @@ from pydantic import Field, StringConstraints
 
 from descent.config import Positive, experiment_config
 from descent.lab.files import write
+from descent.lab.idx import unpacked
 from descent.lab.messages import masked, say
 from descent.lab.params import PARAMS, configure
-from descent.lab.sources import LARGEST, Missing, Source, finds
+from descent.lab.sources import Missing, Source, finds
 
 FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)]
@@ -33,18 +33,18 @@ class Config:
     sha256: Annotated[dict[FileName, Digest], Field(min_length=1)]  # of the decompressed files
 
 
-def verified(data: bytes, digest: str) -> bytes:
-    """The decompressed bytes.
+def known(data: bytes, name: str, missing: Missing) -> tuple[str, bytes]:
+    """Which of the missing files this is, by its digest, and its content; no name for a file that nobody looks for.
 
     Raises:
-        ValueError, zlib.error: they are damaged, or others than those meant.
+        ValueError: it is damaged, or another file than its name says.
     """
-    if data.startswith(b"\x1f\x8b"):  # gzip
-        data = zlib.decompressobj(wbits=31).decompress(data, LARGEST)
+    data = unpacked(data)
     found = sha256(data).hexdigest()
-    if found != digest:
-        raise ValueError(f"SHA-256 {found[:8]}… instead of {digest[:8]}…")
-    return data
+    file = next((file for file, digest in missing.items() if digest == found), "")
+    if name in missing and not file:
+        raise ValueError(f"SHA-256 {found[:8]}… instead of {missing[name][:8]}…")
+    return file, data
 
 
 def held(path: Path, digest: str) -> bool:
@@ -61,12 +61,13 @@ def obtain(name: str, config: Config, raw: Path, missing: Missing) -> list[str]:
             if isinstance(find, str):
                 complaints.append(find)
                 continue
-            file, origin, data = find
+            named, origin, data = find
             try:
-                content = verified(data, missing[file])
-            except (ValueError, zlib.error) as error:
+                file, content = known(data, named, missing)
+            except ValueError as error:
                 complaints.append(f"{origin}: {error}")
-            else:
+                continue
+            if file:
                 write(raw / file, lambda path, content=content: path.write_bytes(content))
                 del missing[file]
         if len(missing) < wanted:
@@ -85,7 +86,9 @@ def plea(name: str, config: Config, raw: Path, missing: Missing, answers: list[s
     lines += [f"  {file} {digest}" for file, digest in missing.items()]
     for kind, (place, *_) in config.sources:
         if kind == "folder" and place.startswith("$"):
-            lines += [f"or set {place[1:]} to a folder that has them, gzipped or not."]
+            lines += [
+                f"or set {place[1:]} to a folder that has them, packed or not, under any name."
+            ]
     return "\n".join(lines)
 
 

@@ -20,8 +20,6 @@ from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
-import xarray as xr
-
 from descent.figure import Axis, Figure, panel, text
 from descent.lab import (
     colours,
@@ -35,13 +33,24 @@ from descent.lab import (
     ticks,
     vega,
 )
-from descent.lab.files import read_text, write, write_text
+from descent.lab.files import Damaged, dataset, kept, read_text, write, write_text
+from descent.lab.messages import bounded, one_line
 
 PAINTERS = (colours, legend, rulers, seen, svg, svg_legend, svg_marks, thinning, ticks, vega)
 
 
 def draw(family: str) -> None:
     """Make plots/FAMILY what the artifacts say; needs the root of the project as working folder."""
+    with kept():
+        draw_all(family)
+
+
+def draw_all(family: str) -> None:
+    """The same.
+
+    Raises:
+        OSError: the disk is full, say.
+    """
     figures = import_module(f"descent.{family}.figures")
     code = code_of(figures)
     out, drawn = Path("plots", family), set()
@@ -55,11 +64,13 @@ def draw(family: str) -> None:
         figure, failed = made(figures, artifact, caption)
         try:
             keep(figure, picture, data, origin, failed)
+        except OSError:  # of the disk
+            raise
         except Exception as error:  # of a painter: whatever the figure holds, the rest goes on
             failed = complaint(artifact, error)
             keep(instead(failed, caption), picture, data, origin, failed)
         if failed:
-            print(failed, file=sys.stderr)
+            print(bounded(failed), file=sys.stderr)
     for stale in set(out.glob("*")) - drawn:
         stale.unlink()
 
@@ -67,7 +78,7 @@ def draw(family: str) -> None:
 def made(figures: ModuleType, artifact: Path, caption: str) -> tuple[Figure, str]:
     """The figure of an artifact, or one that says why there is none; and that reason."""
     try:
-        data = xr.load_dataset(artifact, engine="scipy")
+        data = dataset(artifact)
         figure = getattr(figures, artifact.stem)(data)
         return replace(figure, caption=figure.caption or caption), ""
     except Exception as error:  # whatever the family's function does with data it did not expect
@@ -76,7 +87,7 @@ def made(figures: ModuleType, artifact: Path, caption: str) -> tuple[Figure, str
 
 
 def complaint(artifact: Path, error: Exception) -> str:
-    said = " ".join(f"{type(error).__name__}: {error}".split())
+    said = one_line(error if isinstance(error, Damaged) else f"{type(error).__name__}: {error}")
     return f"plots/{artifact.parent.name}/{artifact.stem}: cannot be drawn: {said}"
 
 

@@ -1,12 +1,16 @@
-"""The environment: what of it a door takes away from itself, and what it does not hand to the programs it calls.
+"""The environment: what a door asks of the system, what it drops, and what it does not hand to programs it calls.
 
 Results depend on the project alone, so variables that change what the libraries compute, draw or refuse are dropped
 before those are imported.
 """
 
 import os
+import subprocess
 import sys
 import warnings
+from pathlib import Path
+
+from descent.lab.messages import refuse
 
 # By prefix, with those that stay.
 FOREIGN = ("NPY_", "NUMBA_", "OPENBLAS_", "MKL_", "MPL", "MATPLOTLIB", "PYTHONWARNINGS")
@@ -29,6 +33,32 @@ def settle() -> None:
         sys.warnoptions.clear()
         warnings.resetwarnings()
         warnings.simplefilter("ignore")
+
+
+def require_system() -> None:
+    """One line and exit code 2 where nobody has tried this."""
+    if sys.platform not in ("linux", "darwin"):
+        refuse(f"{sys.platform} is not supported: use Linux, macOS, or WSL on Windows")
+
+
+def require_clone() -> None:
+    """One line and exit code 2 where DVC cannot work: outside of git, or where nothing can be written."""
+    if not Path("dvc.yaml").is_file():
+        refuse("dvc.yaml: not found; run this from the root of the repository")
+    try:
+        inside = ["git", "rev-parse", "--git-dir"]
+        done = subprocess.run(inside, capture_output=True, env=without_git())
+    except OSError as error:
+        refuse(f"git cannot be called ({error.strerror}): install it")
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").partition("\n")[0]
+        refuse(
+            f"this folder is no clone ({said}), and DVC works in one: clone the repository, or "
+            "`git init && git add -A && git commit -m start`"
+        )
+    for folder in (Path("."), Path(".dvc")):
+        if not os.access(folder, os.W_OK):
+            refuse(f"{folder.resolve()}: cannot be written: clone to a folder of your own")
 
 
 def without_git() -> dict[str, str]:

@@ -1,14 +1,47 @@
 """Files that are either whole or absent, text that is UTF-8 everywhere, and inputs as labelled arrays."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from descent.lab.messages import refuse
+from descent.lab.messages import one_line, refuse
 
 if TYPE_CHECKING:  # half a second that only those who read arrays need
     import xarray as xr
+
+
+class Damaged(ValueError):
+    """A file that is missing, cut off or of another layout; one line that names it and says what makes it."""
+
+
+@contextmanager
+def whole(path: Path | str) -> Iterator[None]:
+    """Whatever goes wrong meanwhile is the fault of this file, which is read.
+
+    Raises:
+        Damaged: something did.
+    """
+    try:
+        yield
+    except Damaged:
+        raise
+    except Exception as error:  # whatever a damaged file makes of its reader
+        said = one_line(f"{type(error).__name__}: {error}")[:200]
+        raise Damaged(f"{path}: missing or damaged ({said}); `dvc repro` makes it") from error
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Meanwhile a file that is damaged, or that cannot be written, is one line: exit code 2 or 1."""
+    try:
+        yield
+    except Damaged as error:
+        refuse(str(error))
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename else ""
+        refuse(f"{what}cannot be written: {error.strerror or error}", 1)
 
 
 def write(path: Path, save: Callable[[Path], object]) -> None:
@@ -50,14 +83,32 @@ def read_text(path: Path) -> str:
 
 def read(path: str) -> "xr.Dataset":
     """An artifact (.nc), or a data folder as its files; one line and exit code 2 if it is damaged."""
+    try:
+        return dataset(path) if path.endswith(".nc") else folder(path)
+    except Damaged as error:
+        refuse(str(error))
+
+
+def dataset(path: Path | str) -> "xr.Dataset":
+    """An artifact.
+
+    Raises:
+        Damaged: it cannot be read.
+    """
     import xarray as xr
 
-    try:
-        return xr.load_dataset(path, engine="scipy") if path.endswith(".nc") else images(path)
-    except Exception as error:  # whatever a damaged file makes of its reader
-        refuse(
-            f"{path}: missing or damaged ({type(error).__name__}: {error}); `dvc repro` makes it"
-        )
+    with whole(path):
+        return xr.load_dataset(path, engine="scipy")
+
+
+def folder(root: str) -> "xr.Dataset":
+    """A data folder.
+
+    Raises:
+        Damaged: it cannot be read.
+    """
+    with whole(root):
+        return images(root)
 
 
 def images(root: str) -> "xr.Dataset":

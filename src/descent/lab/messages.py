@@ -4,6 +4,11 @@ import re
 import sys
 from typing import NoReturn
 
+LONGEST = 600  # characters of a line; what is longer loses its middle
+CONTROL = {
+    code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if not chr(code).isspace()
+}
+
 
 def refuse(message: str, code: int = 2) -> NoReturn:
     """One line on standard error and exit code 2: the input cannot be used."""
@@ -13,7 +18,7 @@ def refuse(message: str, code: int = 2) -> NoReturn:
 def refuse_all(messages: list[str], code: int = 2) -> NoReturn:
     """One line a reason."""
     for message in messages:
-        print(one_line(masked(message)), file=sys.stderr)
+        print(bounded(one_line(masked(message))), file=sys.stderr)
     sys.exit(code)
 
 
@@ -25,8 +30,14 @@ def say(*lines: str) -> None:
 
 
 def one_line(text: object) -> str:
-    """An error or a text without line breaks."""
-    return " ".join(str(text).split())
+    """An error or a text without line breaks, and with what would steer a terminal as an escape."""
+    return " ".join(str(text).split()).translate(CONTROL)
+
+
+def bounded(line: str) -> str:
+    """The line, or its beginning and its end: the rule stands at the one, the place at the other."""
+    half = LONGEST // 2
+    return line if len(line) <= LONGEST else f"{line[:half]} … {line[-half:]}"
 
 
 def masked(text: str) -> str:

@@ -7,25 +7,68 @@ from pathlib import Path
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 
 from descent.lab.messages import one_line, refuse, refuse_all
 
 PARAMS = Path("params.yaml")
 SHOWN = 200  # characters of a value or a reason
+DEEP, MANY = (
+    30,
+    100_000,
+)  # levels of nesting and values: of a slip, or of a file made to fill the memory
 
 
 def load(path: Path) -> object:
     """A YAML 1.2 file (`1e-3` is a number), or one line and exit code 2."""
     try:
-        return YAML(typ="safe").load(path.read_bytes().decode("utf-8"))
+        text = path.read_bytes().decode("utf-8")
+        require_flat(text)
+        tree = YAML(typ="safe").load(text)
+        require_plain(tree)
+        return tree
     except FileNotFoundError:
         refuse(f"{path}: not found; run this from the root of the repository")
     except OSError as error:
         refuse(f"{path}: cannot be read: {error.strerror}")
-    except RecursionError:
-        refuse(f"{path}: not valid YAML: nested too deeply")
-    except (YAMLError, ValueError) as error:
+    except (YAMLError, ValueError, ArithmeticError, TypeError, RecursionError) as error:
         refuse(f"{path}: not valid YAML: {one_line(error)[:SHOWN]}")
+
+
+def require_flat(text: str) -> None:
+    """Refuse what is nested so deeply that a parser in C ends the process.
+
+    Raises:
+        ValueError, YAMLError: with the rule.
+    """
+    depth = 0
+    for event in YAML(typ="safe").parse(text):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > DEEP:
+            raise ValueError(f"nested more than {DEEP} deep")
+
+
+def require_plain(tree: object) -> None:
+    """Refuse keys that are no names, and values without end, which a few aliases can stand for.
+
+    Raises:
+        ValueError: with the rule.
+    """
+    left, seen = [("", tree)], 0
+    while left:
+        above, value = left.pop()
+        seen += 1
+        if seen > MANY:
+            raise ValueError(f"more than {MANY} values: aliases that multiply, say")
+        if isinstance(value, dict):
+            for key, one in value.items():
+                if not (isinstance(key, str | int | float | None) and str(key).isprintable()):
+                    raise ValueError(f"{above or 'top'}: the key {shown(key)} is no name")
+                left.append((str(key)[:SHOWN], one))
+        elif isinstance(value, list):
+            left += [(above, one) for one in value]
+        elif not isinstance(value, str | int | float | None):
+            raise ValueError(f"{above}: a {type(value).__name__} is no number, text, list or block")
 
 
 def mapping(path: Path) -> dict:
@@ -43,12 +86,12 @@ def shown(value) -> str:
     return text if len(text) <= SHOWN else text[:SHOWN] + "…"
 
 
-def parameters(family: str, name: str):
-    """The block `family.name` of params.yaml, or one line and exit code 2."""
-    params = mapping(PARAMS)
+def parameters(family: str, name: str, path: Path = PARAMS):
+    """The block `family.name` of params.yaml or a file like it, or one line and exit code 2."""
+    params = mapping(path)
     for key, tree in ((family, params), (f"{family}.{name}", params.get(family))):
         if not isinstance(tree, dict) or key.rpartition(".")[2] not in tree:
-            refuse(f"{PARAMS}: {key}: there is no such block")
+            refuse(f"{path}: {key}: there is no such block")
     return params[family][name]
 
 
@@ -66,7 +109,7 @@ def configured(Config: type, block: str, given):
         return Config(**{str(key): value for key, value in given.items()})
     except ValidationError as error:
         refuse_all([broken_rule(prefix, issue) for issue in error.errors()])
-    except (RecursionError, OverflowError, ZeroDivisionError, FloatingPointError) as error:
+    except (RecursionError, ArithmeticError, TypeError) as error:
         refuse(f"{PARAMS}: {prefix}: numbers that cannot be used ({one_line(error)[:SHOWN]})")
 
 

@@ -52,8 +52,14 @@ class Block(NamedTuple):
 def families(pipeline: Path = PIPELINE) -> dict[str, dict]:
     """The stages of dvc.yaml that run experiments, by family."""
     stages = mapping(pipeline).get("stages") or {}
-    bodies = {name: stage.get("do", {}) for name, stage in stages.items() if stage}
-    return {name: body for name, body in bodies.items() if DOOR in body.get("cmd", "")}
+    if not isinstance(stages, dict) or not all(isinstance(one, dict) for one in stages.values()):
+        refuse(f"{pipeline}: stages: must be a mapping of stages")
+    bodies = {name: stage.get("do") for name, stage in stages.items()}
+    return {
+        name: body
+        for name, body in bodies.items()
+        if isinstance(body, dict) and DOOR in str(body.get("cmd", ""))
+    }
 
 
 def blocks(params: Path = PARAMS, pipeline: Path = PIPELINE) -> Iterator[Block]:
@@ -65,6 +71,12 @@ def blocks(params: Path = PARAMS, pipeline: Path = PIPELINE) -> Iterator[Block]:
         if not isinstance(experiments, dict):
             refuse(f"{params}: {family}: must be a mapping of experiments")
         for name, block in experiments.items():
-            command = stages[family]["cmd"].replace("${key}", str(name)).split()
+            if not str(name).isidentifier():
+                refuse(f"{params}: {family}: {name} is no name of an experiment")
+            if not isinstance(block, dict):
+                refuse(f"{params}: {family}.{name}: must be a block of named parameters")
+            command = str(stages[family]["cmd"]).replace("${key}", str(name)).split()
+            if len(command) < 4:
+                refuse(f"{pipeline}: {family}: cmd must be `python {DOOR} MODULE BLOCK [INPUT …]`")
             _, _, module, _, *upstream = command
             yield Block(family, str(name), block, module, upstream, stages[family].get("desc", ""))

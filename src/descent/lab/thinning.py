@@ -43,11 +43,10 @@ def turning(x: np.ndarray, *rest: np.ndarray) -> np.ndarray:
     curves = rest if increasing else (x, *rest)
     gaps = bool(np.isnan(x[order]).any())
     parts = (POINTS - 2) // (2 * len(curves) + gaps)
-    if increasing:
-        filled = np.interp(order, np.flatnonzero(known), place)
-        part = np.floor((filled - filled[0]) / (filled[-1] - filled[0]) * parts)
-    else:
-        part = np.floor(np.arange(len(order)) / len(order) * parts)
+    filled = np.interp(order, np.flatnonzero(known), place) if increasing else order
+    if not filled[-1] > filled[0]:  # all at one place
+        filled = np.arange(len(order))
+    part = np.floor((filled - filled[0]) / (filled[-1] - filled[0]) * parts)
     bounds = np.flatnonzero(np.diff(part, prepend=-1, append=parts + 1))
     kept = {0, len(order) - 1}
     for start, stop in pairwise(bounds.tolist()):

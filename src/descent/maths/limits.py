@@ -10,6 +10,8 @@ from descent.maths import device
 GIB = 2**30
 ROOM = 4 * GIB  # bytes: the laptops that this is to run on have 8 GiB
 SPEED = 1e9  # additions and multiplications a second of one core, in plain loops
+CALL = 1e5  # operations that fit into one step of a loop in Python: some ten calls of NumPy
+PRODUCT = 0.03  # of an operation, for one within a product of large matrices
 HOUR = 3600  # seconds; whoever wants more divides the run
 
 
@@ -68,4 +70,15 @@ def require_cost(
     rule = ", ".join(f"{name} {_shown(getattr(config, name))}" for name in fields.split(", "))
     if needed > room / GIB:
         raise Refusal(f"{rule}: {needed:.3g} GiB at once, {room / GIB:.3g} GiB {whose}")
-    raise Refusal(f"{rule}: about {hours:.3g} hours of arithmetic, at most 1")
+    require_time(rule, operations)
+
+
+def require_time(rule: str, operations: float | int) -> None:
+    """Refuse so many operations, which these numbers make.
+
+    Raises:
+        Refusal: with the numbers and the hours.
+    """
+    hours = operations / SPEED / HOUR
+    if hours > 1:
+        raise Refusal(f"{rule}: about {hours:.3g} hours of arithmetic, at most 1")

@@ -4,11 +4,9 @@ from joblib import cpu_count
 
 from descent.config import Refusal
 from descent.maths import device
-from descent.maths.limits import GIB, require_cost
+from descent.maths.limits import GIB, HOUR, require_cost
 from descent.sensing._kernels import TILE
 
-DAY = 24 * 3600
-LONGEST = 7 * DAY  # seconds; beyond, a run is taken for a slip
 SPEED = 1e10  # bytes of G that a core reads a second, at the most
 
 
@@ -51,7 +49,7 @@ def require_memory(size: int, measurements: int, held_out: int = 0, replicates: 
 def require_run(
     config, measurements: int, starts: int, steps: int, kept: int = 0, held_out: int = 0
 ) -> None:
-    """Refuse runs of several starts whose problem or results do not fit, or that would take more than a week.
+    """Refuse runs of several starts whose problem or results do not fit, or that would take more than an hour.
 
     Args:
         config: with size and replicates.
@@ -67,8 +65,8 @@ def require_run(
     fields = "replicates, steps" if hasattr(config, "steps") else "replicates, iterations"
     require_cost(config, fields, replicates * (along + kept), free=True)
     p = d * (d + 1) // 2
-    seconds = replicates * steps * 4.0 * p * (p + 8 * starts) / SPEED / cpu_count()
-    if seconds > LONGEST:
+    hours = replicates * steps * 4.0 * p * (p + 8 * starts) / SPEED / cpu_count() / HOUR
+    if hours > 1:
         raise Refusal(
-            f"size {d}, replicates {replicates}, steps {steps}: more than {seconds / DAY:.0f} days"
+            f"size {d}, replicates {replicates}, steps {steps}: more than {hours:.3g} hours, at most 1"
         )

@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 
 from descent.config import Count, Positive, Seed, experiment_config
-from descent.maths.limits import require_cost
+from descent.maths.limits import CALL, require_cost
 from descent.maths.replicates import replicate
 from descent.result import Check, Erratum, Result, measured, predicted, replicates
 from descent.sensing._one_factor import gradient, hessian, loss, newton
@@ -75,7 +75,11 @@ def predict(config: Config) -> xr.Dataset:
 def measure(config: Config) -> xr.Dataset:
     """The same of the loss itself, and where Newton's method ends; everything in units of ‖u*‖."""
     n, d = config.starts, config.size
-    require_cost(config, "starts, positions, size", 3 * (n + config.positions) * d**2, free=True)
+    kept = config.replicates * (3 * config.positions + 4 * n + 3 * d)
+    work = 3 * (n * config.newton_steps * d**3 + config.positions * d**2) + 50 * CALL
+    fields = "replicates, starts, newton_steps, positions, size"
+    numbers = kept + 3 * (n + config.positions) * d**2
+    require_cost(config, fields, numbers, config.replicates * work, free=True)
     runs = replicate(_measure_one, config.seed, [(config,)] * config.replicates)
     lines_, slopes, spectra, ends, left = map(np.stack, zip(*runs, strict=True))
     each, start = "replicate", ("replicate", "start")

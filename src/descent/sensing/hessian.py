@@ -29,6 +29,7 @@ from descent.maths.sampling import level
 from descent.result import Check, Result, bound, measured, over_replicates, predicted, steps
 from descent.sensing import _problem
 from descent.sensing._curvature import edges, population_spectrum
+from descent.sensing._memory import require_run
 from descent.sensing._problem import degrees_of_freedom, require_stable, tangents
 from descent.sensing._trajectories import distances
 
@@ -103,6 +104,8 @@ def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
 
 def measure(config: Config) -> xr.Dataset:
     """Every replicate's Hessian at the minimum, and three runs of gradient descent from beside it."""
+    kept = (config.size * config.rank) ** 2
+    require_run(config, config.measurements, 3, max(config.steps, config.escape), kept)
     runs = replicate(_measure_one, config.seed, [(config,)] * config.replicates)
     return over_replicates(runs)
 

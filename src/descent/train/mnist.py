@@ -26,6 +26,7 @@ from descent.maths.activations import Activation
 from descent.maths.homogeneity import squared_layer_norms
 from descent.maths.images import Images, pixel_statistics, standardised
 from descent.maths.initialise import Name, initialise
+from descent.maths.limits import CALL, PRODUCT, require_cost
 from descent.maths.network import Shape
 from descent.maths.replicates import replicate
 from descent.result import Check, Result, measured, over_replicates, predicted
@@ -132,6 +133,9 @@ def require(config: Config, images: Images, test: Images) -> None:
         raise Refusal(
             f"hidden, checkpoints, replicates: {numbers:.1e} parameters are kept, over 3e8"
         )
+    passes, updates = config.epochs * config.replicates, -(-n // config.batch)
+    work = passes * (6 * PRODUCT * config.shape(images).parameters * n + CALL * updates)
+    require_cost(config, "replicates, hidden, batch, epochs", operations=work)
     if not config.hidden:
         raise Refusal("hidden []: one layer has no other to be balanced with")
 

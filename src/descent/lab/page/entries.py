@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from descent.lab.files import read_text
+from descent.lab.files import read_text, whole
 from descent.lab.page.listed import listed
 from descent.lab.page.pictures import picture
 from descent.lab.page.spread import rows
@@ -30,23 +30,26 @@ def cost(block: Block) -> str:
     """What the last run here took; empty where the result came from the cache."""
     try:
         spent = json.loads(read_text(Path(f"artifacts/cost/{block.path}.json")))
-        return f"{spent['seconds']:.1f} s, {spent['peak_mib']} MiB."
-    except (OSError, ValueError, LookupError):
+        return f"{spent['seconds']:.1f} s, {spent['peak_mib']:d} MiB."
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return ""
 
 
 def shown(block: Block, said: Words, result: dict) -> dict:
     """The figure: its drawing, its data where these are all of it, and what it shows in words."""
-    panels = json.loads(read_text(Path(f"plots/{block.path}.json")))["panels"]
-    figure, size = picture(read_text(Path(f"plots/{block.path}.svg")))
+    data, drawing = (Path(f"plots/{block.path}.{kind}") for kind in ("json", "svg"))
+    with whole(data):
+        panels = json.loads(read_text(data))["panels"]
+        seen, complete = described(panels), all(panel["whole"] for panel in panels)
+    with whole(drawing):
+        figure, size = picture(read_text(drawing))
     first = next(iter(result["checks"].values()), None)
     verdict = outcome(result) if first is None else f"{result['verdict']}: {finding(first)}"
-    whole = all(panel["whole"] for panel in panels)
     return {
         "figure": figure,
         "size": size,
-        "alt": f"{said.claim} Verdict: {verdict}. Shown: {described(panels)}.",
-        "panels": embedded(panels) if whole else "",
+        "alt": f"{said.claim} Verdict: {verdict}. Shown: {seen}.",
+        "panels": embedded(panels) if complete else "",
     }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from ruamel.yaml import YAML
 
-from descent.lab.files import read_text, write_text
+from descent.lab.files import Damaged, read_text, write_text
 from descent.lab.messages import refuse
 from descent.lab.page.entries import entry
 from descent.lab.page.pictures import bundle, faces
@@ -78,6 +78,8 @@ def render() -> str:
 def main() -> None:
     try:
         write_text(PAGE, render())
+    except Damaged as error:
+        refuse(f"{PAGE}: not written: {error}", 1)
     except (OSError, ValueError, LookupError) as error:
         reason = f"{type(error).__name__}: {error}"
         refuse(f"{PAGE}: not written ({reason}); `dvc repro` makes what is missing", 1)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from descent.lab.files import dataset, whole
 from descent.lab.results import label
 from descent.lab.tracking.reported import role
 from descent.lab.tracking.series import PARTS
@@ -27,9 +28,13 @@ class Row(NamedTuple):
 
 
 def rows(path: str) -> list[Row]:
-    """One row a quantity and setting, for all that is measured over replicates; of a run, its last step."""
-    found = []
-    with xr.open_dataset(path, engine="scipy") as data:
+    """One row a quantity and setting, for all that is measured over replicates; of a run, its last step.
+
+    Raises:
+        Damaged: the artifact cannot be read.
+    """
+    data, found = dataset(path), []
+    with whole(path):
         for name, array in data.data_vars.items():
             predicted = array.attrs.get("role") == "prediction"
             if "replicate" in array.dims and array.dtype.kind in "fiu" and not predicted:
