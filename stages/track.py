@@ -1,5 +1,6 @@
 """Mirror every result into MLflow, once: `python stages/track.py`."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -14,4 +15,6 @@ if Path(descent.__file__).resolve().parent != SRC / "descent":
 from descent.lab.tracking.mirror import main
 
 if __name__ == "__main__":
-    main()
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)  # what still waits for the store is not waited for

@@ -13,6 +13,7 @@ from mlflow.tracking.client import MlflowClient
 from ruamel.yaml import YAML
 
 from descent.lab.results import as_report
+from descent.lab.tracking import local
 from descent.lab.tracking import mirror as track
 from descent.lab.tracking import store as stores
 from descent.lab.tracking.series import CURVE, series
@@ -276,11 +277,11 @@ def test_passwords_of_an_address_are_not_printed(workspace, monkeypatch, capsys)
 )
 def test_a_relative_address_counts_from_the_root(workspace, monkeypatch, uri, address):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    assert track.address() == address.format(root=workspace)
+    assert track.address(workspace) == address.format(root=workspace)
 
 
 def test_two_calls_at_once_on_a_server_wait_for_each_other(workspace, monkeypatch, capsys):
-    monkeypatch.setattr(track, "PATIENCE", 0.1)
+    monkeypatch.setattr(local, "PATIENCE", 1)
     with FileLock(workspace / ".mlflow.lock"):
         track.main()
     assert "1 of 1 results not tracked" in capsys.readouterr().err
