@@ -24,7 +24,8 @@ from tempfile import TemporaryDirectory
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS.parent / "src")]
 
-from descent.lab.tracking import filling, mirror, store  # noqa: E402
+from descent.lab.takes import parsed  # noqa: E402
+from descent.lab.tracking import census, content, filling, mirror, store  # noqa: E402
 from descent.lab.tracking.census import FINGERPRINT, PARENT  # noqa: E402
 from descent.lab.tracking.patience import Watched  # noqa: E402
 from store import free_port, lay_out, result, save, serving  # noqa: E402
@@ -218,6 +219,57 @@ def lost_answers(tally: Tally, empty: Path, short: bool) -> None:
     at_every_call(tally, empty, OSError("the connection is lost"), 6 if short else 1)
     with as_server():
         at_every_call(tally, empty, OSError("the connection is lost"), 6 if short else 1)
+
+
+@kind
+def overtaken(tally: Tally, empty: Path, short: bool) -> None:
+    """Another machine does it all, in the midst of every call; nobody comes after the two."""
+    overtake(tally, empty, 6 if short else 1)
+
+
+def overtake(tally: Tally, empty: Path, every: int) -> None:
+    """A whole door within every so manieth call of another, which the first takes for dead soon."""
+    fresh(empty)
+    client, calls = dying(0, False, Killed())
+    with as_server(), patched((store, "Watched", client)):
+        inside()
+    for call in range(1, len(calls) + 1, every):
+        path = fresh(empty)
+        with as_server(), patched((store, "Watched", amid(call, tally))):
+            inside(tally)
+        tally.left(path)
+
+
+def amid(call: int, tally: Tally):
+    """A client within whose call of that number another machine does all."""
+    calls = []
+
+    class Overtaken(Watched):
+        def __getattr__(self, name):
+            real = super().__getattr__(name)
+
+            def counted(*arguments, **named):
+                calls.append(name)
+                if len(calls) == call:
+                    elsewhere(tally)
+                return real(*arguments, **named)
+
+            return counted
+
+    return Overtaken
+
+
+def elsewhere(tally: Tally) -> None:
+    """The door on another machine, which has little patience."""
+
+    def mark():
+        return "elsewhere 1 2"
+
+    short = ((filling, "GRACE", 0.02), (filling, "POLL", 0.01))
+    with patched(
+        (census, "attempt", mark), (content, "attempt", mark), (store, "Watched", Watched), *short
+    ):
+        inside(tally)
 
 
 @kind
@@ -499,17 +551,19 @@ def results_of_all_kinds(tally: Tally, empty: Path, short: bool) -> None:
         (Path("src/descent/toy/two.py"), b"def ("),
         (Path("src/descent/toy/two.py"), b"\xff"),
     )
-    for file, content in changes:
+    for file, text in changes:
         path, before = fresh(empty), file.read_bytes()
-        file.write_bytes(content)
+        file.write_bytes(text)
+        parsed.cache_clear()
         said = inside(tally)
         with closing(sqlite3.connect(path)) as database:
             rows = database.execute(RUNS, (PARENT, FINGERPRINT)).fetchall()
         good = sum(parent is None and status == "FINISHED" for _, status, _, parent in rows)
         if good != 2 + (not said):
-            tally.bad.append(f"{file} {content[:20]!r}: {good} tracked; {said}")
+            tally.bad.append(f"{file} {text[:20]!r}: {good} tracked; {said}")
             tally.counts["missing"] += 1
         file.write_bytes(before)
+        parsed.cache_clear()
         inside(tally)
         tally.left(path)
 

@@ -4,6 +4,8 @@ import re
 import sys
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
 from itertools import chain
 from typing import NoReturn
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
@@ -29,6 +31,25 @@ def refuse_all(messages: list[str], code: int = 2) -> NoReturn:
     for message in messages:
         print(one_line(masked(message)), file=sys.stderr)
     sys.exit(code)
+
+
+class Refused(Exception):
+    """What `refuse` would have ended the process for."""
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turns a refusal into an error with its line.
+
+    Raises:
+        Refused: something is refused meanwhile.
+    """
+    said = StringIO()
+    try:
+        with redirect_stderr(said):
+            yield
+    except SystemExit:
+        raise Refused(said.getvalue()) from None
 
 
 def say(*lines: str) -> None:

@@ -16,9 +16,10 @@ import xarray as xr
 
 from descent.lab.environment import without_git
 from descent.lab.project import Block
+from descent.lab.results import load_report
 from descent.lab.tracking.census import ATTEMPT, FINGERPRINT, attempt
 from descent.lab.tracking.describe import NOTE, description
-from descent.lab.tracking.results import Tracked, canonical, digest
+from descent.lab.tracking.results import Tracked, canonical, digest, outputs
 from descent.lab.tracking.series import Logged, series
 from descent.lab.words import outcome
 from descent.maths import device
@@ -64,10 +65,12 @@ def content(result: Tracked, tags: dict[str, str]) -> Content:
         Exception: whatever its files, its parameters or its module hold.
     """
     block = result.block
-    logged = series(xr.load_dataset(f"artifacts/{block.path}.nc", engine="scipy"), result.report)
+    artifact, metrics = outputs(block)
+    report = load_report(metrics)
+    logged = series(xr.load_dataset(artifact, engine="scipy"), report)
     own = {FINGERPRINT: result.fingerprint, ATTEMPT: attempt(), "dvc.stage": block.stage}
     own |= {"family": block.family, "block": block.name}
-    return Content(result, logged, tags | own, told(result), dataset(block))
+    return Content(result, logged, tags | own, told(block, report), dataset(block))
 
 
 def provenance() -> dict[str, str]:
@@ -92,9 +95,8 @@ def provenance() -> dict[str, str]:
     }
 
 
-def told(result: Tracked) -> dict[str, str]:
+def told(block: Block, report: dict) -> dict[str, str]:
     """The tags that say what a result is and what became of its claim."""
-    report = result.report
     failed = [check["name"] for check in report["checks"].values() if not check["holds"]]
     why = outcome(report)[len(report["verdict"]) + 2 :]
     return {
@@ -102,7 +104,7 @@ def told(result: Tracked) -> dict[str, str]:
         "verdict": report["verdict"],
         **({"verdict.why": why[:NOTE]} if why else {}),
         **({"checks.failed.names": ", ".join(failed)[:NOTE]} if failed else {}),
-        "mlflow.note.content": description(result.block, report),
+        "mlflow.note.content": description(block, report),
     }
 
 

@@ -8,11 +8,10 @@ import time
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
+from descent.lab.messages import refusals
 from descent.lab.tracking import local
 from descent.lab.tracking.address import database
 from descent.lab.tracking.census import alive, census
-from descent.lab.tracking.content import content
-from descent.lab.tracking.describe import question
 from descent.lab.tracking.patience import Left, Patience
 from descent.lab.tracking.results import Tracked, results, why
 
@@ -59,6 +58,8 @@ class Filling:
 
     def places(self, store):
         """The experiment of each family that is to be added to, and what there is in the store."""
+        from descent.lab.tracking.describe import question
+
         found, places = store.census(), {}
         again = False
         self.left = [one for one in self.found if one.fingerprint not in found.there]
@@ -73,8 +74,11 @@ class Filling:
 
     def add(self, store, places: dict[str, str], one: Tracked) -> bool | None:
         """Add a result; false if somebody else may be at work on it, none if it failed."""
+        from descent.lab.tracking.content import content  # half a second, and with MLflow 2
+
         try:
-            described = content(one, store.tags)
+            with refusals():
+                described = content(one, store.tags)
         except Exception as error:
             return self.fail(one, error)
         try:

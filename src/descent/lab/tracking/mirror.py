@@ -76,7 +76,7 @@ def main() -> int:
         uri = address(ROOT)
         with hushed():
             reasons.append(patience.until(lambda: filling.work(uri, ROOT)))
-    except Exception as error:  # whatever is wrong with the store, the results stand
+    except (Exception, SystemExit) as error:  # whatever is wrong with the store, the results stand
         reasons.append(why(error))
     except KeyboardInterrupt:
         patience.over, code = True, INTERRUPTED

@@ -10,14 +10,12 @@ from typing import NamedTuple
 
 from descent.lab.messages import one_line
 from descent.lab.project import Block, blocks
-from descent.lab.results import load_report
 
 
 class Tracked(NamedTuple):
-    """A block with its results."""
+    """A block with its results, which are not read until they are needed."""
 
     block: Block
-    report: dict  # metrics/….json
     fingerprint: str
 
 
@@ -46,14 +44,14 @@ def result(block: Block) -> Tracked:
     Raises:
         Exception: whatever is wrong with its parameters or files.
     """
-    artifact, metrics = files(block)
+    artifact, metrics = outputs(block)
     parts = [block.path, json.dumps(canonical(block.parameters), sort_keys=True)]
     parts += [digest(artifact), digest(metrics)]
     fingerprint = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-    return Tracked(block, load_report(metrics), fingerprint)
+    return Tracked(block, fingerprint)
 
 
-def files(block: Block) -> tuple[Path, Path]:
+def outputs(block: Block) -> tuple[Path, Path]:
     return Path(f"artifacts/{block.path}.nc"), Path(f"metrics/{block.path}.json")
 
 
@@ -61,7 +59,7 @@ def results() -> tuple[list[Tracked], dict[str, str]]:
     """Every block that has been run; and those that cannot be read, with the reason."""
     found, failed = [], {}
     for block in blocks():
-        if all(file.exists() for file in files(block)):
+        if all(file.exists() for file in outputs(block)):
             try:
                 found.append(result(block))
             except Exception as error:
