@@ -128,12 +128,18 @@ def environment(uri: str = "", **more: str) -> dict[str, str]:
     )
 
 
-def start(uri: str = "", ahead: int = 0, **more: str) -> subprocess.Popen:
+CLOCK = "import time; real = time.time; time.time = lambda: real() + int(sys.argv[2]); "
+PATIENT = (
+    "sys.path.insert(0, sys.argv[1].replace('stages/track.py', 'src')); "
+    "from descent.lab.tracking import mirror, patience; patience.SILENCE = 300.0; "
+    "mirror.QUIET['MLFLOW_HTTP_REQUEST_TIMEOUT'] = '120'; "
+)
+RUN = "runpy.run_path(sys.argv[1], run_name='__main__')"
+
+
+def start(uri: str = "", ahead: int = 0, ready: str = "", **more: str) -> subprocess.Popen:
     """The door in the current folder, with a clock that is so many seconds ahead."""
-    code = (
-        "import runpy, sys, time; real = time.time; time.time = lambda: real() + int(sys.argv[2]); "
-    )
-    command = [sys.executable, "-c", code + "runpy.run_path(sys.argv[1], run_name='__main__')"]
+    command = [sys.executable, "-c", f"import runpy, sys; {CLOCK}{ready}{RUN}"]
     return subprocess.Popen(
         [*command, str(DOOR), str(ahead)],
         env=environment(uri, **more),
@@ -143,12 +149,12 @@ def start(uri: str = "", ahead: int = 0, **more: str) -> subprocess.Popen:
     )
 
 
-def call(tally: Tally, uri: str = "", lines: int = 1, **more: str) -> str:
+def call(tally: Tally, uri: str = "", lines: int = 1, ready: str = "", **more: str) -> str:
     """The door, to its end."""
     begun = time.perf_counter()
-    door = start(uri, **more)
+    door = start(uri, ready=ready, **more)
     try:
-        text, _ = door.communicate(timeout=120)
+        text, _ = door.communicate(timeout=300)
     except subprocess.TimeoutExpired:
         door.kill()
         text, _ = door.communicate()
@@ -368,13 +374,15 @@ def at_once(tally: Tally, empty: Path, short: bool) -> None:
         shutil.copy("src/descent/toy/one.py", f"src/descent/toy/more{count}.py")
     with serving(Path.cwd(), "server.db") as uri:
         path = Path("server.db")
-        call(tally, uri)
+        call(tally, uri, 0, PATIENT)
         for ends in ("", "killed") if short else ("", "killed", "stopped", "", "killed", "stopped"):
             save(result(bad=time.time()))
             with closing(sqlite3.connect(path)) as database:
                 database.execute("UPDATE runs SET lifecycle_stage = 'deleted'")
                 database.commit()
-            doors = [start(uri, ahead) for ahead in ((0, -3600) if short else (0, 3600, -3600))]
+            doors = [
+                start(uri, ahead, PATIENT) for ahead in ((0, -3600) if short else (0, 3600, -3600))
+            ]
             wait_for_runs(path)
             begun = time.perf_counter()
             if ends == "killed":
@@ -382,11 +390,12 @@ def at_once(tally: Tally, empty: Path, short: bool) -> None:
             elif ends == "stopped":
                 doors[0].send_signal(signal.SIGSTOP)
             for door in doors[1:]:
-                text, _ = door.communicate(timeout=240)
-                tally.said(text, time.perf_counter() - begun, door.returncode)
+                text, _ = door.communicate()
+                tally.said(text, time.perf_counter() - begun, door.returncode, lines=0)
             if ends == "killed":
-                call(tally, uri)
-            tally.left(path)  # and what is stopped may have one under way no more
+                call(tally, uri, 0, PATIENT)
+            if ends:
+                tally.left(path)  # what is stopped has none under way any more
             doors[0].send_signal(signal.SIGCONT)
             tally.said(*(doors[0].communicate()[0], 0.0, doors[0].returncode))
             tally.left(path)
@@ -468,16 +477,9 @@ def files(tally: Tally, empty: Path, short: bool) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("BEGIN EXCLUSIVE")
         call(tally)
-    holding = (
-        "import fcntl, sys, time; f = open('.mlflow.lock', 'w'); fcntl.flock(f, 2); print(1); "
-    )
-    command = [sys.executable, "-c", f"{holding}sys.stdout.flush(); time.sleep(600)"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
-        other.stdout.readline()
-        other.send_signal(signal.SIGSTOP)
+    with holding(Path(".mlflow.lock")) as other:
         text = call(tally)
-        tally.counts["failed"] += f"process {other.pid}, which is stopped" not in text
-        other.kill()
+        tally.counts["failed"] += f"process {other}, which is stopped" not in text
     call(tally)
     tally.left(path)
     save(result(bad=7.0))
@@ -491,6 +493,20 @@ def files(tally: Tally, empty: Path, short: bool) -> None:
             break
     call(tally)
     tally.left(path)
+
+
+@contextmanager
+def holding(lock: Path):
+    """The number of a process that holds a lock, and is stopped."""
+    hold = "import fcntl, sys, time; f = open(sys.argv[1], 'w'); fcntl.flock(f, 2); "
+    command = [sys.executable, "-c", f"{hold}print(1, flush=True); time.sleep(600)", str(lock)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        other.send_signal(signal.SIGSTOP)
+        try:
+            yield other.pid
+        finally:
+            other.kill()
 
 
 @contextmanager
@@ -525,6 +541,8 @@ def tempered(way: str, path: Path):
             subprocess.run(["umount", str(mounted)], check=True)
         elif path.is_dir():
             path.rmdir()
+        if not path.exists():
+            path.write_bytes(whole)
         if way == "locks":
             Path(".mlflow.lock").rmdir()
 

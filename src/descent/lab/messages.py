@@ -78,9 +78,10 @@ def masked(text: str, *addresses: str) -> str:
 
 def secrets(address: str) -> Iterator[str]:
     """The log-in and the values after ? or # of an address, as it has them and as errors write them."""
-    login, _, place = (address.partition("://")[2] or address).rpartition("@")
+    rest = address.partition("://")[2] or address
+    login = rest.rpartition("@")[0]
     user, _, password = login.partition(":")
-    values = [part.rpartition("=")[2] for part in re.split(r"[?&;#]", place)[1:]]
+    values = [part.rpartition("=")[2] for part in re.split(r"[?&;#]", rest)[1:]]
     named = [user] if len(user) >= TOKEN else []
     for secret in {login, password or user, *named, *values}:
         for form in {secret, unquote(secret), unquote_plus(secret)}:

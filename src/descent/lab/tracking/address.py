@@ -57,9 +57,11 @@ def shown(uri: str) -> str:
     if scheme.startswith(("sqlite", "file")):
         place, mark, _ = rest.partition("?")
         return scheme + there + place + ("?***" if mark else "")
-    login, at, place = rest.rpartition("@")
-    place, *more = re.split(r"[?#]", place, maxsplit=1)
-    return scheme + there + ("***@" if login else at) + place + ("?***" if more else "")
+    place, *more = re.split(r"[?#]", rest, maxsplit=1)
+    if "@" in "".join(more):  # of a password, or of a query: nobody can tell
+        return f"{scheme}{there}***"
+    _, at, place = place.rpartition("@")
+    return scheme + there + ("***@" if at else "") + place + ("?***" if more else "")
 
 
 def hidden(text: str, uri: str) -> str:

@@ -7,7 +7,7 @@ from threading import Event, Thread
 SLICE = 0.5  # seconds between two looks
 SILENCE = 25.0  # seconds without an answer, while this process has nothing to do
 WHOLE = 600.0  # seconds for all
-IDLE = 0.05  # of a slice: who computes more than that, or imports, is not waiting
+IDLE = 0.01  # of a slice: who computes more, or imports, is not waiting, however little it gets
 
 
 class Left(Exception):
