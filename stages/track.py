@@ -1,5 +1,6 @@
 """Mirror every result into MLflow, once: `python stages/track.py`."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -18,4 +19,6 @@ settle()
 from descent.lab.tracking.mirror import main
 
 if __name__ == "__main__":
-    main()
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)  # what still waits for the store is not waited for

@@ -94,7 +94,7 @@ def serving(root: Path, database: str):
             command, env=os.environ | quiet, stdout=log, stderr=log, start_new_session=True
         )
     try:
-        for _ in range(240):
+        for _ in range(960):  # a busy machine takes minutes
             try:
                 with urllib.request.urlopen(f"{uri}/health", timeout=1):
                     break

@@ -1,23 +1,31 @@
 """The tracking of results against real stores: one run a result, whatever happened before."""
 
 import shutil
+import sqlite3
+import subprocess
+import sys
 import time
+from base64 import b64encode
+from contextlib import closing, nullcontext
 from pathlib import Path
+from urllib.parse import quote, quote_plus, unquote
 
 import mlflow
 import numpy as np
 import pytest
 import xarray as xr
-from filelock import FileLock
 from mlflow.tracking.client import MlflowClient
 from ruamel.yaml import YAML
 
 from descent.lab.results import as_report
+from descent.lab.tracking import local, patience
 from descent.lab.tracking import mirror as track
 from descent.lab.tracking import store as stores
+from descent.lab.tracking.address import hidden, shown
 from descent.lab.tracking.series import CURVE, series
 from descent.lab.tracking.views import sweep_views
 from descent.result import Result, replicates, sweep
+from faults import track as faults
 from store import free_port, lay_out, result, save, serving
 
 
@@ -195,32 +203,46 @@ def test_a_second_call_adds_nothing_and_a_changed_result_one_run(workspace):
     assert [len(found) for found in runs(uri)] == [2, 4]
 
 
-@pytest.mark.parametrize(
-    ("method", "calls"),
-    [("log_batch", 1), ("log_batch", 2), ("log_batch", 3), ("set_terminated", 3)],
-)
-def test_a_killed_call_is_replaced_by_the_next(workspace, monkeypatch, method, calls):
-    """Killed in the middle: at that call of that method, with no chance to clean up."""
+@pytest.mark.parametrize("way", [nullcontext, faults.as_server], ids=["file", "server"])
+def test_what_is_killed_at_any_call_is_made_good_by_the_next(workspace, empty_store, way):
+    tally = faults.Tally("killed")
+    with way():
+        faults.at_every_call(tally, empty_store, faults.Killed(), 8)
+    assert tally.counts["attempts"] >= 6
+    assert tally.bad == []
 
-    class Killed(BaseException):
-        pass
 
-    real, count = getattr(MlflowClient, method), []
+def test_an_answer_that_is_lost_costs_a_line_and_no_run(workspace, empty_store):
+    tally = faults.Tally("lost")
+    with faults.as_server():
+        faults.at_every_call(tally, empty_store, OSError("the connection is lost"), 9)
+    assert tally.bad == []
 
-    def dying(self, *args, **kwargs):
-        count.append(1)
-        if len(count) == calls:
-            raise Killed
-        return real(self, *args, **kwargs)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(MlflowClient, method, dying)
-        with pytest.raises(Killed):
-            track.main()
-    track.main()
-    top, nested = runs(f"sqlite:///{workspace}/mlflow.db")
-    assert (len(top), len(nested)) == (1, 2)
-    assert {run.info.status for run in top + nested} == {"FINISHED"}
+def test_two_at_once_leave_one_run_a_result_whoever_comes_first(workspace, empty_store):
+    tally = faults.Tally("overtaken")
+    faults.overtake(tally, empty_store, 7)
+    assert tally.bad == []
+
+
+def test_what_is_deleted_lost_or_restored_ends_with_one_run_a_result(workspace, empty_store):
+    tally = faults.Tally("restored")
+    faults.restored(tally, empty_store, short=True)
+    assert tally.bad == []
+
+
+def test_a_result_that_cannot_be_described_is_named_and_the_others_are_tracked(workspace, capsys):
+    toys = {"broken": {"seed": 0}, "cut": {"seed": 1}, "one": {"seed": 2}}
+    YAML().dump({"toy": toys}, Path("params.yaml"))
+    for name in ("broken", "cut"):
+        save(result(points=3), name)
+        shutil.copy("src/descent/toy/one.py", f"src/descent/toy/{name}.py")
+    Path("src/descent/toy/broken.py").write_text("def (", encoding="utf-8")
+    Path("metrics/toy/cut.json").write_text("{", encoding="utf-8")
+    assert track.main() == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "2 of 3 results not tracked (the first, toy/broken: src/descent/toy/broken.py" in line
+    assert [run.info.run_name for run in runs(f"sqlite:///{workspace}/mlflow.db")[0]] == ["one"]
 
 
 def test_a_deleted_experiment_is_brought_back(workspace):
@@ -255,12 +277,97 @@ def test_a_store_that_cannot_be_reached_is_one_warning(workspace, monkeypatch, c
     assert Path("artifacts/tracked.json").exists()
 
 
+@pytest.mark.parametrize("how", ["drips", "nonsense"])
+def test_a_server_that_never_ends_its_answer_is_left(workspace, monkeypatch, capsys, how):
+    monkeypatch.setattr(patience, "SILENCE", 1.0)
+    with faults.answering(how) as place:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:secret@{place}")
+        start = time.perf_counter()
+        assert track.main() == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"track: http://***@{place}: 1 of 1 results not tracked")
+    assert "secret" not in line
+    assert time.perf_counter() - start < 30
+
+
+def test_work_that_ends_nowhere_is_left_and_a_stop_of_this_process_does_not_count(monkeypatch):
+    monkeypatch.setattr(patience, "WHOLE", 1.0)
+    waits = patience.Patience()
+    assert waits.until(lambda: time.sleep(3)) == "not done in 1 s"
+    with pytest.raises(patience.Left):
+        waits.answered()
+
+
+@pytest.mark.parametrize("way", ["nonsense", "cut", "folder", "null", "nowhere", "locks"])
+def test_a_database_that_cannot_be_used_is_a_line(workspace, monkeypatch, capsys, way):
+    monkeypatch.setattr(local, "BUSY", 0.1)
+    with faults.tempered(way, workspace / "mlflow.db") as uri:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        assert track.main() == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "1 of 1 results not tracked (" in line
+
+
+def test_a_locked_database_and_a_stopped_process_with_the_lock_are_lines(
+    workspace, monkeypatch, capsys
+):
+    monkeypatch.setattr(local, "BUSY", 0.1)
+    monkeypatch.setattr(local, "STOPPED", 1)
+    with closing(sqlite3.connect(workspace / "mlflow.db", isolation_level=None)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        track.main()
+    assert "results not tracked (database is locked)" in capsys.readouterr().err
+    with faults.holding(workspace / ".mlflow.lock") as other:
+        track.main()
+    said = capsys.readouterr().err
+    assert f".mlflow.lock is held by process {other}, which is stopped)" in said
+
+
+def test_the_door_on_a_full_disk_says_a_line_and_ends_well(workspace):
+    Path("mlflow.db").unlink()
+    limit = "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); "
+    code = limit + f"runpy.run_path({str(faults.DOOR)!r}, run_name='__main__')"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, env=faults.environment(), capture_output=True, text=True, check=True
+    )
+    (line,) = done.stderr.splitlines()
+    assert "1 of 1 results not tracked" in line
+    assert "File too large" in line  # of the file that DVC sees, too
+
+
+PASSWORD, TOKEN = "p@ss/w:rd?#", "a-t0ken/of=mine"
+
+
+@pytest.mark.parametrize(
+    ("uri", "secret"),
+    [
+        (f"http://me:{quote(PASSWORD, safe='')}@host:1/path", PASSWORD),
+        (f"postgresql://me:{PASSWORD}@host/db", PASSWORD),
+        (f"me:{PASSWORD}@host", PASSWORD),
+        (f"https://{'t0ken' * 4}:x-oauth-basic@host", "t0ken" * 4),
+        (f"https://{TOKEN}@host/path", TOKEN),
+        (f"http://host/path?code={quote(TOKEN, safe='')}&more=1", TOKEN),
+        (f"http://host/?more=1@2&other={quote(TOKEN)}", TOKEN),
+        (f"http://host/#{quote(TOKEN)}", TOKEN),
+    ],
+)
+def test_no_form_of_a_password_is_printed(uri, secret, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "header-of-mine")
+    forms = [secret, quote(secret), quote(secret, safe=""), quote_plus(secret), "header-of-mine"]
+    forms += [b64encode(secret.encode()).decode(), b64encode(f"me:{PASSWORD}".encode()).decode()]
+    forms = forms if f"me:{secret}" in unquote(uri) else forms[:-1]
+    said = hidden(f"no {uri!r}, {' and '.join(forms)}; Basic abcdefgh1", uri) + shown(uri)
+    assert [form for form in [*forms, "abcdefgh1"] if form in said] == []
+    assert "@" in uri.partition("?")[2] + uri.partition("#")[2] or "host" in shown(uri)
+
+
 def test_passwords_of_an_address_are_not_printed(workspace, monkeypatch, capsys):
-    uri = f"http://me:secret@127.0.0.1:{free_port()}"
+    uri = f"http://me:secret%2Fword@127.0.0.1:{free_port()}/?token=of-mine"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     track.main()
     said = capsys.readouterr().err
-    assert "secret" not in said
+    assert not [part for part in ("secret", "of-mine") if part in said]
     assert said.startswith("track: http://***@127.0.0.1")
 
 
@@ -270,21 +377,27 @@ def test_passwords_of_an_address_are_not_printed(workspace, monkeypatch, capsys)
         ("", "sqlite:///{root}/mlflow.db"),
         ("sqlite:///mine.db", "sqlite:///{root}/mine.db"),
         ("sqlite:////elsewhere/mine.db", "sqlite:////elsewhere/mine.db"),
+        ("sqlite:///./mine.db", "sqlite:///{root}/mine.db"),
+        ("sqlite+pysqlite:///mine.db?timeout=1", "sqlite+pysqlite:///{root}/mine.db?timeout=1"),
         ("mine", "{root}/mine"),
+        ("./mine", "{root}/mine"),
+        ("file:mine", "file://{root}/mine"),
+        ("file://./mine", "file://{root}/mine"),
+        ("file:///elsewhere/mine", "file:///elsewhere/mine"),
+        ("databricks", "databricks"),
         ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
     ],
 )
 def test_a_relative_address_counts_from_the_root(workspace, monkeypatch, uri, address):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    assert track.address() == address.format(root=workspace)
+    assert track.address(workspace) == address.format(root=workspace)
 
 
-def test_two_calls_at_once_on_a_server_wait_for_each_other(workspace, monkeypatch, capsys):
-    monkeypatch.setattr(track, "PATIENCE", 0.1)
-    with FileLock(workspace / ".mlflow.lock"):
+def test_a_database_in_memory_is_refused_in_a_line(workspace, monkeypatch, capsys):
+    for uri in ("sqlite://", "sqlite:///:memory:"):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         track.main()
-    assert "1 of 1 results not tracked" in capsys.readouterr().err
-    assert runs(f"sqlite:///{workspace}/mlflow.db") == ([], [])
+        assert "1 of 1 results not tracked (a database in memory" in capsys.readouterr().err
 
 
 def test_a_real_server_takes_the_results_once(workspace, monkeypatch):
@@ -293,6 +406,11 @@ def test_a_real_server_takes_the_results_once(workspace, monkeypatch):
         track.main()
         track.main()
         assert [len(found) for found in runs(uri)] == [1, 2]
+        save(result(bad=3.0))
+        doors = [faults.start(uri), faults.start(uri, ahead=-3600)]
+        assert [door.communicate()[0] for door in doors] == ["", ""]
+        assert not sum(faults.ailing(workspace / "server.db").values())
+        save(result())
         artifacts = mlflow.MlflowClient(uri).list_artifacts(runs(uri)[0][0].info.run_id)
         assert [artifact.path for artifact in artifacts] == ["one.json"]
         assert runs(f"sqlite:///{workspace}/mlflow.db") == ([], [])

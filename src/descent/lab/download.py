@@ -16,7 +16,7 @@ from pydantic import Field, StringConstraints
 from descent.config import Positive, experiment_config
 from descent.lab.files import write
 from descent.lab.idx import unpacked
-from descent.lab.messages import masked, say
+from descent.lab.messages import masked, one_line, say
 from descent.lab.params import PARAMS, configure
 from descent.lab.sources import Missing, Source, finds
 
@@ -72,9 +72,9 @@ def obtain(name: str, config: Config, raw: Path, missing: Missing) -> list[str]:
                 del missing[file]
         if len(missing) < wanted:
             had = wanted - len(missing)
-            say(masked(f"{name}: {had} of {len(config.sha256)} files from {source}"))
+            say(masked(f"{name}: {had} of {len(config.sha256)} files from {source}", *places))
         said = "; ".join(complaints) or f"has no {', '.join(missing)}"
-        answers.append(masked(" ".join(f"{source}: {said}".split())))
+        answers.append(masked(one_line(f"{source}: {said}"), *places))
     return answers
 
 

@@ -2,7 +2,23 @@
 
 import re
 import sys
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
+from itertools import chain
 from typing import NoReturn
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
+
+SHORT = 3  # characters: what is shorter is no secret, and would hide half of the line
+TOKEN = 16  # a user name of so many is one
+SECRET = r"[\w.-]*(?:pass|pwd|secret|token|key|sig|cred|auth|sas|code)[\w.-]*"
+MASKS = (
+    (r"://\S*@", "://***@"),  # a password may hold a slash or an @, so all up to the last one
+    (rf"([?&;]{SECRET}=)[^\s&;#'\"]+", r"\1***"),
+    (r"(\b\w*(?:password|passwd|pwd|secret|token)=)[^\s&;#'\"]+", r"\1***"),
+    (r"\b(Bearer|Basic) +[\w.~+/=-]{8,}", r"\1 ***"),
+)
 
 LONGEST = 600  # characters of a line; what is longer loses its middle
 CONTROL = {
@@ -20,6 +36,25 @@ def refuse_all(messages: list[str], code: int = 2) -> NoReturn:
     for message in messages:
         print(bounded(one_line(masked(message))), file=sys.stderr)
     sys.exit(code)
+
+
+class Refused(Exception):
+    """What `refuse` would have ended the process for."""
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turns a refusal into an error with its line.
+
+    Raises:
+        Refused: something is refused meanwhile.
+    """
+    said = StringIO()
+    try:
+        with redirect_stderr(said):
+            yield
+    except SystemExit:
+        raise Refused(said.getvalue()) from None
 
 
 def say(*lines: str) -> None:
@@ -40,6 +75,28 @@ def bounded(line: str) -> str:
     return line if len(line) <= LONGEST else f"{line[:half]} … {line[-half:]}"
 
 
-def masked(text: str) -> str:
-    """Without the user names and passwords of addresses: `https://***@host`."""
-    return re.sub(r"://[^/@\s]+@", "://***@", text)
+def masked(text: str, *addresses: str) -> str:
+    """Without the user names, passwords and tokens of addresses: `https://***@host?token=***`.
+
+    What stands in `addresses` is found in every form in which an error may quote it.
+    """
+    for secret in sorted(set(chain.from_iterable(map(secrets, addresses))), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    for pattern, shown in MASKS:
+        text = re.sub(pattern, shown, text, flags=re.IGNORECASE)
+    return text
+
+
+def secrets(address: str) -> Iterator[str]:
+    """The log-in and the values after ? or # of an address, as it has them and as errors write them."""
+    rest = address.partition("://")[2] or address
+    login = rest.rpartition("@")[0]
+    user, _, password = login.partition(":")
+    values = [part.rpartition("=")[2] for part in re.split(r"[?&;#]", rest)[1:]]
+    named = [user] if len(user) >= TOKEN else []
+    for secret in {login, password or user, *named, *values}:
+        for form in {secret, unquote(secret), unquote_plus(secret)}:
+            data = form.encode("utf-8", "surrogateescape")
+            written = (form, quote(data, safe=""), quote(data), quote_plus(data), repr(form)[1:-1])
+            found = (*written, b64encode(data).decode())
+            yield from (one for one in found if len(one) >= SHORT)

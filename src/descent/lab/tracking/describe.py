@@ -1,5 +1,8 @@
 """What MLflow shows in words: of a result its claim and verdict, of a family its question and claims."""
 
+from contextlib import suppress
+
+from descent.lab.messages import Refused, refusals
 from descent.lab.project import Block
 from descent.lab.words import bound, decimals, outcome, place, sentence, words
 
@@ -62,6 +65,9 @@ def description(block: Block, report: dict) -> str:
 
 
 def question(blocks: list[Block]) -> str:
-    """What a family asks, and what each of its experiments claims."""
-    claims = [f"- **{block.name}**: {claim(block)}" for block in blocks]
+    """What a family asks, and what each of its experiments claims, if its module can be read."""
+    claims = []
+    for block in blocks:
+        with suppress(Refused), refusals():
+            claims.append(f"- **{block.name}**: {claim(block)}")
     return "\n".join([blocks[0].question, "", *claims])

@@ -1,128 +1,170 @@
 """The MLflow store: one experiment a family, one run a result, one nested run a point of its sweep.
 
-A run is named after its block, a nested run after its point too (`overparam alpha=1e-05`); tags tell results from
-points (`level`) and claims that hold from those that do not, or that say nothing (`verdict`, `verdict.why`,
-`checks.failed.names`), and the description has the table of checks.
+A run is named after its block, a nested run after its point too (`overparam alpha=1e-05`).
 """
 
-import hashlib
-import json
-import os
-import subprocess
 import time
-from importlib.metadata import version
+from collections.abc import Callable
 from pathlib import Path
 
-from descent.lab.environment import without_git
-from descent.lab.files import read
-from descent.lab.project import Block
-from descent.lab.tracking.describe import NOTE, description
-from descent.lab.tracking.mirror import FINGERPRINT, Tracked, canonical, digest
-from descent.lab.tracking.series import Series, series
+from descent.lab.tracking import local
+from descent.lab.tracking.address import artifacts, database
+from descent.lab.tracking.census import (
+    FINGERPRINT,
+    PARENT,
+    POINTS,
+    TAGS,
+    Census,
+    Seen,
+    alive,
+    census,
+)
+from descent.lab.tracking.content import PARAMETER, Content, provenance
+from descent.lab.tracking.patience import Patience, Watched
+from descent.lab.tracking.series import Series
 from descent.lab.tracking.views import checks_view, colour, sweep_views
-from descent.lab.words import outcome
-from descent.maths import device
 
 BATCH = 1000  # MLflow's limit of metrics a call
-PARAMETER = 6000  # its limit of characters a parameter
-
-
-def provenance() -> dict[str, str]:
-    """Tags that say where a result comes from."""
-
-    def git(*arguments: str) -> str:
-        command = ("git", *arguments)
-        try:
-            done = subprocess.run(command, capture_output=True, env=without_git())
-        except OSError:  # there is no git
-            return ""
-        return done.stdout.decode("utf-8", "replace").strip()
-
-    packages = ("numpy", "scipy", "numba", "torch")
-    experiment = os.environ.get("DVC_EXP_NAME")
-    return {
-        "mlflow.source.git.commit": git("rev-parse", "HEAD"),
-        "git.dirty": str(bool(git("status", "--porcelain"))).lower(),
-        "device": device.name(),
-        **({"dvc.experiment": experiment} if experiment else {}),
-        **{f"version.{package}": version(package) for package in packages},
-    }
+PAGE = 1000  # runs an answer
+OURS = f"tags.`{checks_view().tag[0]}` LIKE '%'"  # an experiment of a family, also if renamed
 
 
 class Store:
     """The MLflow store: a thin layer over its client, for whole results."""
 
-    def __init__(self, uri: str, root: Path):
+    def __init__(self, uri: str, root: Path, patience: Patience):
         from mlflow import MlflowClient  # 1.6 s
 
-        self.artifacts = root / "mlartifacts" if uri.startswith("sqlite:") else None
-        self.client = MlflowClient(uri)
+        self.artifacts, self.database = artifacts(uri, root), database(uri)
+        patience.answered()
+        self.client = Watched(MlflowClient(uri), patience.answered)
         self.tags = provenance()
 
-    def experiment(self, family: str, note: str) -> str:
-        """The id of the experiment of this name, made or brought back if need be."""
+    def experiment(self, family: str, note: str) -> tuple[str, bool]:
+        """The id of the experiment of this name, made if need be; and whether runs in it were out of sight."""
+        from mlflow.exceptions import MlflowException
+
         found = self.client.get_experiment_by_name(family)
-        if found is None:
+        if new := found is None:
             place = (self.artifacts / family).as_uri() if self.artifacts else None
-            identity, tags = self.client.create_experiment(family, artifact_location=place), {}
-        else:
-            identity, tags = found.experiment_id, found.tags
-            if found.lifecycle_stage == "deleted":
-                self.client.restore_experiment(identity)
-        shown = dict([("mlflow.note.content", note), checks_view().tag])
+            try:
+                self.client.create_experiment(family, artifact_location=place)
+            except MlflowException:  # another process was faster, or an answer was lost
+                if self.client.get_experiment_by_name(family) is None:
+                    raise
+            found = self.client.get_experiment_by_name(family)
+        identity, deleted = found.experiment_id, found.lifecycle_stage == "deleted"
+        if deleted:  # and all that was ever deleted in it comes back
+            self.client.restore_experiment(identity)
+        shown = dict([checks_view().tag, ("mlflow.note.content", note)])
+        unseen = deleted or not (new or checks_view().tag[0] in found.tags)
         shown["mlflow.experimentKind"] = "custom_model_development"  # not a chat, says the UI
         for key, value in shown.items():
-            if tags.get(key) != value:
+            if found.tags.get(key) != value:
                 self.client.set_experiment_tag(identity, key, value)
-        return identity
+        return identity, unseen
 
-    def forget_unfinished(self, experiment: str, fingerprint: str) -> bool:
-        """Delete what a killed call left of this result; true if the result is there whole."""
-        runs = self.client.search_runs([experiment], f"tags.`{FINGERPRINT}` = '{fingerprint}'")
-        tops = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
-        if any(run.info.status == "FINISHED" for run in tops):
-            return True
-        for run in runs:
-            self.client.delete_run(run.info.run_id)
-        return False
+    def census(self, fingerprint: str | None = None, living: bool = True) -> Census:
+        """Of all results, or of one: what is there, and what is to go; `living` false: of all who are at work."""
+        seen = local.look(self.database, fingerprint) if self.database else self.look(fingerprint)
+        # Who writes to a file of sqlite holds its lock, unless it goes by a server on this machine.
+        other = self.database is None
+        return census(seen, lambda mark: living and alive(mark, elsewhere=other))
 
-    def add(self, experiment: str, result: Tracked) -> None:
-        """Log a result unless it is there; its own run is finished last, so that a kill shows."""
-        if self.forget_unfinished(experiment, result.fingerprint):
-            return
-        block, now = result.block, int(time.time() * 1000)
-        logged = series(read(f"artifacts/{block.path}.nc"), result.report)
-        tags = self.tags | {
-            **{FINGERPRINT: result.fingerprint, "dvc.stage": block.stage},
-            **{"family": block.family, "block": block.name},
+    def look(self, fingerprint: str | None) -> list[Seen]:
+        """The runs of all results, or of one, by the client."""
+        wanted = f"= '{fingerprint}'" if fingerprint else "LIKE '%'"
+        ours = self.pages(self.client.search_experiments, filter_string=OURS)
+        if not ours:
+            return []
+        search = {
+            "experiment_ids": [experiment.experiment_id for experiment in ours],
+            "filter_string": f"tags.`{FINGERPRINT}` {wanted}",
         }
-        parent = self.client.create_run(
-            experiment, start_time=now, run_name=block.name, tags=tags | told(result)
-        ).info.run_id
-        self.log(parent, logged.whole, {k: str(v) for k, v in block.parameters.items()})
-        self.add_points(experiment, parent, now, tags, block, logged)
-        self.client.log_inputs(parent, [dataset(block)])
-        self.client.log_artifact(parent, f"metrics/{block.path}.json")
-        if (figure := Path(f"plots/{block.path}.svg")).exists():
-            self.client.log_artifact(parent, str(figure))
-        if logged.points:
-            for view in sweep_views(block.name, logged, parent):
-                self.client.set_experiment_tag(experiment, *view.tag)
-        self.client.set_terminated(parent)
+        return [
+            Seen(
+                run.info.run_id, run.info.status, run.info.start_time, *map(run.data.tags.get, TAGS)
+            )
+            for run in self.pages(self.client.search_runs, **search)
+        ]
 
-    def add_points(self, experiment: str, parent: str, now: int, tags: dict, block: Block, logged):
+    def pages(self, search: Callable, **named) -> list:
+        """Every page of a search."""
+        found, token = [], None
+        while True:
+            page = search(**named, max_results=PAGE, page_token=token)
+            found, token = found + list(page), page.token
+            if not token:
+                return found
+
+    def discard(self, runs: list[str]) -> None:
+        """Delete runs, so that they count for nothing if somebody restores them."""
+        from mlflow.exceptions import MlflowException
+
+        for run in runs:
+            try:
+                self.client.set_terminated(run, "KILLED")
+                self.client.delete_run(run)
+            except MlflowException:
+                if self.client.get_run(run).info.lifecycle_stage != "deleted":
+                    raise
+
+    def add(self, experiment: str, content: Content) -> bool:
+        """Log a result unless it is there; false if somebody else may be at work on it.
+
+        Its own run is finished last, so that a kill shows, and all look again after that, so that of two who did
+        it at once one is left.
+        """
+        before = self.census(content.fingerprint)
+        self.discard(before.junk)
+        if content.fingerprint in {**before.there, **before.busy}:
+            return content.fingerprint in before.there
+        run = self.write(experiment, content)
+        after = self.census(content.fingerprint)
+        self.discard(after.junk)
+        kept = after.there.get(content.fingerprint)
+        if kept not in (None, run):
+            self.show(experiment, content, kept)
+        return kept is not None
+
+    def write(self, experiment: str, content: Content) -> str:
+        """The finished run of a result, with its points."""
+        from mlflow.entities import Dataset, DatasetInput
+
+        block, now = content.block, int(time.time() * 1000)
+        own = content.told | {POINTS: str(len(content.logged.points))}
+        parent = self.client.create_run(
+            experiment, start_time=now, run_name=block.name, tags=content.tags | own
+        ).info.run_id
+        self.log(parent, content.logged.whole, {k: str(v) for k, v in block.parameters.items()})
+        self.add_points(experiment, parent, now, content)
+        self.client.log_inputs(parent, [DatasetInput(Dataset(*content.dataset))])
+        for file in content.files:
+            self.client.log_artifact(parent, file)
+        self.show(experiment, content, parent)
+        self.client.set_terminated(parent)
+        return parent
+
+    def show(self, experiment: str, content: Content, run: str) -> None:
+        """The saved views of a block, on this run of it."""
+        if content.logged.points:
+            for view in sweep_views(content.block.name, content.logged, run):
+                self.client.set_experiment_tag(experiment, *view.tag)
+
+    def add_points(self, experiment: str, parent: str, now: int, content: Content) -> None:
         """A nested run a point of the sweep."""
+        block, logged = content.block, content.logged
         # Of the parameters, what a point shares with other results; a list is not about a point.
         shared = {k: str(v) for k, v in block.parameters.items() if not isinstance(v, list | dict)}
         for index, (labels, values) in enumerate(logged.points.items(), 1):
             point = dict(zip(logged.sweep, labels, strict=True))
             shade = colour((index - 1) / max(1, len(logged.points) - 1))
-            own = {"level": "point", "mlflow.parentRunId": parent, "mlflow.runColor": shade}
+            own = {"level": "point", PARENT: parent, "mlflow.runColor": shade}
             child = self.client.create_run(
                 experiment,
                 start_time=now - index,  # the UI lists the latest first
                 run_name=" ".join([block.name, *(f"{dim}={at}" for dim, at in point.items())]),
-                tags=tags | own,
+                tags=content.tags | own,
             ).info.run_id
             self.log(child, values, shared | point)
             self.client.set_terminated(child)
@@ -141,33 +183,3 @@ class Store:
         self.client.log_batch(run, metrics=metrics[:size], **rest)
         for first in range(size, len(metrics), BATCH):
             self.client.log_batch(run, metrics=metrics[first : first + BATCH])
-
-
-def told(result: Tracked) -> dict[str, str]:
-    """The tags that say what a result is and what became of its claim."""
-    report = result.report
-    failed = [check["name"] for check in report["checks"].values() if not check["holds"]]
-    why = outcome(report)[len(report["verdict"]) + 2 :]
-    return {
-        "level": "result",
-        "verdict": report["verdict"],
-        **({"verdict.why": why[:NOTE]} if why else {}),
-        **({"checks.failed.names": ", ".join(failed)[:NOTE]} if failed else {}),
-        "mlflow.note.content": description(result.block, report),
-    }
-
-
-def dataset(block: Block):
-    """What the experiment reads, or for a synthetic problem the parameters that draw it."""
-    from mlflow.entities import Dataset, DatasetInput
-
-    inputs = block.inputs()
-    if inputs:
-        name, kind = inputs[0], "local"
-        content = digest(Path(name))
-    else:
-        name, kind = f"{block.path} (synthetic)", "code"
-        text = json.dumps(canonical(block.parameters), sort_keys=True)
-        content = hashlib.sha256(text.encode()).hexdigest()
-    source = json.dumps({"uri": inputs[0] if inputs else str(block.source)})
-    return DatasetInput(Dataset(name, content[:16], kind, source))
