@@ -1,6 +1,5 @@
 """Mirror every result into MLflow, once: `python stages/track.py`."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -15,6 +14,8 @@ if Path(descent.__file__).resolve().parent != SRC / "descent":
 from descent.lab.environment import settle
 
 settle()
+
+import os
 
 from descent.lab.tracking.mirror import main
 

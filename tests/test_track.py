@@ -329,7 +329,7 @@ def test_the_door_on_a_full_disk_says_a_line_and_ends_well(workspace):
     code = limit + f"runpy.run_path({str(faults.DOOR)!r}, run_name='__main__')"
     command = [sys.executable, "-c", code]
     done = subprocess.run(
-        command, env=faults.environment(), capture_output=True, text=True, check=True
+        command, env=faults.environment(), capture_output=True, encoding="utf-8", check=True
     )
     (line,) = done.stderr.splitlines()
     assert "1 of 1 results not tracked" in line

@@ -146,7 +146,7 @@ def confined(case: Case, upstream: list, seconds: int) -> tuple[str, str]:
     """The kind of the case's end, and what the door said."""
     spent = resource.getrusage(resource.RUSAGE_SELF)
     resource.setrlimit(resource.RLIMIT_CPU, (int(spent.ru_utime + spent.ru_stime) + seconds, -1))
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * os.sysconf("SC_PAGESIZE") + MEMORY, -1))
     errors, kind = io.StringIO(), "done"
     with tempfile.TemporaryDirectory() as folder:

@@ -145,7 +145,7 @@ def start(uri: str = "", ahead: int = 0, ready: str = "", **more: str) -> subpro
         env=environment(uri, **more),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
     )
 
 
@@ -367,9 +367,11 @@ def at_once(tally: Tally, empty: Path, short: bool) -> None:
     """Doors at once on one server, with clocks that differ; some killed, one stopped."""
     for count in range(6):
         save(result(), f"more{count}")
-    params = Path("params.yaml").read_text()
+    params = Path("params.yaml").read_text(encoding="utf-8")
     block = params.split("one:")[1]
-    Path("params.yaml").write_text(params + "".join(f"  more{k}:{block}" for k in range(6)))
+    Path("params.yaml").write_text(
+        params + "".join(f"  more{k}:{block}" for k in range(6)), encoding="utf-8"
+    )
     for count in range(6):
         shutil.copy("src/descent/toy/one.py", f"src/descent/toy/more{count}.py")
     with serving(Path.cwd(), "server.db") as uri:
@@ -550,14 +552,14 @@ def tempered(way: str, path: Path):
 @kind
 def results_of_all_kinds(tally: Tally, empty: Path, short: bool) -> None:
     """A result that cannot be read, or described, beside two that can."""
-    params = Path("params.yaml").read_text()
+    params = Path("params.yaml").read_text(encoding="utf-8")
     block = params.split("one:")[1]
-    Path("params.yaml").write_text(f"{params}  two:{block}  six:{block}")
+    Path("params.yaml").write_text(f"{params}  two:{block}  six:{block}", encoding="utf-8")
     for name in ("two", "six"):
         save(result(), name)
         shutil.copy("src/descent/toy/one.py", f"src/descent/toy/{name}.py")
     metrics, artifact = Path("metrics/toy/two.json"), Path("artifacts/toy/two.nc")
-    text, data = metrics.read_text(), artifact.read_bytes()
+    text, data = metrics.read_text(encoding="utf-8"), artifact.read_bytes()
     changes = (
         (metrics, b"{"),
         (metrics, text.replace('"holds": true', '"holds": []').encode()),

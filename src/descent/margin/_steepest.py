@@ -9,6 +9,8 @@
 
 p̄ is the mean of p over the second half of the run, weighted with ‖Δw‖: it encloses γ from above.
 Only differences of margins are exponentiated, so that no loss is too small.
+
+Source: slides on implicit biases, Theorem 4; arXiv 1802.08246.
 """
 
 from typing import NamedTuple, no_type_check

@@ -67,6 +67,5 @@ def require_run(
     p = d * (d + 1) // 2
     hours = replicates * steps * 4.0 * p * (p + 8 * starts) / SPEED / cpu_count() / HOUR
     if hours > 1:
-        raise Refusal(
-            f"size {d}, replicates {replicates}, steps {steps}: more than {hours:.3g} hours, at most 1"
-        )
+        sizes = f"size {d}, replicates {replicates}, steps {steps}"
+        raise Refusal(f"{sizes}: more than {hours:.3g} hours, at most 1")

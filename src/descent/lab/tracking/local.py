@@ -77,7 +77,10 @@ def alone(path: Path, answered: Callable[[], None]) -> Iterator[None]:
 def holder(path: Path) -> tuple[str, bool]:
     """Who holds a lock, and whether it is stopped; Linux tells."""
     try:
-        inode, locks = path.stat().st_ino, Path("/proc/locks").read_text().splitlines()
+        inode, locks = (
+            path.stat().st_ino,
+            Path("/proc/locks").read_text(encoding="ascii").splitlines(),
+        )
         fields = [line.split() for line in locks if line.split()[1] == "FLOCK"]
         (number,) = {int(f[4]) for f in fields if f[5].endswith(f":{inode}")}
         process = psutil.Process(number)
