@@ -100,7 +100,9 @@ def measure(config: Config, given: Data) -> xr.Dataset:
 def run(config: Config) -> Result:
     given = _data.regression(config.seed, config.samples, config.features, config.start)
     found, theory = measure(config, given), predict(config, given)
-    length = float(np.linalg.norm(given.vector) + np.linalg.norm(theory["limit"]))
+    length = float(
+        np.linalg.norm(given.vector) + np.linalg.norm(np.linalg.lstsq(given.X, given.y)[0])
+    )
     late = (~(found["off"] <= NEAR * length)).values
     names = ", ".join(np.array(RULES)[late])
     far = float(found["off"].max()) / length
