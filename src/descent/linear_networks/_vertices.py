@@ -26,7 +26,7 @@ def bases(n: int, d: int) -> int:
     return comb(n + d, d) - 1
 
 
-def quasinorm(parts: np.ndarray, counts: np.ndarray, q: float) -> np.ndarray:
+def quasinorm(parts: np.ndarray, counts: np.ndarray, q: float) -> np.ndarray | float:
     return (np.abs(parts) ** q @ counts) ** (1 / q)
 
 

@@ -160,13 +160,14 @@ def run(config: Config) -> Result:
     found = measure(config, given)
     theory = predict(config, found, given)
     close = arrived(config, found)
+    data = found.merge(theory)
     left = not_arrived(close, "are not at rest at the end, so nothing is said of them")
     few = bool(2 * close.sum() < close.size) or not vertex(found, close).any()
     return Result(
-        data=found.merge(theory),
+        data=data,
         metrics={
             "quasinorm": found["quasinorm"],
-            "least_quasinorm": theory["least_bound"],
+            "least_quasinorm": data["least_bound"],
             "angle": found["angle"].isel(s=-1),
             "at_rest": close.sum(),
             "at_vertices": vertex(found, close).sum(),

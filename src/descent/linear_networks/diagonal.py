@@ -1,4 +1,4 @@
-"""A diagonal linear network of two layers tends to the least ℓ₁ norm; saddles keep small coordinates back for long.
+"""A diagonal network of two layers tends to the least ℓ₁ norm; saddles keep small coordinates back for long.
 
 Two factors move a coordinate the faster the larger it is, so what is small stays small for a long time even if it
 will count in the end. Until then the run is at the best separator without it, where its loss falls as at a solution.
