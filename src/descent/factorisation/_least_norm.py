@@ -55,9 +55,17 @@ NUCLEAR = Kind(
     lambda X: float(np.linalg.svd(X, compute_uv=False).sum()),
     lambda Y: float(np.linalg.norm(Y, 2)),
 )
+
+
+def _trace(X: Square) -> float:
+    """∞ where X has a negative eigenvalue that is no rounding."""
+    values = np.linalg.eigvalsh((X + X.T) / 2)
+    return float(values.sum()) if values[0] >= -1e-6 * abs(values[-1]) else np.inf
+
+
 TRACE = Kind(
     _shrink_eigenvalues,
-    lambda X: float(np.trace(X)),
+    _trace,
     lambda Y: float(np.linalg.eigvalsh((Y + Y.T) / 2)[-1]),
 )
 

@@ -43,11 +43,11 @@ def balanced(W: Square, depth: int) -> Factors:
     return factors
 
 
-def imbalance(factors: Float[np.ndarray, "*n N d d"]) -> Float[np.ndarray, "*n"]:
+def imbalance(factors: Factors) -> float:
     """The largest ‖W_{j+1}ᵀW_{j+1} − W_jW_jᵀ‖; 0 of a single factor."""
-    above, below = factors[..., 1:, :, :], factors[..., :-1, :, :]
+    above, below = factors[1:], factors[:-1]
     gap = above.mT @ above - below @ below.mT
-    return np.linalg.norm(gap, axis=(-2, -1)).max(-1, initial=0)
+    return float(np.linalg.norm(gap, axis=(-2, -1)).max(initial=0))
 
 
 @no_type_check  # numba compiles the function itself, not a checked wrapper of it

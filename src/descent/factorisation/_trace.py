@@ -22,7 +22,8 @@ class Problem(NamedTuple):
     generic: Float[np.ndarray, "m d d"]  # of the same size, but with eigenvectors of their own
 
 
-def drawn(rng: np.random.Generator, size: int, measurements: int, rank: int) -> Problem:
+def drawn(seed: int, size: int, measurements: int, rank: int) -> Problem:
+    rng = np.random.default_rng(seed)
     Q = np.linalg.qr(rng.standard_normal((size, size)))[0]
     a = np.linalg.qr(rng.standard_normal((size, measurements)))[0].T
     x = np.zeros(size)
@@ -110,5 +111,7 @@ def programme(given: Problem) -> Programme:
 
 
 def above(given: Problem, x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
-    """Σx − least = Σ_j x_j (1 − a_jᵀμ) for every x with Ax = b: no cancellation."""
-    return x @ np.maximum(1 - given.a.T @ programme(given).mu, 0)
+    """Σx − least = Σ_j x_j (1 − a_jᵀμ) over j outside of the support, for every x with Ax = b: no cancellation."""
+    found = programme(given)
+    off = found.x <= ZERO * found.x.max()
+    return x @ np.where(off, np.maximum(1 - given.a.T @ found.mu, 0), 0.0)

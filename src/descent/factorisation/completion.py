@@ -45,6 +45,8 @@ class Config:
 
     def __post_init__(self):
         require_increasing("depths", self.depths)
+        if max(self.depths) < 2:
+            raise ValueError("depths [1]: a single matrix is compared with products of several")
         require_within(
             "depths", self.depths, 1, 12, "from a small start deeper products never move"
         )
