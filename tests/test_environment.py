@@ -43,6 +43,16 @@ def test_warnings_that_are_errors_are_warnings_again(settled, monkeypatch):
     assert sys.warnoptions == []
 
 
+def test_a_locale_that_the_system_lacks_is_dropped(monkeypatch):
+    monkeypatch.setenv("LC_ALL", "xx_YY.KOI8")
+    monkeypatch.setenv("MPLBACKEND", "agg")  # so that it is put back
+    settle()
+    assert "LC_ALL" not in os.environ
+    monkeypatch.setenv("LC_ALL", "C")
+    settle()
+    assert os.environ["LC_ALL"] == "C"
+
+
 def test_the_kernels_compute_the_same_bits(tmp_path):
     YAML().dump(toy_params(), tmp_path / "params.yaml")
     usual = of_the_kernels(tmp_path, {}, ["polynomial/gd"])

@@ -4,6 +4,7 @@ Results depend on the project alone, so variables that change what the libraries
 before those are imported.
 """
 
+import locale
 import os
 import subprocess
 import sys
@@ -33,6 +34,21 @@ def settle() -> None:
         sys.warnoptions.clear()
         warnings.resetwarnings()
         warnings.simplefilter("ignore")
+    if not known_locale():
+        for name in [name for name in os.environ if name == "LANG" or name.startswith("LC_")]:
+            del os.environ[name]
+
+
+def known_locale() -> bool:
+    """Whether this system has the locale that the environment names: Matplotlib may ask for it."""
+    usual = locale.setlocale(locale.LC_ALL)
+    try:
+        locale.setlocale(locale.LC_ALL, "")
+        return True
+    except locale.Error:
+        return False
+    finally:
+        locale.setlocale(locale.LC_ALL, usual)
 
 
 def require_system() -> None:
