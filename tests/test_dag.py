@@ -27,7 +27,6 @@ SCIENCE = [
 WAITING = {
     "gradnorms": "the family is about networks on MNIST",
     "initialisation": "the family is about networks on MNIST",
-    "dynamics": "edge_of_stability trains on MNIST",
 }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float
 
-from descent.dynamics._pooled_images import Images
+from descent.train._pooled_images import Images
 from descent.maths.curvature import hessian_products, largest_eigenvalue
 from descent.maths.initialise import initialise
 from descent.maths.network import Shape, differentiate, forward, gradient, mean_loss

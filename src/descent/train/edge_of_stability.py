@@ -25,8 +25,8 @@ import xarray as xr
 from pydantic import Field
 
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
-from descent.dynamics._pooled_images import Images, pooled
-from descent.dynamics._sharpening import APART, Settings, fates, halfway, reasons, shape_of, trace
+from descent.train._pooled_images import Images, pooled
+from descent.train._sharpening import APART, Settings, fates, halfway, reasons, shape_of, trace
 from descent.maths.limits import require_at_most, require_cost
 from descent.maths.momentum import highest
 from descent.maths.replicates import replicate
