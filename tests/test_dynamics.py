@@ -1,12 +1,8 @@
 """The closed forms of steps and averaged gradients against eigenvalue solvers, symbols, autograd; wrong formulas, and traps."""
 
-from functools import partial
-from itertools import pairwise
-
 import numpy as np
 import pytest
 import sympy
-import torch
 from pydantic import ValidationError
 from scipy.optimize import minimize
 
@@ -15,9 +11,7 @@ from descent.dynamics import (
     _landscape,
     _least_squares,
     _notebook,
-    _sharpening,
     critical_step,
-    edge_of_stability,
     learning_rate,
     momentum_regression,
     momentum_stability,
@@ -27,12 +21,8 @@ from descent.dynamics import (
 )
 from descent.dynamics._iterations import iterations, simulated, undecided
 from descent.dynamics._kernels import iterations_to_stay
-from descent.dynamics._pooled_images import Images
-from descent.dynamics._sharpening import Settings, trace
 from descent.lab.results import as_report, dumps
 from descent.maths import momentum as forms
-from descent.maths.initialise import initialise
-from descent.maths.network import Shape
 from harness import config_of, experiments
 from harness import run as harness_run
 
@@ -89,12 +79,6 @@ def broken(name: str, **changes) -> set[str]:
         ("momentum_regression", {"points": 2}, "at least 3"),
         ("momentum_regression", {"beta": 2.5}, "no step is stable"),
         ("momentum_oscillation", {"points": 10**9}, "fill the memory"),
-        ("edge_of_stability", {"betas": [0.5, 2]}, "betas 2 ≥ 2: no step is stable"),
-        ("edge_of_stability", {"every": 500}, "every 500 > steps 400"),
-        ("edge_of_stability", {"tail": 0}, "nothing to average"),
-        ("edge_of_stability", {"steps": 60}, "2 measurements, fewer than 3"),
-        ("edge_of_stability", {"products": 1}, "greater than or equal to 2"),
-        ("edge_of_stability", {"betas": [0.5, 0.50000001]}, "one value in six digits"),
     ],
 )
 def test_bad_numbers_are_refused_by_rule(name, change, rule):
@@ -107,8 +91,6 @@ def test_bad_numbers_are_refused_by_rule(name, change, rule):
     [
         ("rank_deficient", {"rows": 9, "columns": 9, "rank": 8, "seed": 7}, "more than 200000"),
         ("momentum_regression", {"centre": [-3, -100]}, "no point is on the positive side"),
-        ("edge_of_stability", {"images": 300}, "images 300 > 256"),
-        ("edge_of_stability", {"pool": 6}, "pool 6 > 5 pixels"),
     ],
 )
 def test_what_cannot_be_run_is_refused(name, change, rule):
@@ -486,79 +468,3 @@ def test_a_closed_form_just_before_roots_meet_at_minus_r():
         forms.trajectory(0.6, x, 1 - 2 * h, np.arange(20)) for x in (h, forms.repeated(0.6)[1])
     )
     np.testing.assert_allclose(near, at, rtol=1e-12, atol=1e-14)
-
-
-# --- sharpness ---
-
-
-def loss(w, x, y, shape):
-    h, end = x, 0
-    for layer, (fan_in, out) in enumerate(pairwise(shape.widths), 1):
-        W = w[end : end + out * fan_in].reshape(out, fan_in)
-        end += out * (fan_in + 1)
-        h = h @ W.T + w[end - out : end]
-        h = torch.tanh(h) if layer < len(shape.widths) - 1 else h
-    return (h - y).square().sum() / (2 * len(x))
-
-
-@pytest.mark.parametrize("hidden", [(), (4,), (4, 3)])
-def test_the_sharpness_along_a_run_is_that_of_autograd(hidden):
-    """A run of one step: loss, step and sharpness at both ends, with products enough."""
-    rng = np.random.default_rng(1)
-    x, y = rng.standard_normal((7, 5)), rng.standard_normal((7, 2))
-    images, shape = Images(x, y), Shape((5, *hidden, 2), "tanh")
-    settings = Settings(hidden, 0.7, 0.5, 0.1, steps=1, every=1, products=60)
-    found = trace(np.random.default_rng(2), images, settings)
-    w = 0.7 * initialise(np.random.default_rng(2), "lecun", shape)[0]
-    of = partial(loss, x=torch.tensor(x), y=torch.tensor(y), shape=shape)
-    for t in range(2):
-        point = torch.tensor(w, requires_grad=True)
-        value = of(point)
-        (slope,) = torch.autograd.grad(value, point)
-        H = torch.autograd.functional.hessian(of, point.detach()).numpy()
-        assert found.loss[t] == pytest.approx(value.item(), rel=1e-13)
-        assert found.sharpness[t] == pytest.approx(np.linalg.eigvalsh(H)[-1], rel=1e-12)
-        w = w - 0.1 * 0.5 * slope.numpy()
-
-
-def test_the_documents_bound_is_caught(monkeypatch):
-    """Runs that end at the edge are not at 2/(βη)."""
-    monkeypatch.setattr(edge_of_stability, "highest", lambda beta: 1 + 0 * beta)
-    assert broken("edge_of_stability", plateau=7) >= {"edge"}
-
-
-def test_no_prediction_decides_which_runs_are_checked(monkeypatch):
-    """A prediction that is too high is not excused as an edge that is not reached, nor one too low as a start beyond."""
-    for factor in (0.3, 4):
-        monkeypatch.setattr(edge_of_stability, "highest", lambda beta, k=factor: k * (2 - beta))
-        assert broken("edge_of_stability") >= {"edge"}
-
-
-def test_a_run_that_ends_before_the_edge_has_no_plateau():
-    """The trap: small steps leave the sharpness below, and no step undoes the one before."""
-    result = run("edge_of_stability", betas=[0.5, 1], plateau=60, steps=150)
-    assert result.metrics["share_at_the_edge"].values.tolist() == [0, 0]
-    assert result.verdict == "no claim"
-    assert result.checks == ()
-    assert result.errata == ()
-
-
-def test_a_start_beyond_the_edge_claims_nothing():
-    """Unstable from the first step on: it diverges or lands where it is flatter."""
-    result = run("edge_of_stability", plateau=0.2, steps=120)
-    assert result.no_claim == ("4 of 4 runs left float64",)
-    assert stated(result) == set()
-    assert result.errata == ()
-
-
-def test_a_sharpness_that_is_not_known_is_not_compared(monkeypatch):
-    """Few products from a random vector give a fraction of it."""
-    right = _sharpening.largest_eigenvalue
-    monkeypatch.setattr(
-        _sharpening,
-        "largest_eigenvalue",
-        lambda times, start, products: right(times, np.ones_like(start), 2),
-    )
-    result = run("edge_of_stability", every=20)
-    assert any("residual" in reason for reason in result.no_claim)
-    assert result.checks == ()

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from descent.figure import Axis, Figure, axis, curve, level, line, moment, panel, points, power
+from descent.figure import Axis, Figure, axis, curve, level, line, moment, panel, points
 
 
 def mnist(data: xr.Dataset) -> Figure:
@@ -85,55 +85,3 @@ def batch(data: xr.Dataset) -> Figure:
         moment(1.0, "predicted B*"),
     )
     return Figure((left, right))
-
-
-def depth(data: xr.Dataset) -> Figure:
-    count = data.sizes["layer"]
-    middle = data.isel(layer=slice(count // 4, max(3 * count // 4, 1)))
-    ends, s2 = sorted({0, data.sizes["variance"] - 1}), data["variance"].values
-    factors, norms = [], []
-    for k, activation in enumerate(data["activation"].values):
-        one = middle.sel(activation=activation)
-        for name, draw, role in (("", points, "measured"), ("_predicted", line, "predicted")):
-            mean = np.exp(np.log(one[f"factor{name}"]).mean(("replicate", "layer")))
-            factors.append(draw(s2, mean, activation if draw is points else "√(s² E φ′²)", k, role))
-        for end in ends:
-            at = data.sel(activation=activation).isel(variance=end)
-            label = f"{activation}, s² = {float(s2[end]):.3g}"
-            norms.append(curve(at["sample_norm"], label, k if end else k + 3))
-            theory = np.exp(np.log(at["sample_norm_predicted"]).mean("replicate"))
-            norms.append(line(data["layer"], theory, "mean field", "ink", "predicted", width=1))
-    left = panel(
-        "change of the gradient a layer",
-        axis(data["variance"], "log"),
-        Axis("‖δ_l‖ / ‖δ_{l+1}‖, middle layers", "log"),
-        *factors,
-    )
-    right = panel(
-        f"{data.sizes['replicate']} random networks, median and 5–95 %",
-        axis(data["layer"]),
-        Axis("gradient norm of one image (rms)", "log"),
-        *norms,
-    )
-    return Figure((left, right))
-
-
-def vanishing(data: xr.Dataset) -> Figure:
-    ratio = panel(
-        "first layer over last: the same at every s²",
-        axis(data["variance"], "log"),
-        axis(data["ratio"], "log"),
-        curve(data["ratio"], f"{data.sizes['replicate']} networks, 5–95 %", marker=True),
-        curve(data["ratio_predicted"], "√(pixels/width)"),
-    )
-    shown = data["variance"].values[:: max(1, data.sizes["variance"] // 4)]
-    norms = panel(
-        "all layers vanish together",
-        axis(data["layer"]),
-        axis(data["sample_norm"], "log"),
-        *(
-            curve(data["sample_norm"].sel(variance=s2), f"s² = {power(s2)}", k)
-            for k, s2 in enumerate(shown)
-        ),
-    )
-    return Figure((ratio, norms))

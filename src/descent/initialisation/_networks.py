@@ -11,9 +11,9 @@ from jaxtyping import Float
 from pydantic import Field
 
 from descent.config import Count, Seed, experiment_config
-from descent.initialisation._laws import kurtosis
-from descent.initialisation._limits import require_affordable
+from descent.maths.affordable import require_affordable
 from descent.maths.network import Shape
+from descent.maths.random_relu import kurtosis
 
 Law = Literal["normal", "uniform"]
 CHUNK = 500  # networks drawn at once

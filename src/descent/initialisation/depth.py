@@ -22,8 +22,8 @@ import xarray as xr
 from jaxtyping import Float
 
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
-from descent.initialisation._laws import kurtosis, log_moments
-from descent.initialisation._limits import require_affordable
+from descent.maths.affordable import require_affordable
+from descent.maths.random_relu import kurtosis, log_moments
 from descent.maths.replicates import replicate
 from descent.maths.sampling import mean_of_known_spread
 from descent.result import Check, Result, measured, predicted, replicates, sweep

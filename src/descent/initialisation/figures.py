@@ -101,43 +101,6 @@ def near_he(data: xr.Dataset):
     )
 
 
-def first_pass(data: xr.Dataset) -> Figure:
-    marks, theory = [], []
-    for k, start in enumerate(data["start"].values):
-        one = data.sel(start=start)
-        marks += curve(np.exp(one["log_gradient"] / 2), f"{start}", k)
-        theory += curve(np.exp(one["log_gradient_predicted"] / 2), "predicted", role="predicted")
-    return Figure(
-        (
-            panel(
-                "small weights vanish with depth",
-                whole(data["layer"]),
-                Axis("‖∂(u·z)/∂W_l‖/(‖x‖ ‖u‖)", "log"),
-                *marks,
-                *theory,
-            ),
-        )
-    )
-
-
-def gradient_norms(data: xr.Dataset) -> Figure:
-    return Figure(tuple(norms_at(data, float(data["range"][k])) for k in (-1, 0)))
-
-
-def norms_at(data: xr.Dataset, size: float):
-    """Of all starts at one range of the pixels."""
-    marks = []
-    for k, start in enumerate(("he", "xavier", "lecun", "random", "zero")):
-        marks += curve(data["norm"].sel(start=start, range=size), start, k)
-    return panel(
-        f"pixels of range {size:g}",
-        axis(data["iteration"]),
-        axis(data["norm"], "log"),
-        *marks,
-        curve(data["floor"], "floor"),
-    )
-
-
 def step_sizes(data: xr.Dataset) -> Figure:
     marks, theory = [], []
     for k, rule in enumerate(data["rule"].values):
@@ -153,21 +116,4 @@ def step_sizes(data: xr.Dataset) -> Figure:
                 *theory,
             ),
         )
-    )
-
-
-def optimizers(data: xr.Dataset) -> Figure:
-    return Figure(tuple(losses_at(data, float(data["range"][k])) for k in (-1, 0)))
-
-
-def losses_at(data: xr.Dataset, size: float):
-    """Of all rules at one range of the pixels."""
-    marks = []
-    for k, rule in enumerate(data["rule"].values):
-        marks += curve(data["loss"].sel(rule=rule, range=size), f"{rule}", k)
-    return panel(
-        f"pixels of range {size:g}",
-        axis(data["iteration"]),
-        axis(data["loss"], "log"),
-        *marks,
     )

@@ -23,9 +23,9 @@ import xarray as xr
 
 from descent.config import Positive, experiment_config
 from descent.initialisation import _networks
-from descent.initialisation._laws import second_moments
 from descent.initialisation._networks import direction, draw
 from descent.maths.network import Pass, backward, forward, input_squares
+from descent.maths.random_relu import second_moments
 from descent.maths.replicates import replicate
 from descent.maths.sampling import mean_of_known_spread
 from descent.result import Check, Result, measured, predicted, replicates

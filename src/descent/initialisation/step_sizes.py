@@ -18,8 +18,8 @@ import numpy as np
 import xarray as xr
 
 from descent.config import Count, Positive, Refusal, Seed, experiment_config, require_increasing
-from descent.initialisation._limits import require_affordable
-from descent.initialisation._rules import ADAPTIVE, NAMES, Rules, first_step
+from descent.maths.affordable import require_affordable
+from descent.maths.four_rules import ADAPTIVE, NAMES, Rules, first_step
 from descent.result import Check, Result, measured, predicted, sweep
 
 SMALLEST, LARGEST = 0.5, 1.5  # |g|

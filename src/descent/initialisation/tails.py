@@ -22,9 +22,9 @@ from jaxtyping import Float
 
 from descent.config import experiment_config
 from descent.initialisation import _networks
-from descent.initialisation._laws import kurtosis
 from descent.initialisation._networks import REACHING, direction, draw
 from descent.maths.network import forward, input_squares
+from descent.maths.random_relu import kurtosis
 from descent.maths.replicates import replicate
 from descent.maths.sampling import Estimate, mean
 from descent.result import Check, Result, measured, predicted, replicates

@@ -2,7 +2,7 @@
 
 import xarray as xr
 
-from descent.figure import Axis, Figure, axis, curve, panel
+from descent.figure import Axis, Figure, axis, curve, level, panel
 
 
 def mnist(data: xr.Dataset) -> Figure:
@@ -23,3 +23,29 @@ def mnist(data: xr.Dataset) -> Figure:
         curve(data["test_loss"], colour=1),
     )
     return Figure((norms, losses))
+
+
+def edge_of_stability(data: xr.Dataset) -> Figure:
+    edge, betas = data["edge_predicted"], list(enumerate(data["beta"].values))
+    rises = panel(
+        "the sharpness rises to the edge and stays",
+        axis(data["t"]),
+        axis(data["sharpness"], limits=(0, 2.1 * float(edge[0]))),
+        *(curve(data["sharpness"].sel(beta=b), f"β = {b:g}", k) for k, b in betas),
+        *(
+            level(data["printed"].sel(beta=b), f"2/(βη), β = {b:g}", k, "printed")
+            for k, b in betas
+            if b < 1
+        ),
+        level(edge[0], "2(2 − β)/(βη), every β"),
+    )
+    printed = data["printed"] / edge
+    against = panel(
+        "the plateau against the two values",
+        axis(data["beta"]),
+        Axis("plateau / 2(2 − β)/(βη)", limits=(0, 1.4)),
+        curve(data["plateau_over_predicted"], "measured, median and 5–95 %", marker=True),
+        level(1.0, "2(2 − β)/(βη)"),
+        curve(printed, "2/(βη)", "ink", "printed"),
+    )
+    return Figure((rises, against))

@@ -22,10 +22,10 @@ import xarray as xr
 from jaxtyping import Float
 
 from descent.config import Positive, experiment_config
-from descent.initialisation import _protocol, _starts
-from descent.initialisation._classifiers import evaluate, slope
-from descent.initialisation._protocol import RAW, Task
-from descent.initialisation._rules import NAMES, Rules, first_step
+from descent.first_steps import _protocol, _starts
+from descent.first_steps._classifiers import evaluate, slope
+from descent.first_steps._protocol import RAW, Task
+from descent.maths.four_rules import NAMES, Rules, first_step
 from descent.maths.initialise import rescaled
 from descent.maths.network import Shape, differentiate, forward, gradient
 from descent.maths.replicates import replicate

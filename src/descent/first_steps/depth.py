@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 
 from descent.config import Refusal, experiment_config
-from descent.gradnorms import _deep
+from descent.first_steps import _deep
 from descent.maths import sampling
 from descent.maths.images import Images, standardised
 from descent.maths.replicates import replicate

@@ -22,13 +22,13 @@ import xarray as xr
 from scipy import stats
 
 from descent.config import Positive, Refusal, experiment_config
-from descent.initialisation import _protocol, _starts
-from descent.initialisation._classifiers import log_squares
-from descent.initialisation._laws import hidden_layers, log_gradient_squares, log_output_square
-from descent.initialisation._protocol import CLASSES, PIXELS, Task
+from descent.first_steps import _protocol, _starts
+from descent.first_steps._classifiers import log_squares
+from descent.first_steps._protocol import CLASSES, PIXELS, Task
 from descent.maths.homogeneity import squared_norms
 from descent.maths.initialise import rescaled
 from descent.maths.network import Backward, backward, forward, gradient
+from descent.maths.random_relu import hidden_layers, log_gradient_squares, log_output_square
 from descent.maths.replicates import replicate
 from descent.maths.sampling import level, mean
 from descent.result import Check, Result, measured, over_replicates, predicted

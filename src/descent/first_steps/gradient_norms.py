@@ -23,11 +23,11 @@ import xarray as xr
 from jaxtyping import Float
 
 from descent.config import Count, Index, Positive, experiment_config
-from descent.initialisation import _protocol
-from descent.initialisation._floor import floor, require_known
-from descent.initialisation._norms import norms_along_a_run
-from descent.initialisation._protocol import RAW, Task
-from descent.initialisation._starts import NAMES
+from descent.first_steps import _protocol
+from descent.first_steps._floor import floor, require_known
+from descent.first_steps._norms import norms_along_a_run
+from descent.first_steps._protocol import RAW, Task
+from descent.first_steps._starts import NAMES
 from descent.maths.replicates import replicate
 from descent.result import (
     Check,

@@ -1,11 +1,13 @@
-"""What an experiment of this family may ask of the machine, said before anything is allocated."""
+"""What many random networks may ask of the machine, said before anything is allocated: up to ten hours of a core.
+
+Where `limits` names the fields of a Config and allows an hour, here whoever asks says what counts.
+"""
 
 from descent.config import Refusal
+from descent.maths.limits import GIB, HOUR, ROOM, SPEED
 
-GIB = 2**30
-MOST_GIB = 4.0  # held at once by one process
+MOST_GIB = ROOM / GIB  # held at once by one process
 MOST_HOURS = 10.0
-SPEED = 1e9  # multiplications a second of one core, at the least
 
 
 def require_affordable(counts: str, numbers: float, multiplications: float) -> None:
@@ -14,7 +16,7 @@ def require_affordable(counts: str, numbers: float, multiplications: float) -> N
     Raises:
         Refusal: with the estimate and the limit.
     """
-    needed, hours = 8 * float(numbers) / GIB, float(multiplications) / SPEED / 3600
+    needed, hours = 8 * float(numbers) / GIB, float(multiplications) / SPEED / HOUR
     if needed > MOST_GIB:
         raise Refusal(f"{counts}: needs {needed:.3g} GiB at once, more than {MOST_GIB:g}")
     if hours > MOST_HOURS:

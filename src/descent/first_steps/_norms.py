@@ -6,10 +6,10 @@ Source: CS182 homework 2, question 5a.
 import numpy as np
 import xarray as xr
 
-from descent.initialisation import _starts
-from descent.initialisation._classifiers import evaluate, slope
-from descent.initialisation._protocol import RAW, Task, Training
-from descent.initialisation._starts import NAMES
+from descent.first_steps import _starts
+from descent.first_steps._classifiers import evaluate, slope
+from descent.first_steps._protocol import RAW, Task, Training
+from descent.first_steps._starts import NAMES
 from descent.maths import rules
 from descent.maths.homogeneity import squared_norms
 from descent.maths.initialise import rescaled

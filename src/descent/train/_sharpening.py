@@ -6,12 +6,12 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float
 
-from descent.dynamics._pooled_images import Images
 from descent.maths.curvature import hessian_products, largest_eigenvalue
 from descent.maths.initialise import initialise
 from descent.maths.network import Shape, differentiate, forward, gradient, mean_loss
 from descent.maths.rules import averaged
 from descent.maths.training import Step, train
+from descent.train._pooled_images import Images
 
 APART = 0.1  # of the edge; values nearer to it than twice the excess are not told from it
 ROSE = 1.1  # sharpness of the plateau over that of the start, at the least

@@ -25,8 +25,6 @@ import xarray as xr
 from pydantic import Field
 
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
-from descent.dynamics._pooled_images import Images, pooled
-from descent.dynamics._sharpening import APART, Settings, fates, halfway, reasons, shape_of, trace
 from descent.maths.limits import require_at_most, require_cost
 from descent.maths.momentum import highest
 from descent.maths.replicates import replicate
@@ -40,6 +38,8 @@ from descent.result import (
     steps,
     sweep,
 )
+from descent.train._pooled_images import Images, pooled
+from descent.train._sharpening import APART, Settings, fates, halfway, reasons, shape_of, trace
 
 Share = Annotated[float, Field(ge=0, le=1)]
 FEWEST = 3  # measurements that make a plateau

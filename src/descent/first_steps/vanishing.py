@@ -18,7 +18,7 @@ import numpy as np
 import xarray as xr
 
 from descent.config import experiment_config
-from descent.gradnorms import _deep
+from descent.first_steps import _deep
 from descent.maths import sampling
 from descent.maths.images import Images, standardised
 from descent.maths.replicates import replicate

@@ -15,7 +15,7 @@ from jaxtyping import Float, Integer
 from pydantic import Field
 
 from descent.config import Count, Positive, Refusal, Seed, experiment_config, require_increasing
-from descent.initialisation._limits import require_affordable
+from descent.maths.affordable import require_affordable
 from descent.maths.network import Shape
 from descent.maths.sampling import fewest
 
