@@ -101,7 +101,7 @@ def measure(config: Config, given: Given) -> xr.Dataset:
         law = as_the_step_vanishes(alphas[small] ** (depth - 2), rest)
         end = _run(config, given, depth)
         columns["off"].append(off)
-        columns["unsolved"].append(max(one.residual for one in found) / np.abs(y).max())
+        columns["unsolved"].append(max(found[k].residual for k in small) / np.abs(y).max())
         columns["lead"].append(law.value)
         columns["blur"].append(law.error.max())
         columns["end"].append(end.value)

@@ -164,8 +164,9 @@ def compare(
     off, left = found["off"] + walk, "the residual that is left, and rounding"
     null, unseen_before = found["null"], theory["null_predicted"]
     checks = [Check("null_component", null, "==", unseen_before, walk, why)]
-    if (found["off"] <= NEAR * length).all():
-        checks.append(Check("limit", found["end"], "==", theory["limit"], off, left))
+    if not (found["off"] <= NEAR * length).all():
+        return tuple(checks), {"rate": "not every run is at its limit"}
+    checks.append(Check("limit", found["end"], "==", theory["limit"], off, left))
     rate, blur = theory["rate_predicted"], found["rate_blur"]
     if not rate.size or (blur > TELLING * abs(1 - rate)).any():
         known = f"known to {float(blur.max()):.2g}" if rate.size else "no loss has curvature at 0"

@@ -40,7 +40,7 @@ NAMES = {
 }
 LENGTH = 34  # of the runs, in times 1/λ_n: e⁻³⁴ is rounding
 LONGEST = 5_000_000  # steps of a run
-NEAR, TELLING = 1e-9, 0.2  # of y, to which it has to be met; of the first order, to be told
+NEAR, TELLING = 1e-9, 0.02  # of y, to which it has to be met; of the first order, to be told
 SAFE = 4  # times what the largest step adds to an extrapolation to η = 0
 
 

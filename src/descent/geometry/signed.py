@@ -130,6 +130,9 @@ def told(config: Config, given: Given, found: xr.Dataset) -> tuple[str, ...]:
     slope, blur = float(found["exponent"]), SAFE * float(found["exponent_blur"])
     if not blur <= TELLING * abs(slope):
         reasons.append(f"alphas from {config.alphas[0]:g}: the slope is {slope:.3g} ± {blur:.1g}")
+    away = float(found["from_shortest"][-1] / np.linalg.norm(found["limit"][-1]))
+    if not away <= TELLING:
+        reasons.append(f"alphas to {config.alphas[-1]:g}: still {away:.2g} from the ℓ₂ solution")
     size, blur = float(abs(found["large"]).max()), SAFE * float(found["large_blur"])
     if not blur <= TELLING * size:
         reasons.append(f"alphas to {config.alphas[-1]:g}: α⁴(u − u₂) is {size:.3g} ± {blur:.1g}")
