@@ -93,6 +93,31 @@ def weights(Z: Float[np.ndarray, "n d"], found: Machine) -> Float[np.ndarray, " 
     return None
 
 
+class Rates(NamedTuple):
+    """How fast what is not yet at its limit dies out, per unit of log t or of the least margin."""
+
+    slow: float  # e^{−slow·margin} is left of the slowest part
+    fast: float  # of the fastest part, for weights that sum to 1
+
+
+def rates(Z: Float[np.ndarray, "n d"], found: Machine, a: Float[np.ndarray, " s"] | None) -> Rates:
+    """The eigenvalues of Σ a_n z_n z_nᵀ on the span of the support vectors, and the margin of the next sample."""
+    if a is None:
+        return Rates(0.0, np.inf)
+    S = Z[found.support]
+    values = np.linalg.eigvalsh(S.T * a @ S)
+    values = values[-np.linalg.matrix_rank(S) :]
+    others = (Z @ found.w)[~found.support]
+    slow = min(float(values[0]), float(others.min(initial=np.inf)) - 1)
+    return Rates(max(slow, 0.0), float(values[-1] * found.gamma**2))
+
+
+def slowest(Z: Float[np.ndarray, "n d"]) -> float:
+    """The slow rate of a problem."""
+    found = machine(Z)
+    return rates(Z, found, weights(Z, found)).slow
+
+
 def constant(a: Float[np.ndarray, " s"]) -> float:
     """c* of the weights of the support vectors."""
     return float(np.log(a.max()) - (a * np.log(a)).sum() / a.sum())

@@ -4,8 +4,9 @@ A run that has separated the classes goes along a straight line up to what dies 
 
     min_n z_nᵀw = γℓ − c − e/ℓ   with ℓ = ‖w‖,   and w(ℓ) − w(ℓ/2) has the direction of the limit
 
-Three lengths ℓ, ℓ/2, ℓ/4 give γ, c and e. Half-way the run gives them a first time. What dies out at least as
-fast as 1/ℓ has changed since then by no less than what is left, so twice that change is the error of a reading.
+Three lengths ℓ, ℓ/2, ℓ/4 give γ, c and e. Half-way the run gives them a first time, and twice what has changed since
+then is the error of a reading. That holds of what dies out like a power of ℓ. What dies out exponentially has to
+be gone already at a quarter of the margin: the samples, not the run, say how fast that goes (`_machine.rates`).
 """
 
 import numpy as np
@@ -18,6 +19,7 @@ from descent.result import Check, measured
 CLOSE = 0.01  # the error of a direction or, relative, of γ from which on a run has not converged
 CLOSE_OFFSET = 0.05  # the same of c
 EXACT = 1e-10  # the accuracy of the programme that gives ŵ, relative
+GONE = 12.0  # exponents of what is left at a quarter of the margin: e⁻¹²
 LONGER = 1.3  # the least ratio of two of the lengths
 ERROR = "twice its change over the last half, and rounding"
 
@@ -31,6 +33,7 @@ def read(w: Float[np.ndarray, "s d"], margins: Float[np.ndarray, " s"]) -> xr.Da
     offset_error = 2 * abs(last[2] - before[2]) + 1e4 * EPS * np.abs(margins[-1])
     return xr.Dataset(
         {
+            "reached": measured((), margins[-1], "least margin at the end"),
             "growth": measured("i", last[0], "direction in which w grows"),
             "growth_error": measured((), turn, "its error"),
             "slope": measured((), last[1], "growth of the margin per length of w"),
@@ -57,29 +60,31 @@ def _through(w, margins, lengths, length: float) -> tuple[np.ndarray, float, flo
     return step / np.linalg.norm(step), float(slope / ell[0]), float(offset)
 
 
-def converged(found: xr.Dataset) -> xr.DataArray:
-    """Of every run, whether all errors are known and small."""
+def converged(found: xr.Dataset, slow: list[float]) -> xr.DataArray:
+    """Of every run, whether what dies out at the rate `slow` of its problem is gone, and all errors are small."""
+    rate = xr.DataArray(slow, dims="problem")
     return (
-        (found["growth_error"] <= CLOSE)
+        (rate * found["reached"] / 4 >= GONE)
+        & (found["growth_error"] <= CLOSE)
         & (found["slope_error"] <= CLOSE * abs(found["slope"]))
         & (found["offset_error"] <= CLOSE_OFFSET)
     )
 
 
-def not_converged(found: xr.Dataset) -> tuple[str, ...]:
+def not_converged(there: xr.DataArray, found: xr.Dataset, slow: list[float]) -> tuple[str, ...]:
     """Why nothing is claimed of the runs that have not; nothing if all have."""
-    there = converged(found)
     if there.all():
         return ()
-    turns, late = found["growth_error"].values[~there.values], int((~there).sum())
-    known = turns[np.isfinite(turns)]
-    what = f"the direction is known to {known.max():.1e} only" if known.size else "w does not grow"
-    return (f"not converged: {late} of {there.size} runs; {what}",)
+    late, least = int((~there).sum()), float(found["reached"].where(~there).min())
+    rates = np.array(slow)[(~there).any([d for d in there.dims if d != "problem"]).values]
+    with np.errstate(divide="ignore"):
+        needed = float((4 * GONE / rates).max())
+    reached = f"from margins of {least:.3g} on, where the slowest needs {needed:.3g}"
+    return (f"not converged: {late} of {there.size} runs, {reached} and steps that settle",)
 
 
-def limits(found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
+def limits(there: xr.DataArray, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
     """Direction, γ and c of the runs that have converged."""
-    there = converged(found)
     if not there.any():
         return ()
     checks = []

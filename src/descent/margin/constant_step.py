@@ -44,12 +44,10 @@ class Config(_normed.Normed):
 
 def predict(config: Config, given: Samples, references: list[Best], k: np.ndarray) -> xr.Dataset:
     """The least margin that every run has, and c* of the one in ℓ₂."""
-    B = np.array([float(which.dual(given.Z).max()) for which in config.all_norms()])
-    eta = np.array(config.etas)[:, None]
-    short = np.log(config.samples) / (eta * k) + eta / 2
-    gamma = np.array([one.gamma for one in references])
-    low = gamma[:, None, None] - B[:, None, None] * short
-    low = np.where(low >= 0, low, -B[:, None, None])  # a negative margin may be of a shorter w
+    gamma, low = (
+        np.array([one.gamma for one in references]),
+        guaranteed(config, given, references, k),
+    )
     theory = {
         "gamma_bound": bound("norm", gamma, "largest margin γ"),
         "margin_bound": bound(("norm", "eta", "k"), low, "γ − B(log n/(ηk) + η/2)"),
@@ -59,6 +57,15 @@ def predict(config: Config, given: Samples, references: list[Best], k: np.ndarra
     if a is not None and "l2" in config.norms:
         theory["offset_predicted"] = predicted((), _machine.constant(a), "c*")
     return xr.Dataset(theory)
+
+
+def guaranteed(config: Config, given: Samples, references: list[Best], k: np.ndarray) -> np.ndarray:
+    """The least margin (norm, η, k); −B where it may be negative, and then of a shorter w."""
+    B = np.array([float(which.dual(given.Z).max()) for which in config.all_norms()])
+    eta = np.array(config.etas)[:, None]
+    short = np.log(config.samples) / (eta * k) + eta / 2
+    low = np.array([one.gamma for one in references])[:, None, None] - B[:, None, None] * short
+    return np.where(low >= 0, low, -B[:, None, None])
 
 
 def measure(config: Config, given: Samples) -> xr.Dataset:
@@ -94,18 +101,26 @@ def run(config: Config) -> Result:
     with np.errstate(invalid="ignore", divide="ignore"):
         before = gap.isel(k=-1 - A_HALVING, drop=True)
         slope = np.log2(gap.isel(k=-1, drop=True) / before)
-    checks, unchecked = compare(found, theory, unsure(config, references))
+    checks, unchecked = compare(given, found, theory, unsure(config, references))
     kept = ["margin", "gamma_bound", "margin_bound"]
     return Result(
         data=data[kept].assign(gap=gap),
         metrics={"gap": gap.isel(k=-1, drop=True), "slope": slope},
         checks=checks,
+        no_claim=nothing_said(config, given, references),
         unchecked=unchecked,
     )
 
 
+def nothing_said(config: Config, given: Samples, references: list[Best]) -> tuple[str, ...]:
+    """Why nothing is claimed where the bound is beyond the margin in every run."""
+    if (guaranteed(config, given, references, np.array([config.steps])) >= 0).any():
+        return ()
+    return ("etas, steps: B(log n/(ηk) + η/2) is more than the largest margin in every run",)
+
+
 def compare(
-    found: xr.Dataset, theory: xr.Dataset, rounding: xr.DataArray
+    given: Samples, found: xr.Dataset, theory: xr.Dataset, rounding: xr.DataArray
 ) -> tuple[tuple[Check, ...], dict[str, str]]:
     margin, why = found["margin"], "rounding and the programme"
     checks = (
@@ -115,8 +130,16 @@ def compare(
     if "offset_predicted" not in theory:
         return checks, {"offset_in_l2": "no run in ℓ₂, or no weights of its support vectors"}
     one = found.sel(norm="l2", drop=True)
-    there = converged(one)
+    there = settled(given, one)
     if not there.any():
         return checks, {"offset_in_l2": "no run in ℓ₂ has converged: fewer or longer steps"}
     parts = one["offset"], "==", theory["offset_predicted"], one["offset_error"]
     return (*checks, Check("offset_in_l2", *only(there, *parts), ERROR)), {}
+
+
+def settled(given: Samples, one: xr.Dataset) -> xr.DataArray:
+    """Of every run in ℓ₂, whether it has converged: unit steps longer than 2γ/fast end in a cycle."""
+    found = _machine.machine(given.Z)
+    rates = _machine.rates(given.Z, found, _machine.weights(given.Z, found))
+    stable = one["eta"] < 2 * found.gamma * given.longest / rates.fast
+    return converged(one.expand_dims("problem"), [rates.slow]).isel(problem=0) & stable

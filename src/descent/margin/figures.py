@@ -131,8 +131,9 @@ def frozen(data: xr.Dataset) -> Figure:
     low = float(np.log10(0.5))
     right.append(level(low, "½: least of small steps", "grey", "bound"))
     if "rest_predicted" in data:
-        last = np.full(data.sizes["factor"], k.values[-1])
-        right.append(points(last, data["rest_predicted"], "perceptron", "ink", marker="cross"))
+        huge = data["rest_predicted"].values[data["nearest"].values >= 40]
+        last = np.full(len(huge), k.values[-1])
+        right.append(points(last, huge, "perceptron", "ink", marker="cross"))
     return Figure(
         (
             panel(
