@@ -8,6 +8,8 @@ from numba import njit
 from scipy.optimize import linprog
 from scipy.special import logsumexp
 
+from descent.factorisation import _least_norm
+
 Square = Float[np.ndarray, "d d"]
 MOST = 500  # Newton steps
 ZERO = 1e-9  # of the largest: an eigenvalue of the linear programme's solution that is none
@@ -115,3 +117,16 @@ def above(given: Problem, x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"
     found = programme(given)
     off = found.x <= ZERO * found.x.max()
     return x @ np.where(off, np.maximum(1 - given.a.T @ found.mu, 0), 0.0)
+
+
+def beside(
+    given: Problem, starts: tuple[float, ...], eta: float, count: int
+) -> tuple[list[float], list[float]]:
+    """For measurements that do not commute: the trace over the least one, and ‖𝒜(X) − b‖/‖b‖ at the end."""
+    target = (given.Q * given.x) @ given.Q.T
+    b = np.einsum("kij,ij->k", given.generic, target)
+    rows = given.generic.reshape(len(b), -1)
+    least = _least_norm.least(_least_norm.TRACE, rows, b, 1e-5, 5000).bound
+    ends = [descend(given.generic, b, alpha, eta, count) for alpha in starts]
+    left = [float(np.linalg.norm(rows @ X.ravel() - b) / np.linalg.norm(b)) for X in ends]
+    return [float(np.trace(X)) / max(least, 1e-300) for X in ends], left

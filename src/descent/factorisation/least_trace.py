@@ -1,4 +1,4 @@
-"""With measurements that commute, a small start U₀ = √α·I leads UUᵀ to the least trace, at an error of order α^gap.
+"""If the measurements commute, a small start √α·I leads UUᵀ to the least trace, at an error of order α^gap.
 
 The product X = UUᵀ keeps the eigenvectors that the measurements share, and its eigenvalues follow entropy mirror
 descent. A vanishing start turns the entropy into the sum of the eigenvalues, which is the trace. How fast follows from
@@ -24,7 +24,7 @@ import numpy as np
 import xarray as xr
 
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
-from descent.factorisation import _halved, _least_norm, _trace
+from descent.factorisation import _halved, _trace
 from descent.factorisation._halved import HALVINGS, NEAR
 from descent.maths.limits import require_at_most, require_cost, require_within
 from descent.result import Check, Result, measured, predicted, sweep
@@ -97,6 +97,7 @@ def measure_limits(config: Config, given: _trace.Problem) -> xr.Dataset:
         slope = np.diff(np.log(above)) / np.diff(np.log(config.small))
     return xr.Dataset(
         {
+            "limit": measured(("small", "j"), limits, "limit of the flow"),
             "above": measured("small", above, "tr X − least"),
             "exponent": measured("between", slope, "power of α"),
         },
@@ -109,14 +110,8 @@ def measure_limits(config: Config, given: _trace.Problem) -> xr.Dataset:
 
 def measure_generic(config: Config, given: _trace.Problem) -> xr.Dataset:
     """Trace over the least one where the measurements do not commute; and whether the run meets them."""
-    A, target = given.generic, (given.Q * given.x) @ given.Q.T
-    b = np.einsum("kij,ij->k", A, target)
-    rows = A.reshape(len(A), -1)
-    least = _least_norm.least(_least_norm.TRACE, rows, b, 1e-5, 5000)
     eta = config.step / (4 * given.x.max())
-    ends = [_trace.descend(A, b, alpha, eta, config.steps) for alpha in config.starts]
-    left = [np.linalg.norm(rows @ X.ravel() - b) / np.linalg.norm(b) for X in ends]
-    ratio = [np.trace(X) / least.bound for X in ends]
+    ratio, left = _trace.beside(given, config.starts, eta, config.steps)
     return xr.Dataset(
         {
             "generic_ratio": measured("alpha", ratio, "tr X/least, not commuting"),
@@ -191,11 +186,14 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     rounding = 1e-12 * size * np.sqrt(config.steps)
     why = "theory gives 0; rounding of the steps"
     late = "three times its change from the pair of α before"
+    # The limit's error falls by (α₀/α₁)^gap, so below 1/2 what is left is less than the last change.
+    end, before = (found["limit"].isel(small=k, drop=True) for k in (0, 1))
+    last, least = abs(end - before).max("j") + 1e-9 * size, theory["least_predicted"]
+    smaller = "its change from the next larger α"
     return (
+        Check("limit_of_the_limits", end, "==", least, last, smaller),
         Check("eigenvalues", x, "==", theory["eigenvalue_predicted"], tol, order2),
         Check("shared_eigenvectors", found["outside"], "==", 0, rounding, why),
         Check("exponent", slope, "==", theory["gap_predicted"], change, late),
-        Check(
-            "trace", x.sum("j"), ">=", theory["least_predicted"].sum(), tol * config.size, order2
-        ),
+        Check("trace", x.sum("j"), ">=", least.sum(), tol * config.size, order2),
     )

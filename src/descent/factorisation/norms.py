@@ -169,7 +169,7 @@ def presuppose(config: Config, found: xr.Dataset) -> tuple[str, ...]:
 def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
     asked = found.sel(sign="asked_for", drop=True)
     bounds = theory[["missing_bound", "rank_bound"]].sel(sign="asked_for", drop=True)
-    # What the laws neglect falls by `fall` a decade; what is left is its change over fall − 1.
+    # What the laws neglect falls by a factor f in a decade, so its change over f − 1 is left.
     N = theory["depth"].astype(float)
     left = 2 / (10 ** np.minimum(N / (N + 1), 2 * N / (np.maximum(N - 2, 1e-9) * (N + 1))) - 1)
     steady = "twice what 1/W₁₁² and det W leave, from the decade before"
