@@ -18,17 +18,18 @@ import threading
 import time
 from collections import Counter
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS.parent / "src")]
 
-from descent.lab.takes import parsed
-from descent.lab.tracking import census, content, filling, mirror, store
-from descent.lab.tracking.census import FINGERPRINT, PARENT
-from descent.lab.tracking.patience import Watched
-from store import free_port, lay_out, result, save, serving
+from descent.lab.takes import parsed  # noqa: E402
+from descent.lab.tracking import census, content, filling, mirror, store  # noqa: E402
+from descent.lab.tracking.census import FINGERPRINT, PARENT  # noqa: E402
+from descent.lab.tracking.patience import Watched  # noqa: E402
+from store import free_port, lay_out, result, save, serving  # noqa: E402
 
 DOOR = TESTS.parent / "stages/track.py"
 SECRETS = ("pa/ss@wort", "pa%2Fss%40wort", "t0ken-of-mine")
@@ -39,6 +40,9 @@ RUNS = """
     LEFT JOIN tags AS p ON p.run_uuid = runs.run_uuid AND p.key = ?
     WHERE f.key = ? AND runs.lifecycle_stage = 'active' AND experiments.lifecycle_stage = 'active'
 """
+
+
+toy = partial(result, points=3)  # short curves, which cost little
 
 
 def kind(function):
@@ -321,7 +325,7 @@ def restored(tally: Tally, empty: Path, short: bool) -> None:
 
     def all_back():
         with patched((store, "Watched", dying(9, True, Killed())[0])), contextlib.suppress(Killed):
-            save(result(bad=4.0))
+            save(toy(bad=4.0))
             inside(tally)
         inside(tally)
         trash(client)
@@ -334,7 +338,7 @@ def restored(tally: Tally, empty: Path, short: bool) -> None:
 
     def older():
         shutil.copy("mlflow.db", "older.db")
-        save(result(bad=5.0))
+        save(toy(bad=5.0))
         inside(tally)
         shutil.copy("older.db", "mlflow.db")
 
@@ -355,7 +359,7 @@ def restored(tally: Tally, empty: Path, short: bool) -> None:
             path = fresh(empty)
             client = MlflowClient(f"sqlite:///{path.absolute()}")
             with way():
-                save(result())
+                save(toy())
                 inside(tally)
                 fault()
                 inside(tally)
@@ -366,7 +370,7 @@ def restored(tally: Tally, empty: Path, short: bool) -> None:
 def at_once(tally: Tally, empty: Path, short: bool) -> None:
     """Doors at once on one server, with clocks that differ; some killed, one stopped."""
     for count in range(6):
-        save(result(), f"more{count}")
+        save(toy(), f"more{count}")
     params = Path("params.yaml").read_text(encoding="utf-8")
     block = params.split("one:")[1]
     Path("params.yaml").write_text(
@@ -378,7 +382,7 @@ def at_once(tally: Tally, empty: Path, short: bool) -> None:
         path = Path("server.db")
         call(tally, uri, 0, PATIENT)
         for ends in ("", "killed") if short else ("", "killed", "stopped", "", "killed", "stopped"):
-            save(result(bad=time.time()))
+            save(toy(bad=time.time()))
             with closing(sqlite3.connect(path)) as database:
                 database.execute("UPDATE runs SET lifecycle_stage = 'deleted'")
                 database.commit()
@@ -484,7 +488,7 @@ def files(tally: Tally, empty: Path, short: bool) -> None:
         tally.counts["failed"] += f"process {other}, which is stopped" not in text
     call(tally)
     tally.left(path)
-    save(result(bad=7.0))
+    save(toy(bad=7.0))
     for way in ("nonsense", "cut", "folder", "null", "nowhere", "ro", "full", "memory", "locks"):
         with tempered(way, path) as uri:
             text = call(tally, uri)
@@ -556,7 +560,7 @@ def results_of_all_kinds(tally: Tally, empty: Path, short: bool) -> None:
     block = params.split("one:")[1]
     Path("params.yaml").write_text(f"{params}  two:{block}  six:{block}", encoding="utf-8")
     for name in ("two", "six"):
-        save(result(), name)
+        save(toy(), name)
         shutil.copy("src/descent/toy/one.py", f"src/descent/toy/{name}.py")
     metrics, artifact = Path("metrics/toy/two.json"), Path("artifacts/toy/two.nc")
     text, data = metrics.read_text(encoding="utf-8"), artifact.read_bytes()
@@ -604,6 +608,7 @@ def main(*arguments: str) -> int:
             os.chdir(root)
             mirror.ROOT = root
             lay_out()
+            save(toy())
             tally = Tally(name)
             KINDS[name](tally, empty, short)
             print(tally, flush=True)

@@ -186,7 +186,7 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     rounding = 1e-12 * size * np.sqrt(config.steps)
     why = "theory gives 0; rounding of the steps"
     late = "three times its change from the pair of α before"
-    # The limit's error falls by (α₀/α₁)^gap, so below 1/2 what is left is less than the last change.
+    # The error of the limit falls by (α₀/α₁)^gap: below 1/2, less is left than the last change.
     end, before = (found["limit"].isel(small=k, drop=True) for k in (0, 1))
     last, least = abs(end - before).max("j") + 1e-9 * size, theory["least_predicted"]
     smaller = "its change from the next larger α"
