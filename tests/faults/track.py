@@ -25,11 +25,11 @@ from tempfile import TemporaryDirectory
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS.parent / "src")]
 
-from descent.lab.takes import parsed  # noqa: E402
-from descent.lab.tracking import census, content, filling, mirror, store  # noqa: E402
-from descent.lab.tracking.census import FINGERPRINT, PARENT  # noqa: E402
-from descent.lab.tracking.patience import Watched  # noqa: E402
-from store import free_port, lay_out, result, save, serving  # noqa: E402
+from descent.lab.takes import parsed
+from descent.lab.tracking import census, content, filling, mirror, store
+from descent.lab.tracking.census import FINGERPRINT, PARENT
+from descent.lab.tracking.patience import Watched
+from store import free_port, lay_out, result, save, serving
 
 DOOR = TESTS.parent / "stages/track.py"
 SECRETS = ("pa/ss@wort", "pa%2Fss%40wort", "t0ken-of-mine")
