@@ -138,7 +138,7 @@ def run(config: Config) -> Result:
     parts = (measure(config, given), measure_limits(config, given), measure_generic(config, given))
     found = xr.merge(parts)
     theory = predict(config, given).assign_coords(alpha=found["alpha"], j=found["j"])
-    reasons = presuppose(config, found, theory)
+    reasons = presuppose(config, found, given)
     trace = found["eigenvalue"].isel(halving=-1, drop=True).sum("j")
     return Result(
         data=found.merge(theory),
@@ -155,21 +155,19 @@ def run(config: Config) -> Result:
     )
 
 
-def presuppose(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[str, ...]:
+def presuppose(config: Config, found: xr.Dataset, given: _trace.Problem) -> tuple[str, ...]:
     """What is not so of these measurements, or of these runs."""
     far = float(found["residual"].max())
     if not far <= SOLVED:
         return (f"steps {config.steps}: ‖Ax − b‖/‖b‖ is {far:.2g} at the end, not {SOLVED:g}",)
-    if (
-        not np.isfinite(theory["eigenvalue_predicted"]).all()
-        or not np.isfinite(found["above"]).all()
-    ):
+    limits = [_trace.entropic(given, alpha) for alpha in (*config.starts, *config.small)]
+    if not np.isfinite(limits).all():
         return ("Newton's method for the flow's limit did not come to its end",)
-    if float(theory["gap_predicted"]) < 1e-6 or float(found["above"].min()) <= 0:
+    if _trace.programme(given).gap < 1e-6 or float(found["above"].min()) <= 0:
         return ("the linear programme leaves no gap: its solution is not the only one",)
-    change = float(abs(found["exponent"].isel(between=[0, 1]).diff("between")).max())
-    if change > STEADY:
-        return (f"small: the power of α still changes by {change:.2g} from one pair to the next",)
+    change = float(abs(found["exponent"][:2].diff("between")).max())
+    if change > STEADY or float(found["above"][0] / found["above"][1]) > 0.5:
+        return (f"small: two α are too close, or the power changes by {change:.2g} between pairs",)
     _, rest, moved = _halved.limit(found["eigenvalue"])
     share = float((rest.max("j") / moved.max("j")).max())
     if not share <= NEAR:
@@ -179,17 +177,17 @@ def presuppose(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[s
 
 def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
     x, rest, _ = _halved.limit(found["eigenvalue"])
-    size = float(theory["least_predicted"].max())
+    size = float(found["limit"].max())
     slope = found["exponent"].isel(between=0, drop=True)
     change = abs(slope - found["exponent"].isel(between=1, drop=True)) * 3 + 1e-6
     tol, order2 = rest.max("j") + 10 * SOLVED * size, "what is left of order η², three times over"
     rounding = 1e-12 * size * np.sqrt(config.steps)
     why = "theory gives 0; rounding of the steps"
     late = "three times its change from the pair of α before"
-    # The error of the limit falls by (α₀/α₁)^gap: below 1/2, less is left than the last change.
+    # The limit's error falls by (α₀/α₁)^gap: up to 1/2 what is left is about the last change.
     end, before = (found["limit"].isel(small=k, drop=True) for k in (0, 1))
-    last, least = abs(end - before).max("j") + 1e-9 * size, theory["least_predicted"]
-    smaller = "its change from the next larger α"
+    last, least = 3 * abs(end - before).max("j") + 1e-9 * size, theory["least_predicted"]
+    smaller = "three times its change from the next α"
     return (
         Check("limit_of_the_limits", end, "==", least, last, smaller),
         Check("eigenvalues", x, "==", theory["eigenvalue_predicted"], tol, order2),
