@@ -89,9 +89,12 @@ def masked(text: str, *addresses: str) -> str:
 
 def secrets(address: str) -> Iterator[str]:
     """The log-in and the values after ? or # of an address, as it has them and as errors write them."""
-    rest = address.partition("://")[2] or address
+    _, there, rest = address.partition("://")
+    rest = rest if there else address
     login = rest.rpartition("@")[0]
-    user, _, password = login.partition(":")
+    user, colon, password = login.partition(":")
+    if not (there or colon):  # a path, or a package: name@version
+        return
     values = [part.rpartition("=")[2] for part in re.split(r"[?&;#]", rest)[1:]]
     named = [user] if len(user) >= TOKEN else []
     for secret in {login, password or user, *named, *values}:
