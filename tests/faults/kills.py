@@ -27,6 +27,7 @@ from toy import Project
 
 HERE = Path(__file__).parent
 RESULTS = ("metrics", "plots", "curves", "artifacts")
+PATIENCE = 900  # seconds, after which a run is endless
 DELAYS = {"open": (0.0005, 0.01), "os.rename": (0, 0.0005), "os.remove": (0.0005,)}
 IDLE = r"os\.remove .*\.partial|os\.mkdir"  # almost always changes nothing
 SHORT = r"rwlock$|rename dvc\.lock|open metrics/beta"
@@ -95,7 +96,7 @@ def aimed(
         stderr=subprocess.DEVNULL,
     )
     try:
-        process.wait(120)
+        process.wait(PATIENCE)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from fontTools import subset
 from fontTools.ttLib import TTFont
-from matplotlib import font_manager
+from matplotlib import get_data_path
 
 from descent.lab.files import read_text, write_text
 
@@ -43,7 +43,8 @@ def faces(text: str) -> list[dict[str, str]]:
     """Fonts cut down to the characters of the text, base64 of WOFF: the monospaced one, then one for the rest."""
     found, left = [], {ord(character) for character in text}
     for family in FONTS:
-        face = TTFont(font_manager.findfont(family), recalcTimestamp=False)
+        file = f"{family.replace(' ', '')}.ttf"  # of Matplotlib's own, not of the system's
+        face = TTFont(Path(get_data_path(), "fonts/ttf", file), recalcTimestamp=False)
         known = left & face.getBestCmap().keys()
         if not known:
             continue
