@@ -212,7 +212,7 @@ def test_bad_numbers_are_refused_by_rule(name, change, rule):
     [
         ("width", {"hidden": [[5000, 5000]]}, "GiB an array"),
         ("width", {"epochs": 10**9}, "epochs 1000000000: the losses"),
-        ("width", {"replicates": 2**31}, "GiB an array"),
+        ("width", {"replicates": 2**31}, "replicates"),
         ("start", {"hidden": [100, 100]}, "parameters > 1000 for a Hessian"),
         ("sharpness", {"hidden": [100, 100]}, "parameters > 1000 for a Hessian"),
         ("landscape", {"rate": 30}, "rate 30: relu diverges"),
