@@ -1,7 +1,7 @@
 """Least nuclear norm, or least trace, among the matrices that meet linear measurements, with a certificate.
 
-    minimise f(X) over 𝒜(X) = b:    f = ‖X‖_*,  or tr X with X ⪰ 0
-    dual:   maximise bᵀy over y with 𝒜*(y) ≤ 1 in the dual norm: ‖𝒜*(y)‖₂ ≤ 1,  or λ_max(𝒜*(y)) ≤ 1
+    minimise f(X) over A(X) = b:    f = ‖X‖_*,  or tr X with X ⪰ 0
+    dual:   maximise bᵀy over y with A*(y) ≤ 1 in the dual norm: ‖A*(y)‖₂ ≤ 1,  or λ_max(A*(y)) ≤ 1
 
 ADMM alternates between the affine set and the proximal map of f; any y is made feasible by dividing by the dual norm,
 so bᵀy bounds the least value from below, whatever the iteration did. The gap of the two values is the certificate.

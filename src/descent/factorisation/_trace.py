@@ -122,7 +122,7 @@ def above(given: Problem, x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"
 def beside(
     given: Problem, starts: tuple[float, ...], eta: float, count: int
 ) -> tuple[list[float], list[float]]:
-    """For measurements that do not commute: the trace over the least one, and ‖𝒜(X) − b‖/‖b‖ at the end."""
+    """For measurements that do not commute: the trace over the least one, and ‖A(X) − b‖/‖b‖ at the end."""
     target = (given.Q * given.x) @ given.Q.T
     b = np.einsum("kij,ij->k", given.generic, target)
     rows = given.generic.reshape(len(b), -1)

@@ -115,7 +115,7 @@ def measure_generic(config: Config, given: _trace.Problem) -> xr.Dataset:
     return xr.Dataset(
         {
             "generic_ratio": measured("alpha", ratio, "tr X/least, not commuting"),
-            "generic_residual": measured("alpha", left, "‖𝒜(X) − b‖/‖b‖, not commuting"),
+            "generic_residual": measured("alpha", left, "‖A(X) − b‖/‖b‖, not commuting"),
         }
     )
 
