@@ -96,20 +96,10 @@ def least_trace(data: xr.Dataset) -> Figure:
     )
     marks = []
     for place, alpha in enumerate(data["alpha"].values[::-1][:COLOURS]):
-        one = data.sel(alpha=alpha)
-        shift = 0.12 * place
-        x = one["eigenvalue"].isel(halving=-1)
-        marks.append(points(data["j"] + shift, x, f"descent from α = {power(alpha)}", place))
-        marks.append(
-            points(
-                data["j"] + shift,
-                one["eigenvalue_predicted"],
-                "limit of the flow",
-                role="predicted",
-                hollow=True,
-                size=8,
-            )
-        )
+        one, at = data.sel(alpha=alpha), data["j"] + 0.12 * place
+        flow, x = one["eigenvalue_predicted"], one["eigenvalue"].isel(halving=-1)
+        marks.append(points(at, flow, "limit of the flow", role="predicted", hollow=True, size=8))
+        marks.append(points(at, x, f"descent from α = {power(alpha)}", place))
     marks.append(points(data["j"], data["least_predicted"], "least trace", "ink", marker="cross"))
     values = panel("eigenvalues of X", axis(data["j"]), axis(data["eigenvalue"]), marks)
     return Figure((trace, values))

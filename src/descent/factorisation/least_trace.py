@@ -13,8 +13,8 @@ a linear programme: the best gap that a dual solution leaves to the eigenvalues 
 
 For measurements that do not commute the same is only a conjecture: their trace is reported beside.
 
-See: left, the trace of X above the least one falls by the dashed power of α; right, the eigenvalues end on the crosses
-of the linear programme.
+See: left, the trace of X above the least one falls by the dashed power of α; right, the eigenvalues lie in the circles
+of the flow, and the smaller the start the nearer to the crosses, of the linear programme.
 
 Source: slides on implicit biases, the papers on linear networks; arXiv 1705.09280, theorem 1 and its conjecture; the
 exponent is derived here.
