@@ -229,11 +229,11 @@ BAD_BLOCKS = [
     ("alpha", "swept", "replicates", 2, "too few to tell a mean from chance"),
     ("alpha", "quick", "q", "0.1", "valid number (got '0.1')"),
     ("alpha", "quick", "q", float("nan"), "finite number"),
-    ("alpha", "quick", "typo\nof two lines", 1, "Unexpected keyword argument"),
+    ("alpha", "quick", "typo", 1, "Unexpected keyword argument"),
 ]
 BAD_FILES = (
     *("", "[1, 2]", "3", "alpha: 3", "alpha: {quick: [1]}", "[" * 5000, "a: [", "\x00"),
-    "a: &a [*a]",
+    *("a: &a [*a]", 'alpha: {quick: {"typo\\nof two lines": 1}}'),
 )
 REFUSALS = """
 import io, json, sys
@@ -460,11 +460,13 @@ def test_a_repro_killed_at_its_writes_is_finished_by_the_next(kept):
 def test_a_torn_lock_file_is_restored_from_the_last_good_copy(project):
     lock = project.root / "dvc.lock"
     whole = lock.read_bytes()
-    lock.write_bytes(whole[: len(whole) // 2])
-    ran, done = project.repro()
-    assert (done.returncode, ran) == (0, set())
-    assert "dvc.lock was torn by an interrupt: restored from the last good copy" in done.stdout
-    assert lock.read_bytes() == whole
+    after_a_stage = whole.rindex(b"\n  ", 0, whole.rindex(b"    cmd:")) + 1  # YAML that DVC takes
+    for length in (len(whole) // 2, after_a_stage):
+        lock.write_bytes(whole[:length])
+        ran, done = project.repro()
+        assert (done.returncode, ran) == (0, set())
+        assert "dvc.lock was torn by an interrupt: restored from the last good copy" in done.stdout
+        assert lock.read_bytes() == whole
 
 
 def test_without_a_copy_the_lock_file_is_git_s_and_without_git_s_everything_runs(kept):

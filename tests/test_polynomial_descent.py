@@ -559,7 +559,7 @@ def test_expectations_without_the_noise_are_caught(monkeypatch):
 
     moments_of = _moments.moments
     monkeypatch.setattr(_moments, "moments", wrong)
-    assert "gap" in broken("sgd", degrees=[3])
+    assert "gap" in broken("sgd", degrees=[3], replicates=200)
 
 
 def test_a_mean_without_the_schedule_is_caught(monkeypatch):

@@ -52,7 +52,7 @@ def one_direction(step: float, steps: int, alpha: float = 1e-5) -> xr.Dataset:
     config = SweepConfig(
         **SENSING
         | {"replicates": 1, "size": 3, "rank": 1, "alphas": [alpha], "step": step}
-        | {"steps": steps, "milestones": range(steps)}
+        | {"steps": steps, "milestones": range(0, steps, 1 + steps // 200)}
     )
     eta = step / 1.2**2
     run = descend(given, alpha * W[None], eta, steps, config.snapshot_steps)

@@ -60,6 +60,13 @@ def in_conflict(data: bytes) -> bool:
     return data.startswith(b"<<<<<<<") or b"\n<<<<<<<" in data
 
 
+def torn(data: bytes) -> bool:
+    """Whether this is the beginning of a lock file: no longer YAML, not to the end of a line, or of the copy."""
+    if not whole(data) or not data.endswith(b"\n"):
+        return True
+    return data != (copy := _read(GOOD)) and copy.startswith(data) and data != committed()
+
+
 def committed() -> bytes:
     """dvc.lock of the last commit, or nothing."""
     command = ["git", "show", f"HEAD:./{LOCK}"]
@@ -71,7 +78,7 @@ def committed() -> bytes:
 
 def mend() -> None:
     """Restore dvc.lock, and clear the other lock of what a killed process left in it; a line for each."""
-    if LOCK.exists() and not whole(data := LOCK.read_bytes()) and not in_conflict(data):
+    if LOCK.exists() and torn(data := LOCK.read_bytes()) and not in_conflict(data):
         write(TORN, lambda path: path.write_bytes(data))
         for source, of in (("the last good copy", _read(GOOD)), ("git", committed())):
             if whole(of):

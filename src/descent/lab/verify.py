@@ -67,7 +67,7 @@ def cache() -> Path:
     try:
         from dvc.repo import Repo
 
-        return Path(Repo().cache.local.path, "files", "md5")
+        return Path(Repo().cache.local.path)
     except Exception:  # no DVC, or no project of it: its usual place
         return Path(".dvc/cache/files/md5")
 

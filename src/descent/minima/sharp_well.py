@@ -33,7 +33,7 @@ SIDES = (-1, 1)  # below and above the critical step
 
 @experiment_config
 class Config(Setting):
-    margin: Annotated[float, Field(gt=0, lt=0.5)]  # around the critical step, as a share of it
+    margin: Annotated[float, Field(ge=1e-9, lt=0.5)]  # around the critical step, as a share of it
 
 
 def predict(config: Config, terms: Terms) -> xr.Dataset:

@@ -3,8 +3,8 @@
 from joblib import cpu_count
 
 from descent.config import Refusal
-from descent.maths import device
-from descent.maths.limits import GIB, HOUR, require_cost
+from descent.maths import device, limits
+from descent.maths.limits import CALL, GIB, HOUR, require_cost
 from descent.sensing._kernels import TILE
 
 SPEED = 1e10  # bytes of G that a core reads a second, at the most
@@ -65,7 +65,8 @@ def require_run(
     fields = "replicates, steps" if hasattr(config, "steps") else "replicates, iterations"
     require_cost(config, fields, replicates * (along + kept), free=True)
     p = d * (d + 1) // 2
-    hours = replicates * steps * 4.0 * p * (p + 8 * starts) / SPEED / cpu_count() / HOUR
+    seconds = replicates * (steps * 4.0 * p * (p + 8 * starts) / SPEED + 50 * CALL / limits.SPEED)
+    hours = seconds / cpu_count() / HOUR
     if hours > 1:
         sizes = f"size {d}, replicates {replicates}, steps {steps}"
         raise Refusal(f"{sizes}: more than {hours:.3g} hours, at most 1")
