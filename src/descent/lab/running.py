@@ -59,8 +59,8 @@ def run(module: str, block: str, *inputs: str) -> None:
         config = configure(experiment.Config, block)
         upstream = [read(path) for path in inputs[: taken(Path(experiment.__file__))]]
         try:
-            # One thread, so that the bits do not depend on the number of cores. What leaves float64 is
-            # said by the checks, and not by NumPy beside them.
+            # One thread, so that the bits do not depend on the number of cores. What leaves
+            # float64 is said by the checks, and not by NumPy beside them.
             with threadpool_limits(1), warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)
                 result = experiment.run(config, *upstream)
