@@ -468,7 +468,7 @@ def test_growth_of_the_error_is_claimed_of_every_replicate(monkeypatch):
         return data
 
     monkeypatch.setattr(overparam, "overparameterised", one_upside_down)
-    assert "slope_above_guarantee" in broken(outcome(overparam, SWEEP))
+    assert "slope_above_zero" in broken(outcome(overparam, SWEEP))
 
 
 @pytest.mark.parametrize("factor", [0.5, 2])

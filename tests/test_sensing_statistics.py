@@ -19,7 +19,7 @@ from descent.sensing import (
     uniqueness,
     width,
 )
-from descent.sensing._problem import pack, sense, unpack
+from descent.sensing._problem import hessian_spectrum, pack, sense, unpack
 from descent.sensing._trajectories import descend, narrowed
 from toy import toy_params
 
@@ -295,9 +295,10 @@ def test_what_may_remain_bounds_what_does():
         given = sense(factor, rng.standard_normal((300, 36)))
         eta = 0.1 / given.eigenvalues[0]
         path = descend(given, start[None], eta, 400, np.array([0]))
+        spectrum = hessian_spectrum(given)
         for T in (50, 100, 200, 400):
             relative = path.distance[0, T] / np.linalg.norm(given.target)
-            assert relative <= _phases.remaining(factor, start, eta, T, 300) + 1e-14
+            assert relative <= _phases.remaining(factor, start, eta, T, 300, spectrum) + 1e-14
 
 
 def test_the_population_problem_measures_everything():

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from descent.sensing._kernels import apply
 from descent.sensing._phases import remaining
-from descent.sensing._problem import Problem, draw_factor, pack, sense
+from descent.sensing._problem import Problem, draw_factor, hessian_spectrum, pack, sense
 from descent.sensing._psd import least_squares
 from descent.sensing._trajectories import descend, narrowed
 
@@ -47,7 +47,8 @@ def measure_one(rng: np.random.Generator, config) -> dict[str, np.ndarray | floa
         residual.append(best.residual / np.linalg.norm(given.target))
         beyond = loss(one, ends[k] @ ends[k].T) - loss(one, best.X)
         gap.append(np.sqrt(2 * max(beyond, 0.0)) / sigmas[k])
-    left = remaining(factor, starts[0, :, : config.rank], eta, config.steps, config.measurements)
+    narrow, m = starts[0, :, : config.rank], config.measurements
+    left = remaining(factor, narrow, eta, config.steps, m, hessian_spectrum(given))
     wide = distance[1]
     return {
         "path": distance[:, :, config.kept],  # of R = r and of R = d

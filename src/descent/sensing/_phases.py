@@ -29,9 +29,19 @@ def overlaps(factor: Float[np.ndarray, "d r"], W: Float[np.ndarray, "d k"]) -> n
 
 
 def remaining(
-    factor: Float[np.ndarray, "d r"], start: Float[np.ndarray, "d k"], eta: float, T: int, m: int
+    factor: Float[np.ndarray, "d r"],
+    start: Float[np.ndarray, "d k"],
+    eta: float,
+    T: int,
+    m: int,
+    spectrum: Float[np.ndarray, " dr"],
 ) -> float:
-    """The share of X* that a run with R = r from U₀ = start may have left after T steps; 1 if it may be all."""
+    """The share of X* that a run with R = r from U₀ = start may have left after T steps; 1 if it may be all.
+
+    Args:
+        spectrum: of the Hessian at U* of the sample drawn, increasing: its slowest mode may be slower than the
+            edge.
+    """
     d, r = factor.shape
     lam = np.linalg.svd(factor, compute_uv=False) ** 2
     slowed = edges(degrees_of_freedom(d, r), m)[0]
@@ -40,7 +50,9 @@ def remaining(
         emerged = np.max(folds / np.log1p(2 * eta * lam * slowed)) if slowed else np.inf
     if not emerged < T:
         return 1.0
-    return float(np.exp((T - emerged) * np.log1p(-2 * eta * lam[-1] * slowed)))
+    curved = max(spectrum[r * (r - 1) // 2], 0.0)  # the modes before are those of UQ
+    slowest = min(2 * lam[-1] * slowed, curved)
+    return float(np.exp((T - emerged) * np.log1p(-eta * slowest)))
 
 
 def elsewhere(loss: xr.DataArray, left: xr.DataArray) -> tuple[str, ...]:

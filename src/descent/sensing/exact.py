@@ -82,9 +82,13 @@ class One(NamedTuple):
 def _measure_one(rng: np.random.Generator, config: Config) -> One:
     given, path = from_random_starts(rng, config, config.rank, (config.start,))
     H = _problem.hessian(given)
-    eta = config.step / given.eigenvalues[0]
-    left = remaining(given.factor, path.factors[0, 0], eta, config.steps, config.measurements)
-    return One(path, given.factor, H, np.linalg.eigvalsh(H), left)
+    eta, m, spectrum = (
+        config.step / given.eigenvalues[0],
+        config.measurements,
+        np.linalg.eigvalsh(H),
+    )
+    left = remaining(given.factor, path.factors[0, 0], eta, config.steps, m, spectrum)
+    return One(path, given.factor, H, spectrum, left)
 
 
 def measure(config: Config) -> xr.Dataset:

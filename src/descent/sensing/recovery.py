@@ -23,7 +23,7 @@ from descent.config import Positive, experiment_config, require_increasing
 from descent.result import Check, Result, bound, measured, replicates, sweep
 from descent.sensing._memory import require_run
 from descent.sensing._phases import SHORT, elsewhere, guarantee, remaining, short, unsettled
-from descent.sensing._problem import DescentConfig, draw_factor, sense
+from descent.sensing._problem import DescentConfig, draw_factor, hessian_spectrum, sense
 from descent.sensing._sample import (
     farthest_transition,
     freedom_of_pairs,
@@ -100,7 +100,8 @@ def _measure_one(rng: np.random.Generator, config: Config) -> dict[str, np.ndarr
         errors.append(end.distance[:, -1] / np.linalg.norm(given.target))
         half.append(end.distance[1, config.steps // 2] / np.linalg.norm(given.target))
         loss.append(2 * end.training_loss[0, -1] / np.linalg.norm(given.target) ** 2)
-        left.append(remaining(factor, starts[0, :, : config.rank], eta, config.steps, m))
+        narrow, curvatures = starts[0, :, : config.rank], hessian_spectrum(given)
+        left.append(remaining(factor, narrow, eta, config.steps, m, curvatures))
     arrays = {"errors": errors, "halfway": half, "remaining": left, "loss": loss}
     return {k: np.array(v) for k, v in arrays.items()} | {"eigenvalue": given.eigenvalues}
 

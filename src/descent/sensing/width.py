@@ -33,7 +33,14 @@ from descent.sensing._phases import (
     remaining,
     unfinished,
 )
-from descent.sensing._problem import DescentConfig, Measured, draw_factor, sense, unpack
+from descent.sensing._problem import (
+    DescentConfig,
+    Measured,
+    draw_factor,
+    hessian_spectrum,
+    sense,
+    unpack,
+)
 from descent.sensing._sample import require_decided
 from descent.sensing._surplus import damped, norm_after, unabsorbed
 from descent.sensing._trajectories import descend, indices, lost, narrowed, stacked
@@ -77,10 +84,15 @@ def _measure_one(rng: np.random.Generator, config: Config) -> dict[str, np.ndarr
     error = (path.distance / np.linalg.norm(given.target)).reshape(*shape, -1)
     first = first_within(error, config.reached)
     M = unpack(apply(given.gram, given.target[None])[0])
-    narrow = W[:, : config.rank]
-    left = np.array([remaining(factor, a * narrow, eta, config.steps, m) for a in config.alphas])
+    narrow, spectrum = W[:, : config.rank], hessian_spectrum(given)
+    left = [remaining(factor, a * narrow, eta, config.steps, m, spectrum) for a in config.alphas]
     loss = 2 * path.training_loss.reshape(error.shape)[:, 0, -1] / np.sum(given.target**2)
-    found = {"error": error[..., config.kept], "first": first, "remaining": left, "loss": loss}
+    found = {
+        "error": error[..., config.kept],
+        "first": first,
+        "remaining": np.array(left),
+        "loss": loss,
+    }
     return found | {"factor_star": factor, "start": W, "spectral": M}
 
 
