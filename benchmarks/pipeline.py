@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,7 +19,8 @@ def repro(clone: Path) -> float:
     }
     environment.pop("MLFLOW_TRACKING_URI", None)
     start = time.perf_counter()
-    subprocess.run(("dvc", "repro", "-q"), cwd=clone, env=environment, check=True)
+    command = (sys.executable, "stages/repro.py", "-q")  # what `make repro` runs
+    subprocess.run(command, cwd=clone, env=environment, check=True)
     return time.perf_counter() - start
 
 
@@ -34,7 +36,7 @@ def costs(clone: Path) -> list[dict]:
 
 
 def ways() -> tuple[list[dict], list[dict]]:
-    """Seconds of `dvc repro` at full size; and of its experiments, with their memory."""
+    """Seconds of `make repro` at full size; and of its experiments, with their memory."""
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder, "descent")
         subprocess.run(("git", "clone", "-q", str(ROOT), str(clone)), check=True)
