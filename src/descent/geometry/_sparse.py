@@ -19,6 +19,8 @@ from scipy.optimize import linprog
 from descent.config import require_increasing
 
 ZERO = 1e-9  # of the largest entry, below which the simplex method's solution has a zero
+FLOOR = 1e-10  # of the weights, below which those off the support are rounding
+SMALL = 0.1  # of the largest weight: up to which those off the support are small
 
 
 class Sparse(NamedTuple):
@@ -61,28 +63,47 @@ def _gap(X, support, signs, two_sided: bool) -> tuple[float, np.ndarray]:
 
 
 class Exponent(NamedTuple):
-    """The slope d log(values)/d log(α) as α → 0."""
+    """The slope d log(values)/d log(scales) as the scale goes to 0."""
 
-    value: float
-    error: float  # how far the slopes still move, by Aitken's rule; inf where they do not settle
+    value: float  # between the smallest and the largest scale at which the values are small
+    error: float  # by which it may differ from the limit; inf where the values are small at no two scales
 
 
-def exponent(alphas: np.ndarray, values: np.ndarray, floor: float) -> Exponent:
-    """From the four smallest evenly spaced log α whose values lie above the floor, where rounding takes over.
+def exponent(
+    X: Float[np.ndarray, "n d"],
+    support: np.ndarray,
+    weights: Float[np.ndarray, "a d"],
+    scales: Float[np.ndarray, " a"],
+    two_sided: bool,
+) -> Exponent:
+    """Of Q = Σ_{j ∉ S} u_j (entropy, scale α) or Σ_{j ∉ S} √(u_j² + β²) (hypentropy, scale β).
 
-    Slopes that approach their limit like a power of α do so by a fixed factor a step, which three of them show.
+    Given c = X_Sᵀν, the dual ν makes Q/scale = Σ exp(X_jᵀν), or Σ cosh, least, so that log(Q/scale) lies between V(c)
+    and V(c) + log k of k terms (2k of cosh), where V(c) is the least max_j X_jᵀν, or |X_jᵀν|, over X_Sᵀν = c. There
+    c = log(1/scale)s + r with r = s log|u_S| in any unit, V is sublinear, and V(s) = 1 − gap. So between two scales,
+    a < b, the slope is the gap up to (max(V(r_b) + V(−r_a), V(r_a − r_b)) + log k)/log(b/a).
+
+    Args:
+        weights: u at every scale, the scales increasing.
     """
-    sure = values > floor
-    x, v = np.log(np.asarray(alphas, float)[sure]), np.log(values[sure])
-    if len(x) < 4:
+    off = weights[:, ~support]
+    Q = np.sqrt(off**2 + scales[:, None] ** 2).sum(1) if two_sided else off.sum(1)
+    size = np.abs(weights).max()
+    small = np.flatnonzero((np.abs(off).max(1) > FLOOR * size) & (Q < SMALL * size))
+    if len(small) < 2:
         return Exponent(np.nan, np.inf)
-    slopes = (np.diff(v) / np.diff(x))[:3]
-    late, early = slopes[0] - slopes[1], slopes[1] - slopes[2]
-    ratio = late / early if early else 0.0
-    if not abs(ratio) < 0.98:
-        return Exponent(float(slopes[0]), np.inf if abs(late) > 1e-9 else abs(late))
-    rest = late * ratio / (1 - ratio)
-    return Exponent(float(slopes[0] + rest), float(abs(rest) + abs(late)))
+    a, b = small[0], small[-1]
+    run = float(np.log(scales[b] / scales[a]))
+    kept = np.where(support, np.abs(weights[[a, b]]), 1.0)
+    heights = np.where(support, np.sign(weights[a]), 0) * np.log(kept / kept[0, support].mean())
+    early, late = heights
+
+    def least(c: np.ndarray) -> float:
+        return 1 - _gap(X, support, c, two_sided)[0]
+
+    slack = max(least(late) + least(-early), least(early - late))
+    slack += np.log((1 + two_sided) * np.count_nonzero(~support))
+    return Exponent(float(np.log(Q[b] / Q[a]) / run), float(slack / run))
 
 
 def require_even(name: str, values: tuple[float, ...]) -> None:

@@ -31,9 +31,8 @@ from descent.maths.limits import require_at_most, require_within
 from descent.result import Check, Erratum, Result, measured, predicted, sweep
 
 ENTROPY = Potential("entropy")
-FLOOR = 1e-10  # of the weights, below which those off the support are rounding
 SOLVED = 1e-10  # of y, to which Newton's method has to meet it
-SAFE, TELLING = 2, 0.1  # times the estimated error; the share of the gap to which it must be known
+SHARP = 0.5  # the share of the gap to which it must be known
 
 
 @experiment_config
@@ -104,7 +103,7 @@ def measure(config: Config, given: Given) -> xr.Dataset:
     (X, y, _), d = given.data, config.features
     limits = np.array([one.weights for one in given.nearest])
     off = np.linalg.norm(limits[:, ~given.support], axis=1)
-    slope = exponent(np.array(config.alphas), off, FLOOR * np.abs(limits).max())
+    slope = exponent(X, given.support, limits, np.array(config.alphas), two_sided=False)
     ends, left = [], []
     for alpha in config.runs:
         z0 = np.full(d, np.log(alpha))
@@ -160,8 +159,8 @@ def told(config: Config, given: Given, found: xr.Dataset) -> tuple[str, ...]:
     reasons = []
     if not unsolved <= SOLVED:
         reasons.append(f"Newton's method leaves {unsolved:.2g} of y")
-    if not SAFE * blur <= TELLING * abs(float(found["gap"])):
-        slope = f"the slope is {float(found['gap']):.3g} ± {SAFE * blur:.1g}"
+    if not blur <= SHARP * abs(float(found["gap"])):
+        slope = f"the slope is {float(found['gap']):.3g} ± {blur:.1g}"
         reasons.append(f"alphas from {alpha:g}: still {off:.2g} from the sparse solution, {slope}")
     far = (found["left"] > SOLVED * 1e3 * np.abs(found["limit"]).max()).values
     if far.any():
@@ -182,8 +181,8 @@ def compare(
     # X_S (u − u_*)_S = −X_N u_N, so the weights off the support bound all others.
     leverage = np.linalg.norm(np.linalg.pinv(X[:, S]) @ X[:, ~S], 2) if not S.all() else 0.0
     near = (1 + leverage) * found["off_support"] + walk
-    tol = SAFE * found["gap_blur"] + 1e-6
-    settling, left = "how far slopes still move (Aitken)", "the residual that is left, and rounding"
+    tol = found["gap_blur"]
+    settling, left = "bounds of the dual at both scales", "the residual that is left, and rounding"
     end, remainder = found["end"], found["remainder"]
     step = 16 * EPS * np.sqrt(config.limit) * (1 - np.log(config.alphas[0]))
     ends = found["left"] + step * abs(found["limit"]).max()
