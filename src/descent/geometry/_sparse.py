@@ -89,7 +89,7 @@ def exponent(
     off = weights[:, ~support]
     Q = np.sqrt(off**2 + scales[:, None] ** 2).sum(1) if two_sided else off.sum(1)
     size = np.abs(weights).max()
-    small = np.flatnonzero((np.abs(off).max(1) > FLOOR * size) & (Q < SMALL * size))
+    small = np.flatnonzero((np.abs(off).max(1) > FLOOR * size) & (SMALL * size > Q))
     if len(small) < 2:
         return Exponent(np.nan, np.inf)
     a, b = small[0], small[-1]
