@@ -1,0 +1,5 @@
+"""Figures of the experiments on wide networks, drawn by name."""
+
+# Of _figures_a: spline, curvature, width, training, parametrisation, design, trajectory.
+
+# Of _figures_b: spectral_bias, noiseless, early_stopping, activations, multivariate, norms, interpolation.
