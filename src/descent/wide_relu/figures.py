@@ -1,5 +1,9 @@
 """Figures of the experiments on wide networks, drawn by name."""
 
-# Of _figures_a: spline, curvature, width, training, parametrisation, design, trajectory.
+from descent.wide_relu._figures_a import (  # noqa: F401  drawn by name
+    curvature,
+    spline,
+    width,
+)
 
 # Of _figures_b: spectral_bias, noiseless, early_stopping, activations, multivariate, norms, interpolation.

@@ -1,0 +1,56 @@
+"""Figures of the experiments on what a wide network learns from points on a line."""
+
+import xarray as xr
+
+from descent.figure import Axis, Figure, axis, curve, level, line, panel, points
+
+
+def spline(data: xr.Dataset) -> Figure:
+    shown, outer = [], []
+    for place, law in enumerate(data["law"].values):
+        one = data.sel(law=law).sortby("breakpoint")
+        shown += [line(one["x"], one["g"], str(law), place)]
+        c, q = one["breakpoint"], one["outer_predicted"]
+        outer += [points(c, one["outer"], str(law), place, size=3)]
+        outer += [line(c, q, "predicted", "ink", "predicted", width=0.8)]
+    seen = [points(data["points"], data["values"], "points", "ink")]
+    left = panel("g* for each law of the start", axis(data["x"]), Axis("g*(x)"), shown, seen)
+    low, high = float(data["x"].min()), float(data["x"].max())
+    room = Axis("breakpoint c_i", limits=(low - (high - low) / 10, high + (high - low) / 10))
+    right = panel("weights of networks of least norm", room, Axis("n a_i/|w_i|"), outer)
+    return Figure((left, right))
+
+
+def curvature(data: xr.Dataset) -> Figure:
+    zetas, solutions = [], []
+    for place, law in enumerate(data["law"].values):
+        one, name = data.sel(law=law), str(law)
+        most = float(one["integral"].max()) or 1.0
+        zetas += [points(one["bin"], one["zeta"].mean("replicate") / most, name, place)]
+        closed = one["integral_predicted"] / most
+        zetas += [line(one["x"], closed, "closed form", "ink", "predicted", width=0.9)]
+        solutions += [line(one["x"], one["solution"], name, place)]
+    solutions.append(points(data["point"], data["value"], "points", "ink"))
+    left = panel("ζ over its largest value", axis(data["x"]), Axis("ζ(x)"), zetas)
+    right = panel("solutions", axis(data["x"]), Axis("g*(x)"), solutions)
+    return Figure((left, right))
+
+
+def width(data: xr.Dataset) -> Figure:
+    networks, errors = [], []
+    shown = data.isel(law=min(1, data.sizes["law"] - 1))
+    for place, n in enumerate(data["width"].values[:: max(1, data.sizes["width"] // 4)]):
+        networks.append(line(shown["x"], shown["network"].sel(width=n), f"n = {n}", place))
+    networks.append(line(shown["x"], shown["goal_predicted"], "g*", role="predicted"))
+    for place, law in enumerate(data["law"].values):
+        one = data.sel(law=law)
+        errors += curve(one["error"], str(law), place)
+        errors += curve(one["error_predicted"], "c n^(−1/2)", place, width=1)
+    least = float(data["floor_predicted"].min())
+    floor = float(data["floor_predicted"].max())
+    errors += [level(floor, "largest floor without a free line", role="bound")]
+    errors += [level(least, "smallest", role="bound")] if least < floor else []
+    left = panel(str(shown["law"].values), axis(data["x"]), Axis("f(x)"), networks)
+    distance = Axis("rms distance from g*", "log")
+    right = panel("distance from g*", axis(data["width"], "log"), distance, errors)
+    return Figure((left, right))
