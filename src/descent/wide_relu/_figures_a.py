@@ -54,3 +54,49 @@ def width(data: xr.Dataset) -> Figure:
     distance = Axis("rms distance from g*", "log")
     right = panel("distance from g*", axis(data["width"], "log"), distance, errors)
     return Figure((left, right))
+
+
+def design(data: xr.Dataset) -> Figure:
+    penalties, networks = [], []
+    first = {str(d).split(",")[0]: k for k, d in reversed(list(enumerate(data["design"].values)))}
+    for place, (name, k) in enumerate(reversed(first.items())):
+        one = data.isel(design=k)
+        penalties.append(line(one["x"], one["rho"], name, place))
+        wide = one["network"].isel(width=-1)
+        networks.append(line(one["x"], wide, f"{name}, n = {int(wide['width'])}", place))
+        networks.append(line(one["x"], one["goal_predicted"], "g*", "ink", "predicted", width=1))
+    networks.append(line(data["x"], data["plain"], "natural cubic spline", "grey"))
+    left = panel("designed penalties", axis(data["x"]), Axis("ρ(x)", "log"), penalties)
+    right = panel("networks of least norm", axis(data["x"]), Axis("f(x)"), networks)
+    return Figure((left, right))
+
+
+def trajectory(data: xr.Dataset) -> Figure:
+    law = data["law"].values[-1]
+    plane, gaps, errors = [], [], []
+    one = data.sel(law=law)
+    for place, method in enumerate(one["method"].values):
+        path = one["plane"].sel(method=method)
+        plane.append(line(path.sel(axis=1), path.sel(axis=2), str(method), place))
+        plane.append(points(path.sel(axis=1), path.sel(axis=2), str(method), place, size=3))
+    for place, name in enumerate(data["law"].values):
+        each = data.sel(law=name)
+        gaps.append(line(data["s"].sel(law=name), each["gap"], str(name), place))
+        shown = line(
+            data["s"].sel(law=name), each["gap_predicted"], "predicted", "ink", "predicted"
+        )
+        gaps.append(shown)
+        errors += curve(each["error"], str(name), place)
+        errors += curve(each["error_line"], "slope −1/2", place, "predicted", width=1)
+    gaps.append(
+        level(float(data["gap_bound"].max()), "0.2036: the largest of a mode", role="bound")
+    )
+    title = f"first two principal components, {law}"
+    left = panel(title, Axis("first component"), Axis("second component"), plane)
+    at = Axis("2η̄t times the largest eigenvalue", "log")
+    middle = panel(
+        "GD from the smoothing spline", at, Axis("distance at the points, of the data"), gaps
+    )
+    away = Axis("largest distance from the infinite network", "log")
+    right = panel("networks of n neurons", axis(data["width"], "log"), away, errors)
+    return Figure((left, middle, right))

@@ -1,4 +1,4 @@
-"""The law of the first weights sets where a network may bend: ζ in closed form, larger where more bending is free.
+"""The law of the first weights sets where a network may bend: more where ζ, in closed form, is larger.
 
 A neuron bends the function at its breakpoint, by w² more readily the larger its inner weight. So ζ is the density of
 breakpoints times the mean of w² there, and a solution puts its curvature where ζ is large.
@@ -17,7 +17,6 @@ up to β/s only, as if there were no breakpoints beyond: it has a tail β³/(8sx
 
 import numpy as np
 import xarray as xr
-from scipy.integrate import quad
 
 from descent.config import Count, Number, Positive, Seed, experiment_config
 from descent.maths.limits import require_at_most
@@ -34,11 +33,12 @@ from descent.result import (
 )
 from descent.wide_relu import _data, _spline
 from descent.wide_relu._data import points, require_bent, require_points
-from descent.wide_relu._initial import Initial, Law, initials, require_initials, require_range
+from descent.wide_relu._initial import Law, initials, require_initials, require_range
+from descent.wide_relu._moments import averages, integral
 
 FEW = 400  # neurons expected in a bin, from which on a mean of their w² is near normal
 EXACT = 1e-9  # of an adaptive integral
-NODES = 81  # of the interval of the points, for the figure
+NODES = 81  # for the figure
 
 
 @experiment_config
@@ -64,7 +64,7 @@ class Config:
         require_at_most(self, why, replicates=1000, draws=10_000_000, bins=1000)
         require_at_most(self, why, replicates=100_000_000 // self.draws)
         for one in initials(self):
-            expected = self.draws * self.replicates * averages(self, one, 0) * self.width
+            expected = self.draws * self.replicates * averages(one, self.edges, 0) * self.width
             few = expected[(expected > 1e-9) & (expected < FEW)]
             if few.size:
                 raise ValueError(
@@ -86,31 +86,20 @@ class Config:
         return np.linspace(self.points[0], self.points[-1], NODES)
 
 
-def averages(config: Config, initial: Initial, power: int) -> np.ndarray:
-    """Means of ζ_k over the bins."""
-    zeta = initial.zeta(power)
-    ends = _spline.panels(-config.reach, config.reach, config.edges, zeta.edges)
-    c, weight = _spline.nodes(ends)
-    mass = (weight * zeta.value(c)).sum(1)
-    place = np.searchsorted(config.edges, c[:, 0], "right") - 1
-    return np.bincount(place, mass, config.bins) / config.width
-
-
 def predict(config: Config) -> xr.Dataset:
     """Closed forms, and the share of the curvature near 0."""
     laws, data = initials(config), points(config)
     shares = []
     for one in laws:
         g = _spline.interpolate(*data, one.zeta())
-        ends = _inside(config, one.zeta())
-        c, weight = _spline.nodes(ends)
+        c, weight = _spline.nodes(_inside(config, one.zeta()))
         bent = (weight * g.second(c.ravel()).reshape(c.shape) ** 2).sum(1)
         shares.append(bent[np.abs(c[:, 0]) < config.near].sum() / bent.sum())
     at = [one.zeta().value(config.grid) for one in laws]
     return xr.Dataset(
         {
             "zeta_predicted": predicted(
-                ("law", "bin"), [averages(config, one, 1) for one in laws], "ζ in closed form"
+                ("law", "bin"), [averages(one, config.edges, 1) for one in laws], "ζ in closed form"
             ),
             "integral_predicted": predicted(("law", "x"), at, "ζ in closed form"),
             "share_predicted": predicted("law", shares, "share of ∫ g''² near 0"),
@@ -164,23 +153,6 @@ def _sampled(config: Config, rng: np.random.Generator) -> xr.Dataset:
     return xr.Dataset({"zeta": measured(("law", "bin"), rows, "ζ, sampled")})
 
 
-def integral(initial: Initial, x: float) -> float:
-    """∫ |w|³ p(w, −wx) dw by quadrature of the densities of w and b."""
-    law, s, beta = initial.law, initial.weight, initial.bias
-    if law == "binary_uniform":
-        return s**3 / (2 * beta) * float(abs(s * x) <= beta)
-    if law == "uniform":
-        end = min(s, beta / abs(x)) if x else s
-        return 2 * quad(lambda w: w**3 / (4 * s * beta), 0, end)[0]
-    decay = 1 / s**2 + (x / beta) ** 2
-    return (
-        2
-        * quad(
-            lambda w: w**3 * np.exp(-decay * w**2 / 2) / (2 * np.pi * s * beta), 0, 12 / decay**0.5
-        )[0]
-    )
-
-
 def run(config: Config) -> Result:
     found, theory = measure(config), predict(config)
     given = xr.Dataset(
@@ -200,8 +172,8 @@ def run(config: Config) -> Result:
 
 def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
     zeta, exact = found["zeta"], theory["zeta_predicted"]
-    fourth = np.array([averages(config, one, 2) for one in initials(config)])
-    first = np.array([averages(config, one, 1) for one in initials(config)])
+    fourth = np.array([averages(one, config.edges, 2) for one in initials(config)])
+    first = np.array([averages(one, config.edges, 1) for one in initials(config)])
     variance = (fourth / config.width - first**2) / config.draws
     sd = exact.copy(data=np.sqrt(np.maximum(variance, 0)))
     estimate = mean_of_known_spread(zeta, sd)

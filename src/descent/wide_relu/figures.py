@@ -2,7 +2,9 @@
 
 from descent.wide_relu._figures_a import (  # noqa: F401  drawn by name
     curvature,
+    design,
     spline,
+    trajectory,
     width,
 )
 
