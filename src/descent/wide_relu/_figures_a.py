@@ -100,3 +100,24 @@ def trajectory(data: xr.Dataset) -> Figure:
     away = Axis("largest distance from the infinite network", "log")
     right = panel("networks of n neurons", axis(data["width"], "log"), away, errors)
     return Figure((left, middle, right))
+
+
+def training(data: xr.Dataset) -> Figure:
+    apart, moved, floors = [], [], []
+    for place, law in enumerate(data["law"].values):
+        one, name = data.sel(law=law), str(law)
+        n = one["width"]
+        apart += curve(one["error"], f"{name}: to g*", place)
+        apart += curve(one["apart"], f"{name}: to outer alone", place + 2)
+        moved += curve(one["norm"], f"{name}: outer", place)
+        moved += curve(one["inner"], f"{name}: inner", place + 2)
+        for limit, power in (("outer_predicted", 0.5), ("inner_predicted", 1.0)):
+            moved += curve((one[limit] / n**power).rename("limit"), "limit", "ink", "predicted")
+        floors.append(points(one["skip"], one["skip_error"], name, place))
+        floors.append(line(one["skip"], one["skip_predicted"], "limit", place, "predicted"))
+    width = axis(data["width"], "log")
+    left = panel("all layers trained", width, Axis("rms distance", "log"), apart)
+    middle = panel("how far weights move", width, Axis("‖Δa‖, ‖Δ(w, b)‖", "log"), moved)
+    rate = axis(data["skip"], "symlog")
+    right = panel("a line of its own rate", rate, Axis("distance from g*", "log"), floors)
+    return Figure((left, middle, right))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from scipy.optimize import minimize_scalar
 
 from descent.wide_relu import _data, _network
 from descent.wide_relu._data import Points
@@ -111,3 +112,14 @@ def principal(curves: Float[np.ndarray, "k p"]) -> tuple[np.ndarray, np.ndarray]
     U, S, _ = np.linalg.svd(centred, full_matrices=False)
     signs = np.sign(U[np.abs(U[:, :2]).argmax(0), [0, 1]])
     return S[:2] ** 2 / (S**2).sum(), (U * S)[:, :2] * signs
+
+
+def furthest() -> float:
+    """max over s of 1 − e^(−s) − s/(1 + s), 0.203632: it has one maximum."""
+    found = minimize_scalar(
+        lambda s: np.exp(-s) - 1 / (1 + s),
+        bounds=(1, 5),
+        method="bounded",
+        options={"xatol": 1e-10},
+    )
+    return float(-found.fun)

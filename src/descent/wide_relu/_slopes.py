@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 
-def rms(values: np.ndarray) -> np.ndarray:
+def rms(values: np.ndarray) -> np.ndarray | np.floating:
     return np.sqrt((values**2).mean(-1))
 
 

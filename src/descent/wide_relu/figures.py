@@ -4,6 +4,7 @@ from descent.wide_relu._figures_a import (  # noqa: F401  drawn by name
     curvature,
     design,
     spline,
+    training,
     trajectory,
     width,
 )
