@@ -121,3 +121,21 @@ def training(data: xr.Dataset) -> Figure:
     rate = axis(data["skip"], "symlog")
     right = panel("a line of its own rate", rate, Axis("distance from g*", "log"), floors)
     return Figure((left, middle, right))
+
+
+def parametrisation(data: xr.Dataset) -> Figure:
+    first, distances = data.isel(law=0), []
+    functions = [
+        line(first["x"], first["middle"], f"mean of n = {int(data['width'][-1])}"),
+        line(first["x"], first["limit_predicted"], "g_T", role="predicted"),
+        line(first["x"], first["goal"], "g*", "grey"),
+    ]
+    for place, law in enumerate(data["law"].values):
+        one, name = data.sel(law=law), str(law)
+        distances += curve(one["error"], f"{name}: to g*", place)
+        distances += curve(one["apart"], f"{name}: trained to linearised", place + 2)
+        distances.append(level(one["distance_predicted"], "g_T to g*", place))
+    left = panel(str(first["law"].values), axis(data["x"]), Axis("f(x)"), functions)
+    width = Axis("neurons n", "log")
+    right = panel("distances", width, Axis("rms distance", "log"), distances)
+    return Figure((left, right))

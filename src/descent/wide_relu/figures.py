@@ -3,6 +3,7 @@
 from descent.wide_relu._figures_a import (  # noqa: F401  drawn by name
     curvature,
     design,
+    parametrisation,
     spline,
     training,
     trajectory,
