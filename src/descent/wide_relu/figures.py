@@ -3,3 +3,6 @@
 # Of _figures_a: spline, curvature, width, training, parametrisation, design, trajectory.
 
 # Of _figures_b: spectral_bias, noiseless, early_stopping, activations, multivariate, norms, interpolation.
+from descent.wide_relu._figures_b import (  # noqa: F401  drawn by name
+    norms,
+)
