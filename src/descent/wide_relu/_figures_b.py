@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from descent.figure import Axis, Figure, axis, line, panel, points
+from descent.figure import Axis, Figure, axis, curve, line, panel, points
 
 
 def norms(data: xr.Dataset) -> Figure:
@@ -49,5 +49,48 @@ def norms(data: xr.Dataset) -> Figure:
         (
             panel("one network, two starts", axis(data["x"]), Axis("f"), *functions),
             panel("how far the weights moved", Axis("run"), Axis("‖a − a₀‖²", "log"), *marks),
+        )
+    )
+
+
+def noiseless(data: xr.Dataset) -> Figure:
+    def side(name: str, title: str):
+        marks = []
+        for k, target in enumerate(data["target"].values):
+            one = data.sel(target=target)
+            marks += [
+                points(data["cells"], one[name], str(target), k),
+                line(data["cells"], one[f"{name}_predicted"], "leading term", k, "predicted"),
+            ]
+        return panel(
+            title, axis(data["cells"], "log"), axis(data[name], "log", limits=(1e-13, None)), marks
+        )
+
+    return Figure((side("error", "h⁴, or h²"), side("middle", "in the middle: h⁴")))
+
+
+def activations(data: xr.Dataset) -> Figure:
+    splines, errors, n = [], [], data["width"].values
+    for k, power in enumerate(data["power"].values):
+        one = data.sel(power=power)
+        splines += [
+            line(data["x"], one["limit"], f"k = {power}", k),
+            line(data["x"], one["limit_predicted"], "natural spline", role="predicted", width=1),
+        ]
+        error = np.sqrt(one["square"] / data["width"]).transpose("replicate", "width")
+        constant = float(np.sqrt(one["square_predicted"]))
+        errors += [
+            *curve(error.rename("error"), f"k = {power}", k, marker=True),
+            line(n, constant / np.sqrt(n), "predicted/√n", k, "predicted"),
+        ]
+    return Figure(
+        (
+            panel("splines of degree 2k + 1", axis(data["x"]), Axis("g*"), *splines),
+            panel(
+                f"{data.sizes['replicate']} networks a width, median and 5–95 %",
+                axis(data["width"], "log"),
+                Axis("‖f − g*‖", "log"),
+                *errors,
+            ),
         )
     )

@@ -4,5 +4,7 @@
 
 # Of _figures_b: spectral_bias, noiseless, early_stopping, activations, multivariate, norms, interpolation.
 from descent.wide_relu._figures_b import (  # noqa: F401  drawn by name
+    activations,
+    noiseless,
     norms,
 )
