@@ -94,3 +94,48 @@ def activations(data: xr.Dataset) -> Figure:
             ),
         )
     )
+
+
+def spectral_bias(data: xr.Dataset) -> Figure:
+    mode, wave = data["mode"], data["wave"]
+    rates = panel(
+        "rates of the modes",
+        Axis("mode j", "log"),
+        Axis("μ_j", "log"),
+        *curve(data["rate"], f"networks, {data.sizes['replicate']} draws", 1),
+        points(mode, data["eigenvalue"], "kernel", 0),
+        curve(data["eigenvalue_predicted"], "beam, β⁻⁴"),
+    )
+    times = panel(
+        "time until half of a wave is left",
+        axis(wave, "log"),
+        Axis("τ = 2η̄t", "log"),
+        points(wave, data["half_time"], "kernel", 0),
+        curve(data["half_time_predicted"], "beam"),
+    )
+    return Figure((rates, times))
+
+
+def early_stopping(data: xr.Dataset) -> Figure:
+    marks, M = [], data["points"]
+    for k, loss in enumerate(data["loss"].values):
+        one = data.sel(loss=loss)
+        marks += [
+            points(M, one["risk"], f"t = cM^(4/5) of the {loss} loss", k),
+            line(M, one["risk_predicted"], "bias + σ²/M (1 + BI/π)", k, "predicted"),
+        ]
+    first = float(data["risk"].isel(loss=0, points=0))
+    guide = first * (M.values / M.values[0]) ** -0.8
+    networks = curve(data["risk_networks"], "trained networks, 5–95 %", 2, marker=True)
+    return Figure(
+        (
+            panel(
+                "risk, the more points",
+                axis(M, "log"),
+                Axis("‖f_t − g₀‖²", "log"),
+                networks,
+                marks,
+                line(M, guide, "M^(−4/5)", "grey", "bound"),
+            ),
+        )
+    )

@@ -5,6 +5,8 @@
 # Of _figures_b: spectral_bias, noiseless, early_stopping, activations, multivariate, norms, interpolation.
 from descent.wide_relu._figures_b import (  # noqa: F401  drawn by name
     activations,
+    early_stopping,
     noiseless,
     norms,
+    spectral_bias,
 )
