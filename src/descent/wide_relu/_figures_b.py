@@ -139,3 +139,24 @@ def early_stopping(data: xr.Dataset) -> Figure:
             ),
         )
     )
+
+
+def multivariate(data: xr.Dataset) -> Figure:
+    functions, errors, n = [], [], data["width"]
+    for k, d in enumerate(data["dimension"].values):
+        one = data.sel(dimension=d)
+        functions += [
+            line(data["place"], one["network"], f"d = {d}, {n.values[-1]} neurons", k),
+            line(data["place"], one["spline_predicted"], "r³ spline", k, "predicted"),
+        ]
+        error = np.sqrt(one["square"] / n).transpose("replicate", "width")
+        errors += [
+            *curve(error, f"d = {d}", k, marker=True),
+            line(n, np.sqrt(one["square_predicted"] / n), "predicted/√n", k, "predicted"),
+        ]
+    return Figure(
+        (
+            panel("along a diagonal", axis(data["place"]), Axis("f"), *functions),
+            panel("over the cube", axis(n, "log"), Axis("‖f − g*‖", "log"), *errors),
+        )
+    )

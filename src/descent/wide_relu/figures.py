@@ -6,6 +6,7 @@
 from descent.wide_relu._figures_b import (  # noqa: F401  drawn by name
     activations,
     early_stopping,
+    multivariate,
     noiseless,
     norms,
     spectral_bias,
