@@ -21,29 +21,30 @@ LOOKS = 16  # steps from one look at the end to the next
 
 
 class Descended(NamedTuple):
-    weights: Float[np.ndarray, " n"]
-    residual: Float[np.ndarray, " M"]  # Φa − y
-    steps: int
+    weights: Float[np.ndarray, "R n"]
+    residual: Float[np.ndarray, "R M"]  # Φa − y
 
 
 def descend(
     Phi: Float[np.ndarray, "M n"],
     y: Float[np.ndarray, " M"],
-    start: Float[np.ndarray, " n"],
+    start: Float[np.ndarray, "R n"],
     limit: int,
 ) -> Descended:
-    """Until rounding is all that is left of the residual, or for `limit` steps."""
+    """From R starts at once, until rounding is all that is left of the residuals, or for `limit` steps."""
     S = np.linalg.svd(Phi, compute_uv=False)
     beta, eta, _ = best_heavy_ball_pair(S[0] ** 2, max(S[-1], FLAT * S[0]) ** 2)
     a, before = start.copy(), start.copy()
     high = np.abs(y).max()
     close = EPS * S[0] / max(S[-1], FLAT * S[0])  # momentum adds up so many steps' roundings
     for t in range(limit):
-        r = Phi @ a - y
-        if t % LOOKS == 0 and np.abs(r).max() <= close * (high + S[0] * np.linalg.norm(a)):
-            return Descended(a, r, t)
+        r = a @ Phi.T - y
+        if t % LOOKS == 0:
+            size = high + S[0] * np.linalg.norm(a, axis=1)
+            if (np.abs(r).max(1) <= close * size).all():
+                break
         a, before = a - eta * (r @ Phi) + beta * (a - before), a
-    return Descended(a, Phi @ a - y, limit)
+    return Descended(a, a @ Phi.T - y)
 
 
 class Sizes(NamedTuple):

@@ -6,8 +6,10 @@
 from descent.wide_relu._figures_b import (  # noqa: F401  drawn by name
     activations,
     early_stopping,
+    interpolation,
     multivariate,
     noiseless,
     norms,
     spectral_bias,
+    wide_enough,
 )

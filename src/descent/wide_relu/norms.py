@@ -108,11 +108,11 @@ def measure(config: Config, neurons: Neurons, start: np.ndarray) -> xr.Dataset:
     end, moved, left, other = [], [], [], []
     for w, b, starts in zip(*neurons, start, strict=True):
         Phi, at = features(data.x, w, b), features(config.x, w, b)
-        runs = [descend(Phi, data.y, a0, config.limit) for a0 in starts]
-        change = np.array([run.weights for run in runs]) - starts
-        end.append([at @ run.weights for run in runs])
+        ran = descend(Phi, data.y, starts, config.limit)
+        change = ran.weights - starts
+        end.append(ran.weights @ at.T)
         moved.append((change**2).sum(1))
-        left.append([np.abs(run.residual).max() for run in runs])
+        left.append(np.abs(ran.residual).max(1))
         away = rng.standard_normal((config.others, config.width))
         away -= np.linalg.lstsq(Phi, Phi @ away.T)[0].T  # what no point sees
         away *= np.linalg.norm(change, axis=1).max() / np.sqrt(config.width)
