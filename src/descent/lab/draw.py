@@ -17,6 +17,7 @@ import sys
 from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -34,7 +35,7 @@ from descent.lab import (
     vega,
 )
 from descent.lab.files import Damaged, dataset, kept, read_text, write, write_text
-from descent.lab.messages import bounded, one_line
+from descent.lab.messages import bounded, one_line, refuse
 
 PAINTERS = (colours, legend, rulers, seen, svg, svg_legend, svg_marks, thinning, ticks, vega)
 
@@ -51,7 +52,12 @@ def draw_all(family: str) -> None:
     Raises:
         OSError: the disk is full, say.
     """
-    figures = import_module(f"descent.{family}.figures")
+    if not family.isidentifier() or find_spec(f"descent.{family}") is None:
+        refuse(f"{family or 'FAMILY'}: there is no such family")
+    try:
+        figures = import_module(f"descent.{family}.figures")
+    except ModuleNotFoundError as error:
+        refuse(f"{family}: is no family, or one without figures ({error})")
     code = code_of(figures)
     out, drawn = Path("plots", family), set()
     for artifact in sorted(Path("artifacts", family).glob("*.nc")):

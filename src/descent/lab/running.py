@@ -43,8 +43,12 @@ def found(module: str) -> ModuleType:
     """The experiment's module, or one line and exit code 2."""
     try:
         experiment = import_module(module)
-    except ModuleNotFoundError as error:
-        refuse(f"{module}: {error}")
+    except (
+        ModuleNotFoundError,
+        ValueError,
+        TypeError,
+    ) as error:  # no such name, none, or half of one
+        refuse(f"{module or 'MODULE'}: {error}")
     if not (hasattr(experiment, "run") and hasattr(experiment, "Config")):
         refuse(f"{module}: has no Config or no run, so it is no experiment")
     return experiment
@@ -53,11 +57,15 @@ def found(module: str) -> ModuleType:
 def run(module: str, block: str, *inputs: str) -> None:
     """Run `module` with the parameters of `block` and write its three files."""
     require_system()
+    if block.count("/") != 1:
+        refuse(f"{block or 'BLOCK'}: a block is called FAMILY/NAME")
     start, memory = time.perf_counter(), shared_memory()
     try:
         experiment = found(module)
-        config = configure(experiment.Config, block)
-        upstream = [read(path) for path in inputs[: taken(Path(experiment.__file__))]]
+        config, wanted = configure(experiment.Config, block), taken(Path(experiment.__file__))
+        if len(inputs) < wanted:
+            refuse(f"{module}: takes {wanted} inputs, {len(inputs)} are given")
+        upstream = [read(path) for path in inputs[:wanted]]
         try:
             # One thread, so that the bits do not depend on the number of cores. What leaves float64 is
             # said by the checks, and not by NumPy beside them.
