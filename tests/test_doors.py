@@ -4,9 +4,11 @@ import os
 import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from descent.lab.takes import taken
 from toy import ROOT, clean_environment
 
 CALLS = {  # of each door, and what its line says
@@ -79,3 +81,11 @@ def test_what_a_door_cannot_use_is_one_line(door, arguments, clone, monkeypatch,
     (line,) = capfd.readouterr().err.splitlines()
     assert (stop.value.code, CALLS[door][arguments] in line) == (2, True), line
     assert sorted(path.name for path in clone.iterdir()) == before
+
+
+def test_a_relative_path_is_another_module_in_another_folder(tmp_path, monkeypatch):
+    for name, inputs in (("one", "config"), ("two", "config, data")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.py").write_text(f"def run({inputs}): ...\n", encoding="utf-8")
+        monkeypatch.chdir(tmp_path / name)
+        assert taken(Path("x.py")) == inputs.count(",")

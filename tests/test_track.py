@@ -209,6 +209,25 @@ def test_a_second_call_adds_nothing_and_a_changed_result_one_run(workspace):
     assert [len(found) for found in runs(uri)] == [2, 4]
 
 
+@pytest.mark.parametrize("lost", ["folder", "files"])
+def test_a_run_whose_files_are_lost_is_made_again(workspace, lost):
+    uri = f"sqlite:///{workspace}/mlflow.db"
+    track.main()
+    (before,), _ = runs(uri)
+    files = Path(workspace, "mlartifacts")
+    if lost == "folder":
+        shutil.rmtree(files)
+    else:
+        for file in [path for path in files.rglob("*") if path.is_file()]:
+            file.unlink()
+    track.main()
+    (after,), nested = runs(uri)
+    assert (after.info.run_id != before.info.run_id, len(nested)) == (True, 2)
+    assert [path.name for path in files.rglob("*") if path.is_file()] == ["one.json"]
+    track.main()
+    assert runs(uri)[0][0].info.run_id == after.info.run_id
+
+
 @pytest.mark.parametrize("way", [nullcontext, faults.as_server], ids=["file", "server"])
 def test_what_is_killed_at_any_call_is_made_good_by_the_next(brief, empty_store, way):
     tally = faults.Tally("killed")
@@ -340,6 +359,7 @@ def test_the_door_on_a_full_disk_says_a_line_and_ends_well(workspace):
     (line,) = done.stderr.splitlines()
     assert "1 of 1 results not tracked" in line
     assert "File too large" in line  # of the file that DVC sees, too
+    assert Path("artifacts/tracked.json").exists()  # so that the stage has not failed
 
 
 PASSWORD, TOKEN = "p@ss/w:rd?#", "a-t0ken/of=mine"
