@@ -1,13 +1,15 @@
-"""No run without end: `python tests/faults/endless.py [--short] [--fast] [--root FOLDER] [--log FILE] [FAMILY@NAME …]`.
+"""No run without end: `python tests/faults/endless.py [--short] [--root FOLDER] [--log FILE] [FAMILY@NAME …]`.
 
 Every count of every block of params.yaml, and the last of every list of counts, becomes the largest that its kind
 allows, a million, and a thousand times itself; every list gets as many points as a figure has a place for. Each such
-run has a few seconds of a processor. If it is neither refused nor done by then, its time is extrapolated: from runs at
-values that do end, by the power of the value that they show. A run that takes thrice an hour and is not refused is a
-fault; what `maths.limits` estimated stands beside it. FOLDER has the data/ and artifacts/ that some experiments read.
+run has a few seconds of a processor. If it is neither refused nor done by then, its time is extrapolated: from what the block
+took (artifacts/cost), as if all of it grew with the value; if that is too long, from runs at smaller values, by the
+power of the value that they show. A run that takes thrice an hour and is not refused is a fault; what `maths.limits`
+estimated stands beside it. FOLDER has the data/ and artifacts/ that some experiments read.
 """
 
 import argparse
+import json
 import math
 import os
 import sys
@@ -107,27 +109,32 @@ def noting(operations: float) -> float:
     return hours
 
 
+def cost(root: Path, block: Block) -> float:
+    """Seconds that its last run took, as the stage has left them; infinite if there was none."""
+    try:
+        text = (root / f"artifacts/cost/{block.path}.json").read_text(encoding="utf-8")
+        return float(json.loads(text)["seconds"])
+    except (OSError, ValueError, KeyError):
+        return math.inf
+
+
 def extrapolated(block: Block, change: Change, upstream: list) -> tuple[float, str]:
-    """Hours that the run would take, and of which runs this was concluded."""
+    """Hours that the run would take, and of which runs at smaller values this was concluded."""
     seen: list[tuple[int, float]] = []
     size = change.base
-    while size <= change.size and len(seen) < 4:
-        done = tried(
-            block, block.parameters | {change.field: sized(block, change, size)}, upstream, LONGEST
-        )
+    while size <= change.size and len(seen) < 3:
+        smaller = block.parameters | {change.field: sized(block, change, size)}
+        done = tried(block, smaller, upstream, LONGEST)
         if done.outcome.kind != "done":
-            if seen or size < change.base / 8:
-                break
-            size = max(size // 4, 1)
-            continue
+            break
         seen.append((size, done.outcome.cpu))
-        size *= 3
+        size *= 4
     if len(seen) < 2:
         return math.nan, f"{seen}"
     rises = [b[1] - a[1] for a, b in pairwise(seen)]
     power = 1.0
-    if len(rises) > 1 and rises[-2] > 0.1 and rises[-1] > 0.1:
-        power = max(1.0, math.log(rises[-1] / rises[-2], 3))
+    if len(rises) > 1 and min(rises) > 0.1:
+        power = max(1.0, math.log(rises[1] / rises[0], 4))
     (n0, _), (n, t) = seen[-2:]
     rate = max(rises[-1], 0.0) / (n**power - n0**power)
     shown = ", ".join(f"{n}: {t:.1f} s" for n, t in seen)
@@ -144,16 +151,17 @@ def sized(block: Block, change: Change, size: int):
     return change.value[:: max(1, round(LONG / size))] if size >= change.base else given[:size]
 
 
-def judged(block: Block, change: Change, upstream: list, fast: bool) -> tuple[str, str]:
+def judged(block: Block, change: Change, upstream: list, root: Path) -> tuple[str, str]:
     """refused, done, lawful, fault or unknown; and what was seen."""
     found = tried(block, block.parameters | {change.field: change.value}, upstream, ALARM)
     kind, estimate = found.outcome.kind, f"estimate {found.hours:.3g} h"
     if kind != "endless":
         kind = kind if kind in ("done", "refused") else "fault"
-        return kind, f"{found.outcome.cpu:.1f} s, {estimate}, {found.outcome.said.strip()[-200:]}"
-    if fast:
-        return "running", estimate
-    hours, why = extrapolated(block, change, upstream)
+        said = f"{found.outcome.cpu:.1f} s, {estimate}, {found.outcome.said.strip()[-200:]}"
+        return kind, said
+    hours, why = cost(root, block) * change.size / change.base / HOUR, "all its time grows with it"
+    if hours > FACTOR:
+        hours, why = extrapolated(block, change, upstream)
     if math.isnan(hours):
         return "unknown", f"{estimate}; {why}"
     kind = "fault" if hours > FACTOR else "lawful"
@@ -164,7 +172,6 @@ def main() -> int:
     global NOTED
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true")
-    parser.add_argument("--fast", action="store_true", help="extrapolate nothing")
     parser.add_argument("--root", type=Path, default=TESTS.parent)
     parser.add_argument("--log", type=Path)
     parser.add_argument("names", nargs="*")
@@ -183,7 +190,7 @@ def main() -> int:
             config = module_of(name).Config(**block.parameters)
             for values in changes(config, block.parameters):
                 for change in values:
-                    kind, said = judged(block, change, upstream, options.fast)
+                    kind, said = judged(block, change, upstream, options.root)
                     counts[kind] += 1
                     line = f"{kind:8} {name} {change.field}={change.size}: {said}"
                     if kind in ("fault", "unknown"):

@@ -12,9 +12,7 @@ from threading import Event, Thread
 
 import psutil
 
-from descent.maths.limits import HOUR
-
-MOST = 3 * HOUR  # seconds of processors
+MOST = 3 * 3600  # seconds of processors
 POLL = 20.0  # seconds between two looks
 
 
@@ -38,7 +36,7 @@ def end(what: str) -> None:
             child.kill()
         except psutil.Error:
             continue
-    hours = f"{MOST / HOUR:g} hours of processors are over, and it is not done"
+    hours = f"{MOST / 3600:g} hours of processors are over, and it is not done"
     print(f"{what}: {hours}: a count is too large", file=sys.stderr, flush=True)
     os._exit(2)
 
