@@ -17,6 +17,8 @@ import xarray as xr
 from mlflow.tracking.client import MlflowClient
 from ruamel.yaml import YAML
 
+from descent.lab import curves, draw, running
+from descent.lab.page import report
 from descent.lab.results import as_report
 from descent.lab.tracking import local, patience
 from descent.lab.tracking import mirror as track
@@ -27,6 +29,7 @@ from descent.lab.tracking.views import sweep_views
 from descent.result import Result, replicates, sweep
 from faults import track as faults
 from store import free_port, lay_out, result, save, serving
+from toy import ROOT, toy_params
 
 
 @pytest.fixture(scope="module")
@@ -360,6 +363,29 @@ def test_the_door_on_a_full_disk_says_a_line_and_ends_well(workspace):
     assert "1 of 1 results not tracked" in line
     assert "File too large" in line  # of the file that DVC sees, too
     assert Path("artifacts/tracked.json").exists()  # so that the stage has not failed
+
+
+def test_a_result_without_a_number_goes_through_every_door(workspace, capsys):
+    """Five steps, in which no singular value emerges: all times are NaN, and the panel of them is empty."""
+    for path in list(workspace.iterdir()):
+        if path.is_dir():
+            shutil.rmtree(path)
+    for name in ("src", "stages", "dvc.yaml"):
+        Path(name).unlink(missing_ok=True)
+        Path(name).symlink_to(ROOT / name)
+    block = toy_params()["sensing"]["emergence"] | {"steps": 5}
+    YAML(typ="safe").dump({"sensing": {"emergence": block}}, Path("params.yaml"))
+    running.run("descent.sensing.emergence", "sensing/emergence")
+    draw.draw("sensing")
+    curves.curves()
+    report.main()
+    assert track.main() == 0
+    assert capsys.readouterr().err == ""
+    assert [run.info.run_name for run in runs(f"sqlite:///{workspace}/mlflow.db")[0]] == [
+        "emergence"
+    ]
+    assert "had not emerged after 5 steps" in Path("report/index.html").read_text(encoding="utf-8")
+    assert Path("plots/sensing/emergence.svg").exists()
 
 
 PASSWORD, TOKEN = "p@ss/w:rd?#", "a-t0ken/of=mine"

@@ -28,7 +28,7 @@ from descent.config import LONG, MANY, REPLICATES
 from descent.lab.files import read
 from descent.lab.project import Block
 from descent.maths import limits
-from harness import experiments, module_of, run
+from harness import experiments, inputs_of, module_of, run, toy_params
 from params import Case, Outcome, attempt
 
 HOUR, FACTOR = 3600, 3  # seconds; how far an extrapolation may be off
@@ -118,13 +118,16 @@ def cost(root: Path, block: Block) -> float:
         return math.inf
 
 
-def extrapolated(block: Block, change: Change, upstream: list) -> tuple[float, str]:
+def extrapolated(block: Block, change: Change, upstream: list, usual: float) -> tuple[float, str]:
     """Hours that the run would take, and of which runs at smaller values this was concluded."""
     seen: list[tuple[int, float]] = []
-    size = change.base
+    size, scale, given = change.base, 1.0, block
+    if usual > LONGEST / 2:  # a tenth of a run tells as much: at toy size, in the same proportion
+        parameters = toy_params()[block.family][block.name]
+        given, upstream = block._replace(parameters=parameters), inputs_of(block.stage)
     while size <= change.size and len(seen) < 3:
-        smaller = block.parameters | {change.field: sized(block, change, size)}
-        done = tried(block, smaller, upstream, LONGEST)
+        smaller = given.parameters | {change.field: sized(block, change, size)}
+        done = tried(given, smaller, upstream, LONGEST)
         if done.outcome.kind != "done":
             break
         seen.append((size, done.outcome.cpu))
@@ -135,10 +138,13 @@ def extrapolated(block: Block, change: Change, upstream: list) -> tuple[float, s
     power = 1.0
     if len(rises) > 1 and min(rises) > 0.1:
         power = max(1.0, math.log(rises[1] / rises[0], 4))
+    if given is not block:
+        scale = usual / seen[0][1]
     (n0, _), (n, t) = seen[-2:]
     rate = max(rises[-1], 0.0) / (n**power - n0**power)
     shown = ", ".join(f"{n}: {t:.1f} s" for n, t in seen)
-    return (t + rate * (change.size**power - n**power)) / HOUR, f"{shown}, power {power:.2g}"
+    hours = scale * (t + rate * (change.size**power - n**power)) / HOUR
+    return hours, f"{shown}, power {power:.2g}, times {scale:.3g}"
 
 
 def sized(block: Block, change: Change, size: int):
@@ -153,15 +159,17 @@ def sized(block: Block, change: Change, size: int):
 
 def judged(block: Block, change: Change, upstream: list, root: Path) -> tuple[str, str]:
     """refused, done, lawful, fault or unknown; and what was seen."""
-    found = tried(block, block.parameters | {change.field: change.value}, upstream, ALARM)
+    alarm = ALARM + 6 * bool(upstream)  # which is read and prepared first
+    found = tried(block, block.parameters | {change.field: change.value}, upstream, alarm)
     kind, estimate = found.outcome.kind, f"estimate {found.hours:.3g} h"
     if kind != "endless":
         kind = kind if kind in ("done", "refused") else "fault"
         said = f"{found.outcome.cpu:.1f} s, {estimate}, {found.outcome.said.strip()[-200:]}"
         return kind, said
-    hours, why = cost(root, block) * change.size / change.base / HOUR, "all its time grows with it"
+    usual = cost(root, block)
+    hours, why = usual * change.size / change.base / HOUR, "all its time grows with it"
     if hours > FACTOR:
-        hours, why = extrapolated(block, change, upstream)
+        hours, why = extrapolated(block, change, upstream, usual)
     if math.isnan(hours):
         return "unknown", f"{estimate}; {why}"
     kind = "fault" if hours > FACTOR else "lawful"
