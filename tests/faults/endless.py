@@ -125,21 +125,21 @@ def extrapolated(block: Block, change: Change, upstream: list, usual: float) -> 
     if usual > LONGEST / 2:  # a tenth of a run tells as much: at toy size, in the same proportion
         parameters = toy_params()[block.family][block.name]
         given, upstream = block._replace(parameters=parameters), inputs_of(block.stage)
-    while size <= change.size and len(seen) < 3:
+    while not seen or (seen[-1][0] < change.size and seen[-1][1] < 4 * seen[0][1] + 1):
         smaller = given.parameters | {change.field: sized(block, change, size)}
         done = tried(given, smaller, upstream, LONGEST)
         if done.outcome.kind != "done":
             break
         seen.append((size, done.outcome.cpu))
-        size *= 4
+        size = min(10 * size, change.size)
     if len(seen) < 2:
         return math.nan, f"{seen}"
-    rises = [b[1] - a[1] for a, b in pairwise(seen)]
-    power = 1.0
-    if len(rises) > 1 and min(rises) > 0.1:
-        power = max(1.0, math.log(rises[1] / rises[0], 4))
     if given is not block:
         scale = usual / seen[0][1]
+    rises = [b[1] - a[1] for a, b in pairwise(seen)]
+    power = 1.0
+    if len(rises) > 1 and min(rises[-2:]) > 0.2:
+        power = max(1.0, math.log10(rises[-1] / rises[-2]))
     (n0, _), (n, t) = seen[-2:]
     rate = max(rises[-1], 0.0) / (n**power - n0**power)
     shown = ", ".join(f"{n}: {t:.1f} s" for n, t in seen)
