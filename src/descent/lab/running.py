@@ -65,8 +65,8 @@ def run(module: str, block: str, *inputs: str) -> None:
             refuse(f"{module}: takes {wanted} inputs, {len(inputs)} are given")
         upstream = [read(path) for path in inputs[:wanted]]
         try:
-            # One thread, so that the bits do not depend on the number of cores. What leaves float64 is
-            # said by the checks, and not by NumPy beside them.
+            # One thread, so that the bits do not depend on the number of cores. What leaves float64
+            # is said by the checks, and not by NumPy beside them.
             with deadline(named), threadpool_limits(1), warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)
                 result = experiment.run(config, *upstream)

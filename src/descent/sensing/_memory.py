@@ -74,11 +74,12 @@ def require_run(
     factors = 4 * starts * d * (columns or d) * min(replicates, cpu_count())
     require_cost(config, fields, replicates * (along + kept) + factors, free=True)
     p = d * (d + 1) // 2
-    # A step reads half of G, which no cache holds, and multiplies U by itself and by the gradient. What
-    # Python calls beside that, and what a replicate begins with, counts in CALL.
+    # A step reads half of G, which no cache holds, and multiplies U by itself and by the gradient.
+    # What Python calls beside that, and what a replicate begins with, counts in CALL.
     seconds = steps * 4.0 * p * (p + 8 * starts) / SPEED
     products = 4 * PRODUCT * steps * starts * d**2 * (columns or d)
-    each = limits.SPEED * seconds + products + CALL * steps + BEGIN
+    drawn = p * (20 * (measurements + held_out) + 2 * PRODUCT * measurements * p)  # S, and SᵀS
+    each = limits.SPEED * seconds + drawn + products + CALL * steps + BEGIN
     require_time(
         f"size {d}, replicates {replicates}, steps {steps}", replicates * each / cpu_count()
     )
