@@ -16,7 +16,8 @@ from descent.lab.environment import settle
 settle()
 
 from descent.lab.attempt import main
+from descent.lab.door import enter
 
 if __name__ == "__main__":
     sys.path.append(str(SRC.parent / "tests"))
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(enter(main, __doc__))

@@ -16,6 +16,7 @@ from descent.lab.environment import settle
 settle()
 
 from descent.lab.curves import curves
+from descent.lab.door import enter
 
 if __name__ == "__main__":
-    curves()
+    sys.exit(enter(curves, __doc__))

@@ -16,6 +16,7 @@ from descent.lab.environment import settle
 settle()
 
 from descent.lab.digests import main
+from descent.lab.door import enter
 
 if __name__ == "__main__":
-    main()
+    sys.exit(enter(main, __doc__))

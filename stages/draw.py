@@ -15,7 +15,8 @@ from descent.lab.environment import settle
 
 settle()
 
+from descent.lab.door import enter
 from descent.lab.draw import draw
 
 if __name__ == "__main__":
-    draw(sys.argv[1])
+    sys.exit(enter(draw, __doc__))

@@ -15,7 +15,8 @@ from descent.lab.environment import settle
 
 settle()
 
+from descent.lab.door import enter
 from descent.lab.form import main
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(enter(main, __doc__))

@@ -15,7 +15,8 @@ from descent.lab.environment import settle
 
 settle()
 
+from descent.lab.door import enter
 from descent.lab.repro import repro
 
 if __name__ == "__main__":
-    sys.exit(repro(*sys.argv[1:]))
+    sys.exit(enter(repro, __doc__))

@@ -21,7 +21,8 @@ from descent.lab.environment import settle
 
 settle()
 
+from descent.lab.door import enter
 from descent.lab.running import run
 
 if __name__ == "__main__":
-    run(*sys.argv[1:])
+    sys.exit(enter(run, __doc__))

@@ -17,9 +17,10 @@ settle()
 
 import os
 
+from descent.lab.door import enter
 from descent.lab.tracking.mirror import main
 
 if __name__ == "__main__":
-    code = main()
+    code = enter(main, __doc__)
     sys.stderr.flush()
     os._exit(code)  # what still waits for the store is not waited for

@@ -15,7 +15,8 @@ from descent.lab.environment import settle
 
 settle()
 
+from descent.lab.door import enter
 from descent.lab.verify import main
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(enter(main, __doc__))

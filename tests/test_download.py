@@ -14,9 +14,11 @@ import subprocess
 import sys
 import tarfile
 import time
+from base64 import b64encode
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
+from urllib.parse import quote
 
 import pytest
 
@@ -326,6 +328,71 @@ def test_a_mirror_without_a_file_is_asked_for_the_others(run, serve):
     assert run({"mirrors": [poor, f"{rich}/"]})[0] == 0
     assert (len(poor_asked), rich_asked) == (4, [f"/mnist/{FIRST}.gz"])
     assert placed()
+
+
+def guarded(data: bytes, login: str):
+    """A file that is given to who has the log-in."""
+
+    def answer(handler, done):
+        told = handler.headers.get("Authorization", "")
+        if told != f"Basic {b64encode(login.encode()).decode()}":
+            handler.send_error(401)
+            return
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data)
+
+    return answer
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_mirror_with_a_log_in_is_asked_with_it_and_nothing_of_it_is_printed(run, serve, right):
+    user, password = "somebody@example.org", "p/s:s wört"
+    files = {name: guarded(data, f"{user}:{password}") for name, data in PACKED.items()}
+    address, _ = serve(files)
+    login = f"{quote(user, safe='')}:{quote(password if right else 'wrong/one', safe='')}"
+    code, out, err = run({"mirrors": [address.replace("://", f"://{login}@")]})
+    assert (code == 0, placed()) == (right, right)
+    for secret in (
+        password,
+        "wrong/one",
+        quote(password, safe=""),
+        user,
+        quote("wrong/one", safe=""),
+    ):
+        assert secret not in f"{out}{err}{code}"
+    assert ("HTTP Error 401" in f"{err}{code}") is not right
+
+
+def test_a_log_in_goes_to_no_other_host(run, serve):
+    seen = []
+
+    def other(handler, done):
+        seen.append(handler.headers.get("Authorization"))
+        handler.send_error(404)
+
+    def elsewhere(handler, done):
+        handler.send_response(302)
+        handler.send_header("Location", f"{target}/{handler.path.rpartition('/')[2]}")
+        handler.end_headers()
+
+    target, _ = serve(dict.fromkeys(PACKED, other))
+    address, _ = serve(dict.fromkeys(PACKED, elsewhere))
+    run({"mirrors": [address.replace("://", "://user:pass%40word@")]})
+    assert seen
+    assert not any(seen)
+
+
+@pytest.mark.parametrize("login", ["user:p@ss", "user:p/s@s", "u:12/password@x@y"])
+def test_a_log_in_that_nobody_can_read_is_not_sent_anywhere(run, serve, login):
+    address, asked = serve(PACKED)
+    code, out, err = run({"mirrors": [address.replace("://", f"://{login}@")]})
+    assert code
+    assert not asked
+    assert "p/s" not in f"{out}{err}"
+    if "12" not in login:  # which may be a port, and u the host
+        assert "write @ and / of a log-in as %40 and %2F" in err
 
 
 def test_a_closed_port_is_tried_once(run, serve):

@@ -4,10 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from types import ModuleType
 
+import numpy as np
 import pytest
 import xarray as xr
 
+from descent.lab import draw
 from descent.lab.draw import instead, see
 from toy import ROOT
 
@@ -133,3 +136,22 @@ def test_the_caption_is_what_the_docstring_says_to_see(docstring, said):
 def test_a_long_reason_is_broken_in_lines():
     (panel,) = instead("word " * 200, "").panels
     assert max(map(len, panel.marks[0].label.splitlines())) <= 56
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        (lambda data: data.isel(t=slice(0, 0)), "t is empty"),
+        (lambda data: data * np.nan, "y has no number"),
+        (lambda data: data / 0, "y has no number"),
+    ],
+)
+def test_the_figure_says_what_is_empty_or_no_number(tmp_path, changed, why):
+    """Also where the family's function fails with an error that means nothing to who reads the page."""
+    artifact = tmp_path / "one.nc"
+    changed(xr.Dataset({"y": ("t", [1.0, 2.0])})).to_netcdf(artifact, engine="scipy")
+    figures = ModuleType("figures")
+    figures.one = lambda data: next(v for v in data.y.values if np.isfinite(v))
+    figure, said = draw.made(figures, artifact, "a caption")
+    assert said == f"plots/{tmp_path.name}/one: cannot be drawn: {why} (StopIteration:)"
+    assert why.split()[-1] in str(figure)

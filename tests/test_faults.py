@@ -8,7 +8,9 @@ import pytest
 from toy import ROOT, clean_environment
 
 
-@pytest.mark.parametrize("name", ["params", "files", "inputs", "figures", "disks", "seeds"])
+@pytest.mark.parametrize(
+    "name", ["params", "files", "inputs", "figures", "disks", "endless", "seeds"]
+)
 def test_nothing_ends_in_a_traceback_or_in_many_lines(name):
     program = ROOT / f"tests/faults/{name}.py"
     done = subprocess.run(

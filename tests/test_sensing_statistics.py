@@ -216,7 +216,7 @@ def test_no_false_alarm_where_little_can_be_checked(name, change, unchecked):
         ("recovery", {"step": 0.5}, "step 0.5 ≥ 0.5"),
         ("width", {"step": 0.45}, "largest curvature of a sample"),
         ("plateau", {"alphas": [1e-3]}, "a slope needs at least 2"),
-        ("width", {"widths": [3, 16]}, r"widths \[3, 16\] must begin with the rank 2"),
+        ("width", {"widths": [3, 16]}, r"widths \[3, 16\] must go on from the rank 2"),
         ("plateau", {"size": 3, "rank": 3}, "rank 3 = size"),
         ("width", {"widths": [2]}, r"widths \[2\]"),
         ("noise", {"oversampling": 2}, "least squares has no finite error"),

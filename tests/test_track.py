@@ -17,6 +17,8 @@ import xarray as xr
 from mlflow.tracking.client import MlflowClient
 from ruamel.yaml import YAML
 
+from descent.lab import curves, draw, running
+from descent.lab.page import report
 from descent.lab.results import as_report
 from descent.lab.tracking import local, patience
 from descent.lab.tracking import mirror as track
@@ -27,6 +29,7 @@ from descent.lab.tracking.views import sweep_views
 from descent.result import Result, replicates, sweep
 from faults import track as faults
 from store import free_port, lay_out, result, save, serving
+from toy import ROOT, toy_params
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +212,25 @@ def test_a_second_call_adds_nothing_and_a_changed_result_one_run(workspace):
     assert [len(found) for found in runs(uri)] == [2, 4]
 
 
+@pytest.mark.parametrize("lost", ["folder", "files"])
+def test_a_run_whose_files_are_lost_is_made_again(workspace, lost):
+    uri = f"sqlite:///{workspace}/mlflow.db"
+    track.main()
+    (before,), _ = runs(uri)
+    files = Path(workspace, "mlartifacts")
+    if lost == "folder":
+        shutil.rmtree(files)
+    else:
+        for file in [path for path in files.rglob("*") if path.is_file()]:
+            file.unlink()
+    track.main()
+    (after,), nested = runs(uri)
+    assert (after.info.run_id != before.info.run_id, len(nested)) == (True, 2)
+    assert [path.name for path in files.rglob("*") if path.is_file()] == ["one.json"]
+    track.main()
+    assert runs(uri)[0][0].info.run_id == after.info.run_id
+
+
 @pytest.mark.parametrize("way", [nullcontext, faults.as_server], ids=["file", "server"])
 def test_what_is_killed_at_any_call_is_made_good_by_the_next(brief, empty_store, way):
     tally = faults.Tally("killed")
@@ -340,6 +362,30 @@ def test_the_door_on_a_full_disk_says_a_line_and_ends_well(workspace):
     (line,) = done.stderr.splitlines()
     assert "1 of 1 results not tracked" in line
     assert "File too large" in line  # of the file that DVC sees, too
+    assert Path("artifacts/tracked.json").exists()  # so that the stage has not failed
+
+
+def test_a_result_without_a_number_goes_through_every_door(workspace, capsys):
+    """Five steps, in which no singular value emerges: all times are NaN, and the panel of them is empty."""
+    for path in list(workspace.iterdir()):
+        if path.is_dir():
+            shutil.rmtree(path)
+    for name in ("src", "stages", "dvc.yaml"):
+        Path(name).unlink(missing_ok=True)
+        Path(name).symlink_to(ROOT / name)
+    block = toy_params()["sensing"]["emergence"] | {"steps": 5}
+    YAML(typ="safe").dump({"sensing": {"emergence": block}}, Path("params.yaml"))
+    running.run("descent.sensing.emergence", "sensing/emergence")
+    draw.draw("sensing")
+    curves.curves()
+    report.main()
+    assert track.main() == 0
+    assert capsys.readouterr().err == ""
+    assert [run.info.run_name for run in runs(f"sqlite:///{workspace}/mlflow.db")[0]] == [
+        "emergence"
+    ]
+    assert "had not emerged after 5 steps" in Path("report/index.html").read_text(encoding="utf-8")
+    assert Path("plots/sensing/emergence.svg").exists()
 
 
 PASSWORD, TOKEN = "p@ss/w:rd?#", "a-t0ken/of=mine"

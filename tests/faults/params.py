@@ -56,7 +56,8 @@ class Case(NamedTuple):
 class Outcome(NamedTuple):
     kind: str  # done, refused, late, traceback, lines, endless, killed, figure
     said: str
-    seconds: float
+    seconds: float  # on the clock
+    cpu: float  # seconds of a processor
 
 
 def replaced(value) -> Iterator[object]:
@@ -122,13 +123,13 @@ def attempt(case: Case, upstream: list, seconds: int = SECONDS) -> Outcome:
     said = heard(reader, start + PATIENCE)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    spent = time.perf_counter() - start
+    _, status, used = os.wait4(child, 0)
+    spent, cpu = time.perf_counter() - start, used.ru_utime + used.ru_stime
     kind, _, rest = said.partition("\n")
     if not kind:
         out_of_time = spent >= PATIENCE or os.WTERMSIG(status) == signal.SIGXCPU
-        return Outcome("endless" if out_of_time else f"killed {status}", "", spent)
-    return Outcome(kind, rest, spent)
+        return Outcome("endless" if out_of_time else f"killed {status}", "", spent, cpu)
+    return Outcome(kind, rest, spent, cpu)
 
 
 def heard(reader: int, until: float) -> str:

@@ -25,7 +25,7 @@ from tempfile import TemporaryDirectory
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS.parent / "src")]
 
-from descent.lab.takes import parsed
+from descent.lab import takes
 from descent.lab.tracking import census, content, filling, mirror, store
 from descent.lab.tracking.census import FINGERPRINT, PARENT
 from descent.lab.tracking.patience import Watched
@@ -578,7 +578,7 @@ def results_of_all_kinds(tally: Tally, empty: Path, short: bool) -> None:
     for file, text in changes:
         path, before = fresh(empty), file.read_bytes()
         file.write_bytes(text)
-        parsed.cache_clear()
+        takes._parsed.cache_clear()
         said = inside(tally)
         with closing(sqlite3.connect(path)) as database:
             rows = database.execute(RUNS, (PARENT, FINGERPRINT)).fetchall()
@@ -587,7 +587,7 @@ def results_of_all_kinds(tally: Tally, empty: Path, short: bool) -> None:
             tally.bad.append(f"{file} {text[:20]!r}: {good} tracked; {said}")
             tally.counts["missing"] += 1
         file.write_bytes(before)
-        parsed.cache_clear()
+        takes._parsed.cache_clear()
         inside(tally)
         tally.left(path)
 

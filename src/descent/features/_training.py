@@ -6,6 +6,7 @@
 Source: CS182 homework 2, question 6: 468 steps at η = 0.1, μ = 0.9, batches of 32, in float32.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from jaxtyping import Float, Integer
 from pydantic import Field
 
 from descent.config import Count, Positive, experiment_config
+from descent.maths.limits import CALL, SMALL, require_time
 from descent.maths.network import Shape, value_and_gradient
 from descent.maths.rules import heavy_ball
 from descent.maths.training import Run, train
@@ -35,8 +37,13 @@ class Pace(NamedTuple):
     momentum: float  # μ
 
 
-def require_steps(samples: int, batch: int, epochs: int) -> None:
+def require_steps(
+    samples: int, batch: int, epochs: int, networks: int, hidden: tuple[int, ...]
+) -> None:
     """Refuse a training without a step, or one of hours.
+
+    Args:
+        networks: that are trained, in all.
 
     Raises:
         ValueError: naming the fields and the rule.
@@ -45,6 +52,10 @@ def require_steps(samples: int, batch: int, epochs: int) -> None:
         raise ValueError(f"batch {batch} > {samples * epochs} points in all epochs: no step")
     if samples * epochs > 10_000_000:
         raise ValueError(f"epochs {epochs}: {samples * epochs} points in all, more than 10000000")
+    weights = sum(float(a) * b for a, b in pairwise((1, *hidden, 1)))
+    work = epochs * samples * (6 * SMALL * networks * weights + CALL / batch)
+    counts = f"samples {samples}, epochs {epochs}, batch {batch}"
+    require_time(f"{counts}, hidden {list(hidden)}, {networks} networks", work)
 
 
 def step_count(samples: int, batch: int, epochs: int) -> int:

@@ -54,7 +54,8 @@ class Config(_problem.Data, Schedule):
 
     def __post_init__(self):
         super().__post_init__()
-        require_steps(self.samples, self.batch, self.epochs)
+        trained = self.replicates
+        require_steps(self.samples, self.batch, self.epochs, trained, self.hidden)
         if self.steps * np.log10(1 + 2 * self.aside) > 100:
             raise ValueError(f"aside {self.aside:g}: {self.steps} steps above the bound overflow")
 

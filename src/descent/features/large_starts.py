@@ -52,7 +52,8 @@ class Config(_problem.Data, Schedule):
     def __post_init__(self):
         super().__post_init__()
         require_scale("large", self.large, self.hidden)
-        require_steps(self.samples, self.batch, self.epochs)
+        trained = self.replicates
+        require_steps(self.samples, self.batch, self.epochs, trained, self.hidden)
         if self.step_count < FEWEST:
             raise ValueError(f"epochs {self.epochs}: {self.step_count} steps, fewer than {FEWEST}")
 

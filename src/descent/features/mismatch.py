@@ -64,7 +64,8 @@ class Config(_problem.Data, Schedule):
     def __post_init__(self):
         super().__post_init__()
         require_pairs(self.replicates, CONTRASTS)
-        require_steps(self.samples, self.batch, self.epochs)
+        trained = 2 * self.replicates
+        require_steps(self.samples, self.batch, self.epochs, trained, (*self.hidden, self.width))
         if not -1 <= self.low < self.high <= 0.9:
             raise ValueError(f"low {self.low:g}, high {self.high:g}: must be −1 ≤ low < high ≤ 0.9")
         if not self.inside.any() or self.outside.sum() < 3:

@@ -52,7 +52,8 @@ class Config(_problem.Data, Schedule):
     def __post_init__(self):
         super().__post_init__()
         require_scale("small", self.small, self.hidden)
-        require_steps(self.samples, self.batch, self.epochs)
+        trained = self.replicates
+        require_steps(self.samples, self.batch, self.epochs, trained, self.hidden)
         if len(self.points) < 2:
             raise ValueError(
                 f"every {self.every}: leaves {len(self.points)} of {self.samples} points"

@@ -57,7 +57,8 @@ class Config(_problem.Data, Schedule):
     def __post_init__(self):
         super().__post_init__()
         require_pairs(self.replicates, CONTRASTS)
-        require_steps(self.samples, self.batch, self.epochs)
+        trained = 2 * self.replicates
+        require_steps(self.samples, self.batch, self.epochs, trained, (*self.hidden, self.width))
         if len(self.points) < 2 * FEATURES:
             raise ValueError(
                 f"every {self.every}: leaves {len(self.points)} of {self.samples} points"

@@ -64,7 +64,8 @@ class Config(_problem.Data):
                 f"rate {self.rate:g} and momentum {self.momentum:g} "
                 "must be among the rates and momenta"
             )
-        require_steps(self.samples, self.batch, self.epochs)
+        trained = self.replicates * len(self.starts) * len(self.rates) * len(self.momenta)
+        require_steps(self.samples, self.batch, self.epochs, trained, self.hidden)
 
     @property
     def shape(self) -> Shape:

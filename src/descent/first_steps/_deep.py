@@ -51,7 +51,7 @@ class DeepConfig:
                 f"depth {self.depth}, width {self.width}, batch {self.batch}: {work:.1e} numbers "
                 f"for {len(self.variances)} variances, over 8 GB"
             )
-        work = self.replicates * (6 * PRODUCT * work * min(self.batch, self.width) + 10 * CALL)
+        work = self.replicates * (20 * PRODUCT * work * min(self.batch, self.width) + 10 * CALL)
         require_cost(self, "replicates, variances, depth, width, batch", operations=work)
 
     @property

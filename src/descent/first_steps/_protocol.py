@@ -15,7 +15,7 @@ from jaxtyping import Float, Integer
 from pydantic import Field
 
 from descent.config import Count, Positive, Refusal, Seed, experiment_config, require_increasing
-from descent.maths.affordable import require_affordable
+from descent.maths.limits import CALL, PRODUCT, require_cost
 from descent.maths.network import Shape
 from descent.maths.sampling import fewest
 
@@ -43,11 +43,16 @@ class Images:
         widths = (PIXELS, *self.hidden, CLASSES)
         weights = sum(float(a) * b for a, b in pairwise(widths))
         rows = max(self.batch, self.images if looks else 0)
-        require_affordable(
-            f"hidden {list(self.hidden)}, batch {self.batch:g}, replicates {self.replicates:g}",
-            side_by_side * (6 * weights + 3.0 * rows * sum(self.hidden))
-            + float(self.replicates) * side_by_side * 4 * passes,
-            6 * weights * side_by_side * self.replicates * (self.batch * passes + rows * looks),
+        networks = float(self.replicates) * side_by_side
+        numbers = side_by_side * (6 * weights + 3.0 * rows * sum(self.hidden))
+        multiplied = 6 * PRODUCT * weights * (self.batch * passes + rows * looks)
+        updated = 10 * weights * passes + CALL * len(widths) * passes / side_by_side
+        counts = [name for name in ("images", "iterations") if hasattr(self, name)]
+        require_cost(
+            self,
+            ", ".join(["hidden", "batch", "replicates", *counts]),
+            numbers + 4 * networks * passes,
+            networks * (multiplied + updated),
         )
 
 

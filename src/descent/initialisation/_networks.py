@@ -11,7 +11,7 @@ from jaxtyping import Float
 from pydantic import Field
 
 from descent.config import Count, Seed, experiment_config
-from descent.maths.affordable import require_affordable
+from descent.maths.limits import require_numbers, require_time
 from descent.maths.network import Shape
 from descent.maths.random_relu import kurtosis
 
@@ -28,11 +28,12 @@ class Config:
 
     def __post_init__(self):
         size = sum(float(a) * b for a, b in pairwise(self.widths))
-        require_affordable(
-            f"networks {self.networks:g}, widths of {size:.3g} weights",
-            2 * size * min(self.networks, CHUNK) + self.networks * self.depth,
-            20 * size * self.networks,
-        )
+        rule = f"networks {self.networks:g}, widths of {size:.3g} weights"
+        numbers = 2 * size * min(self.networks, CHUNK) + self.networks * self.depth
+        require_numbers(rule, numbers)
+        require_time(
+            rule, 60 * size * self.networks
+        )  # of two laws, most of them for random numbers
 
     @property
     def depth(self) -> int:

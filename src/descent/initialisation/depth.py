@@ -22,7 +22,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
-from descent.maths.affordable import require_affordable
+from descent.maths.limits import require_numbers, require_time
 from descent.maths.random_relu import kurtosis, log_moments
 from descent.maths.replicates import replicate
 from descent.maths.sampling import mean_of_known_spread
@@ -47,11 +47,9 @@ class Config:
         layers = float(self.width) ** 2 * (self.depths[-1] + 1)
         drawn = layers * min(self.networks, CHUNK)
         passes = 2 * len(self.all_gains) * len(self.depths)
-        require_affordable(
-            f"networks {self.networks:g}, width {self.width:g}, depth {self.depths[-1]:g}",
-            drawn + self.networks * passes,
-            layers * self.networks * (20 + passes),
-        )
+        rule = f"networks {self.networks:g}, width {self.width:g}, depth {self.depths[-1]:g}"
+        require_numbers(rule, drawn + self.networks * passes)
+        require_time(rule, layers * self.networks * (20 + passes))
         if self.networks < FEWEST:
             raise ValueError(f"networks {self.networks} < {FEWEST}: too few for a variance")
         if self.width < 8:

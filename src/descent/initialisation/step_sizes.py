@@ -18,8 +18,8 @@ import numpy as np
 import xarray as xr
 
 from descent.config import Count, Positive, Refusal, Seed, experiment_config, require_increasing
-from descent.maths.affordable import require_affordable
 from descent.maths.four_rules import ADAPTIVE, NAMES, Rules, first_step
+from descent.maths.limits import CALL, require_cost
 from descent.result import Check, Result, measured, predicted, sweep
 
 SMALLEST, LARGEST = 0.5, 1.5  # |g|
@@ -38,10 +38,9 @@ class Config(Rules):
             raise Refusal(f"factors {self.factors[0]:g} … {self.factors[-1]:g} leave 1e-60 … 1e60")
         self.require_unfelt(min(1.0, self.factors[0]))
         points = float(self.coordinates) * len(self.factors)
-        counts = f"coordinates {self.coordinates:g}, steps {self.steps:g}"
-        require_affordable(
-            counts, 10 * points + float(self.coordinates) * self.steps, 100 * points * self.steps
-        )
+        numbers = 10 * points + float(self.coordinates) * self.steps
+        work = (100 * points + CALL) * self.steps
+        require_cost(self, "coordinates, steps", numbers, work)
 
 
 def predict(config: Config, given: xr.Dataset) -> xr.Dataset:

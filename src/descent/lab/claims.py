@@ -38,14 +38,14 @@ def renewed(readme: str) -> str:
 
 def main(*arguments: str) -> None:
     """Write the table; with --check only say whether it is up to date."""
+    if arguments not in ((), ("--check",)):
+        refuse(f"unknown: {' '.join(arguments)}; only --check is known")
     try:
         readme = read_text(README)
         wanted = renewed(readme)
     except (OSError, ValueError) as error:
         refuse(str(error))
-    if arguments == ("--check",):
-        sys.exit(0 if readme == wanted else f"{README}: the claims have changed: `make readme`")
     if arguments:
-        refuse(f"unknown: {' '.join(arguments)}; only --check is known")
+        sys.exit(0 if readme == wanted else f"{README}: the claims have changed: `make readme`")
     with kept():
         say(f"{README}: {'renewed' if update_text(README, wanted) else 'up to date'}")

@@ -82,7 +82,7 @@ def digests(root: Path) -> dict[str, str]:
     return found
 
 
-def main(root: Path = Path(".")) -> None:
+def main(*, root: Path = Path(".")) -> None:
     try:
         found = digests(root)
     except (OSError, SyntaxError, ValueError, RecursionError) as error:

@@ -17,8 +17,12 @@ import sys
 from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from descent.figure import Axis, Figure, panel, text
 from descent.lab import (
@@ -34,7 +38,10 @@ from descent.lab import (
     vega,
 )
 from descent.lab.files import Damaged, dataset, kept, read_text, write, write_text
-from descent.lab.messages import bounded, one_line
+from descent.lab.messages import bounded, one_line, refuse
+
+if TYPE_CHECKING:  # half a second that a family without a change does not need
+    import xarray as xr
 
 PAINTERS = (colours, legend, rulers, seen, svg, svg_legend, svg_marks, thinning, ticks, vega)
 
@@ -51,7 +58,12 @@ def draw_all(family: str) -> None:
     Raises:
         OSError: the disk is full, say.
     """
-    figures = import_module(f"descent.{family}.figures")
+    if not family.isidentifier() or find_spec(f"descent.{family}") is None:
+        refuse(f"{family or 'FAMILY'}: there is no such family")
+    try:
+        figures = import_module(f"descent.{family}.figures")
+    except ModuleNotFoundError as error:
+        refuse(f"{family}: is no family, or one without figures ({error})")
     code = code_of(figures)
     out, drawn = Path("plots", family), set()
     for artifact in sorted(Path("artifacts", family).glob("*.nc")):
@@ -77,18 +89,33 @@ def draw_all(family: str) -> None:
 
 def made(figures: ModuleType, artifact: Path, caption: str) -> tuple[Figure, str]:
     """The figure of an artifact, or one that says why there is none; and that reason."""
+    found = ""
     try:
         data = dataset(artifact)
+        found = lacking(data)
         figure = getattr(figures, artifact.stem)(data)
         return replace(figure, caption=figure.caption or caption), ""
     except Exception as error:  # whatever the family's function does with data it did not expect
-        failed = complaint(artifact, error)
+        failed = complaint(artifact, error, found)
         return instead(failed, caption), failed
 
 
-def complaint(artifact: Path, error: Exception) -> str:
+def lacking(data: "xr.Dataset") -> str:
+    """Which dimensions are empty, and what has no finite value: why a figure fails, in most cases."""
+    empty = [f"{dim} is empty" for dim, size in data.sizes.items() if not size]
+    numbers = {name: one for name, one in data.variables.items() if one.dtype.kind in "fc"}
+    void = [f"{name} has no number" for name, one in numbers.items() if one.size and lost(one)]
+    return ", ".join(empty + void)
+
+
+def lost(values: "xr.Variable") -> bool:
+    return not np.isfinite(values.values).any()
+
+
+def complaint(artifact: Path, error: Exception, found: str = "") -> str:
     said = one_line(error if isinstance(error, Damaged) else f"{type(error).__name__}: {error}")
-    return f"plots/{artifact.parent.name}/{artifact.stem}: cannot be drawn: {said}"
+    why = f"{found} ({said})" if found else said
+    return f"plots/{artifact.parent.name}/{artifact.stem}: cannot be drawn: {why}"
 
 
 def instead(failed: str, caption: str) -> Figure:

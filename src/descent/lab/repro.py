@@ -4,18 +4,22 @@ What an interrupt has torn is mended before, what belongs to no block is removed
 params.yaml is parsed once instead of once a stage.
 """
 
+import logging
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from copy import deepcopy
+from io import StringIO
 from pathlib import Path
 
 from descent.lab.environment import require_clone, require_system
 from descent.lab.files import kept
 from descent.lab.leftovers import forget, sweep
 from descent.lab.lockfile import written_in_one_piece
-from descent.lab.messages import say
+from descent.lab.messages import refuse, say
+from descent.lab.params import PARAMS, mapping
+from descent.lab.project import PIPELINE
 from descent.lab.recover import keep, mend
 from descent.lab.scratch import clear
 
@@ -24,6 +28,7 @@ def repro(*arguments: str) -> int:
     """`dvc repro`, mended before and watched meanwhile; its exit code."""
     require_system()
     require_clone()
+    require_known(arguments)
     with kept():
         mend()
         keep()
@@ -46,6 +51,41 @@ def repro(*arguments: str) -> int:
     finally:
         with suppress(OSError):  # a full disk: the copy before is kept
             keep()
+
+
+def require_known(arguments: tuple[str, ...]) -> None:
+    """One line and exit code 2 for options that DVC does not have, and for targets that are neither stage nor file."""
+    try:
+        from dvc.cli import DvcParserError
+        from dvc.cli.parser import get_main_parser
+    except ImportError:
+        return
+    said = StringIO()
+    logging.disable(logging.CRITICAL)
+    try:
+        with redirect_stderr(said), redirect_stdout(said):
+            parsed = get_main_parser().parse_args(["repro", *arguments])
+    except DvcParserError:
+        refuse(f"dvc repro {' '.join(arguments)}: not known; `dvc repro --help` tells what is")
+    except SystemExit:  # --help, which DVC is to show
+        return
+    finally:
+        logging.disable(logging.NOTSET)
+    tree = mapping(PIPELINE)
+    stages = tree.get("stages") if isinstance(tree.get("stages"), dict) else {}
+    for target in parsed.targets or ():
+        name, at, key = target.partition("@")
+        known = name in stages and (not at or key in keys(stages[name]))
+        if not (known or ":" in target or Path(target).exists()):
+            refuse(f"{target}: neither a stage of {PIPELINE} nor a file")
+
+
+def keys(stage: object) -> Iterable[str]:
+    """What may follow the @ of a group: the blocks of its family, or the items of its list."""
+    of = stage.get("foreach") if isinstance(stage, dict) else None
+    if isinstance(of, str):  # ${family}
+        of = mapping(PARAMS).get(of.strip("${}"))
+    return map(str, of) if isinstance(of, dict | list) else ()
 
 
 @contextmanager

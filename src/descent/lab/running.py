@@ -17,6 +17,7 @@ from types import ModuleType
 from threadpoolctl import threadpool_limits
 
 from descent.config import Refusal
+from descent.lab.deadline import deadline
 from descent.lab.environment import require_system
 from descent.lab.files import read, write, write_text
 from descent.lab.messages import refuse
@@ -43,8 +44,8 @@ def found(module: str) -> ModuleType:
     """The experiment's module, or one line and exit code 2."""
     try:
         experiment = import_module(module)
-    except ModuleNotFoundError as error:
-        refuse(f"{module}: {error}")
+    except (ModuleNotFoundError, ValueError, TypeError) as error:  # no such name, or none
+        refuse(f"{module or 'MODULE'}: {error}")
     if not (hasattr(experiment, "run") and hasattr(experiment, "Config")):
         refuse(f"{module}: has no Config or no run, so it is no experiment")
     return experiment
@@ -53,24 +54,29 @@ def found(module: str) -> ModuleType:
 def run(module: str, block: str, *inputs: str) -> None:
     """Run `module` with the parameters of `block` and write its three files."""
     require_system()
+    if block.count("/") != 1:
+        refuse(f"{block or 'BLOCK'}: a block is called FAMILY/NAME")
+    named = f"{PARAMS}: {block.replace('/', '.')}"
     start, memory = time.perf_counter(), shared_memory()
     try:
         experiment = found(module)
-        config = configure(experiment.Config, block)
-        upstream = [read(path) for path in inputs[: taken(Path(experiment.__file__))]]
+        config, wanted = configure(experiment.Config, block), taken(Path(experiment.__file__))
+        if len(inputs) < wanted:
+            refuse(f"{module}: takes {wanted} inputs, {len(inputs)} are given")
+        upstream = [read(path) for path in inputs[:wanted]]
         try:
-            # One thread, so that the bits do not depend on the number of cores. What leaves
-            # float64 is said by the checks, and not by NumPy beside them.
-            with threadpool_limits(1), warnings.catch_warnings():
+            # One thread, so that the bits do not depend on the number of cores. What leaves float64
+            # is said by the checks, and not by NumPy beside them.
+            with deadline(named), threadpool_limits(1), warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)
                 result = experiment.run(config, *upstream)
             report = dumps(as_report(result))
         except (Refusal, MemoryError) as rule:
             reason = str(rule) or "more memory than this machine has"
-            refuse(f"{PARAMS}: {block.replace('/', '.')}: {reason}")
+            refuse(f"{named}: {reason}")
         except ArithmeticError as error:  # Python's own numbers refuse what leaves float64
             reason = f"numbers that cannot be used ({type(error).__name__}: {error})"
-            refuse(f"{PARAMS}: {block.replace('/', '.')}: {reason}")
+            refuse(f"{named}: {reason}")
         try:
             write(Path(f"artifacts/{block}.nc"), lambda p: result.data.to_netcdf(p, engine="scipy"))
             write_text(Path(f"metrics/{block}.json"), report)

@@ -10,21 +10,18 @@ import shutil
 import subprocess
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterator
 from http.client import HTTPException
 from math import ceil
 from pathlib import Path
 from re import fullmatch
 from tempfile import TemporaryDirectory
-from threading import Thread
 from typing import Annotated
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 from pydantic import BeforeValidator
-from tqdm import tqdm
 
+from descent.lab.fetching import fetch
 from descent.lab.idx import LARGEST, content, files, meant
 
 FORMS = {
@@ -33,7 +30,6 @@ FORMS = {
     ("mirrors", list): r"https?://[^/\s]\S*",
     ("npm", str): r"(@\w[\w.-]*/)?\w[\w.-]*@\w[\w.+-]*",
 }
-CHUNK = 2**14  # bytes; a connection that brings less within the timeout counts as silent
 PATIENCE = 30  # timeouts that npm may take in all
 
 Places = tuple[str, ...]  # where a source looks: one folder or package, or the mirrors in turn
@@ -99,48 +95,6 @@ def from_mirrors(places: Places, missing: Missing, timeout: float) -> Iterator[F
             except (OSError, HTTPException, ValueError) as error:
                 yield f"{url}: {getattr(error, 'reason', error)}"
                 break
-
-
-def fetch(url: str, timeout: float) -> bytes:
-    """The bytes at `url`, with a progress bar if someone is looking.
-
-    Raises:
-        TimeoutError: less than CHUNK bytes came within `timeout` seconds.
-        OSError, HTTPException, ValueError: no such host, file, or address.
-    """
-    body = bytearray()
-    request = Request(url, headers={"User-Agent": "descent"})
-    response = within(timeout, lambda: urlopen(request, timeout=timeout))
-    file, size = Path(url).name, response.length
-    try:
-        with tqdm(desc=file, total=size, unit="B", unit_scale=True, disable=None) as bar:
-            while len(body) < LARGEST and (chunk := within(timeout, lambda: response.read(CHUNK))):
-                body += chunk
-                bar.update(len(chunk))
-    finally:
-        Thread(target=response.close, daemon=True).start()  # it waits for a read that hangs
-    return bytes(body)
-
-
-def within(seconds: float, work: Callable):
-    """The result of work(), which may hang where no timeout of its own reaches (a name lookup).
-
-    Raises:
-        TimeoutError: it took longer; its thread dies with the process.
-    """
-    future = Future()
-
-    def run():
-        try:
-            future.set_result(work())
-        except Exception as error:
-            future.set_exception(error)
-
-    Thread(target=run, daemon=True).start()
-    try:
-        return future.result(seconds)
-    except TimeoutError:
-        raise TimeoutError(f"silent for {seconds:g} s") from None
 
 
 def from_npm(places: Places, missing: Missing, timeout: float) -> Iterator[Find]:

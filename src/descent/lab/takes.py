@@ -7,11 +7,15 @@ from pathlib import Path
 from descent.lab.messages import refuse
 
 
-@cache
 def parsed(source: Path) -> ast.Module:
     """A module's syntax tree, or one line and exit code 2."""
+    return _parsed(source.absolute(), source)  # a relative path is another file in another folder
+
+
+@cache
+def _parsed(place: Path, source: Path) -> ast.Module:
     try:
-        return ast.parse(source.read_bytes())
+        return ast.parse(place.read_bytes())
     except (OSError, SyntaxError, ValueError) as error:
         refuse(f"{source}: cannot be read: {error}")
 

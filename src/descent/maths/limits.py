@@ -12,6 +12,7 @@ ROOM = 4 * GIB  # bytes: the laptops that this is to run on have 8 GiB
 SPEED = 1e9  # additions and multiplications a second of one core, in plain loops
 CALL = 1e5  # operations that fit into one step of a loop in Python: some ten calls of NumPy
 PRODUCT = 0.03  # of an operation, for one within a product of large matrices
+SMALL = 0.3  # the same of small ones, of ten to thirty rows
 HOUR = 3600  # seconds; whoever wants more divides the run
 
 
@@ -46,6 +47,11 @@ def _shown(value) -> str:
     return f"{value:g}" if isinstance(value, float) else f"{value}"
 
 
+def hours_of(operations: float | int) -> float:
+    """What so many operations take one core, at most."""
+    return operations / SPEED / HOUR
+
+
 def require_cost(
     config,
     fields: str,
@@ -63,22 +69,33 @@ def require_cost(
     Raises:
         Refusal: with the fields, their values, and the GiB or the hours.
     """
-    room, whose = (device.free_memory(), "are free") if free else (ROOM, "are for one experiment")
-    needed, hours = 8 * numbers / GIB, operations / SPEED / HOUR
-    if needed <= room / GIB and hours <= 1:
-        return
     rule = ", ".join(f"{name} {_shown(getattr(config, name))}" for name in fields.split(", "))
-    if needed > room / GIB:
-        raise Refusal(f"{rule}: {needed:.3g} GiB at once, {room / GIB:.3g} GiB {whose}")
+    if free:
+        require_numbers(rule, numbers, device.free_memory(), "are free")
+    else:
+        require_numbers(rule, numbers)
     require_time(rule, operations)
 
 
-def require_time(rule: str, operations: float | int) -> None:
-    """Refuse so many operations, which these numbers make.
+def require_numbers(
+    rule: str, numbers: float | int, room: int = ROOM, whose: str = "are for one experiment"
+) -> None:
+    """Refuse so many float64 numbers at once, which these counts make.
 
     Raises:
-        Refusal: with the numbers and the hours.
+        Refusal: with the counts and the GiB.
     """
-    hours = operations / SPEED / HOUR
+    needed = 8 * numbers / GIB
+    if needed > room / GIB:
+        raise Refusal(f"{rule}: {needed:.3g} GiB at once, {room / GIB:.3g} GiB {whose}")
+
+
+def require_time(rule: str, operations: float | int) -> None:
+    """Refuse so many operations, which these counts make.
+
+    Raises:
+        Refusal: with the counts and the hours.
+    """
+    hours = hours_of(operations)
     if hours > 1:
         raise Refusal(f"{rule}: about {hours:.3g} hours of arithmetic, at most 1")

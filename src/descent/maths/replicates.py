@@ -6,6 +6,10 @@ import numpy as np
 from joblib import Parallel, cpu_count, delayed
 from threadpoolctl import threadpool_limits
 
+from descent.maths.limits import CALL, require_time
+
+BEGIN = 50 * CALL  # operations that a replicate takes beside its own
+
 
 def _alone(function: Callable, seed: int, replicate: int, arguments: tuple):
     """One replicate on one BLAS thread, so that its bits do not depend on the number of cores."""
@@ -17,6 +21,11 @@ def replicate(function: Callable, seed: int, arguments: Sequence[tuple]) -> list
     """[function(rng₀, *arguments[0]), function(rng₁, *arguments[1]), …] with independent generators.
 
     One process a core. `function` must be importable; large arrays among the arguments arrive read-only.
+
+    Raises:
+        Refusal: to begin so many, whatever they do, takes more than an hour.
     """
+    begun = BEGIN * len(arguments) / cpu_count()
+    require_time(f"{len(arguments)} replicates in all, each with a generator of its own", begun)
     tasks = (delayed(_alone)(function, seed, k, given) for k, given in enumerate(arguments))
     return Parallel(n_jobs=min(len(arguments), cpu_count()))(tasks)

@@ -46,6 +46,21 @@ def carry(
     return Laws(*([law(start, cosines, sines, w, g, steps, n) for g in gammas] for n in grids))
 
 
+def carrying(config) -> float:
+    """Operations of `carry` at most: to make a row of the operator for every node, and to take each step by them.
+
+    Args:
+        config: with wells, swept steps γ, resolution, terms and steps.
+    """
+    w, work = config.wells, 0.0
+    for gamma in config.swept:
+        cell = min(stride(w, gamma), w.right - w.left) / config.resolution
+        nodes = 2 * reach(w, gamma) / cell
+        row = width(w, gamma, config.resolution) if nodes < ENTRIES else 1
+        work += nodes * (15.0 * config.terms + 0.5 * config.steps * row)
+    return work
+
+
 def require_size(w: Wells, gammas: list[float], resolution: int) -> None:
     """Refuse an operator that would fill the memory: the stride is long and the sharp well narrow.
 

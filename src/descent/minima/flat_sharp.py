@@ -27,7 +27,7 @@ from descent.maths.limits import require_cost, require_within
 from descent.maths.sampling import mean, require_fewest, share
 from descent.minima import _chain as chain
 from descent.minima._descent import settled
-from descent.minima._laws import Laws, carry, require_size
+from descent.minima._laws import Laws, carry, carrying, require_size
 from descent.minima._setting import Setting, Terms
 from descent.result import Check, Erratum, Result, measured, predicted, replicates, steps, sweep
 
@@ -47,8 +47,8 @@ class Config(Setting):
         require_increasing("gammas", self.gammas)
         require_fewest("share", self.replicates, len(kept(self)))
         require_within("gammas", self.gammas, 0, 0.999, "from 1 on every run diverges")
-        work = 10.0 * self.replicates * self.steps * len(self.swept)
-        require_cost(self, "replicates, steps, gammas", operations=work)
+        work = 40.0 * self.replicates * self.steps * len(self.swept) + carrying(self)
+        require_cost(self, "replicates, steps, gammas, terms, resolution", operations=work)
         require_size(self.wells, self.swept, self.resolution)
 
     @property

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from descent.config import Count, Refusal, Seed, experiment_config
 from descent.maths.curvature import hessians
-from descent.maths.limits import CALL, PRODUCT, require_time
+from descent.maths.limits import CALL, require_time
 from descent.maths.network import Shape, forward, value_and_gradient
 from descent.maths.training import Slope
 
@@ -71,7 +71,7 @@ def require_room(shape: Shape, networks: int, points: int, epochs: int = 0) -> N
         )
     require_time(
         f"hidden {list(shape.widths[1:-1])}, epochs {epochs}, networks {networks}, points {points}",
-        epochs * (6 * PRODUCT * networks * points * shape.parameters + CALL),
+        epochs * (6.0 * networks * points * shape.parameters + CALL),
     )
     if (epochs + 1) * networks > LARGEST_LOSSES:
         needed = 8 * (epochs + 1) * networks / 2**30

@@ -103,9 +103,8 @@ def measure(config: Config) -> xr.Dataset:
     """Both rules at every rate from the same starts; Adam from what gradient descent has trained; Adam's first step."""
     (x, y), rates, R = _problem.points(config.points), len(config.rates), config.replicates
     networks = R * rates
-    _problem.require_room(
-        config.shape, networks, max(config.points, config.test_points), config.epochs
-    )
+    _problem.require_room(config.shape, networks, config.points, config.epochs)
+    _problem.require_room(config.shape, networks, config.test_points)
     theta, slope = _starts(config), _problem.slope(x, y, config.shape)
     together, each, data = np.tile(theta, (rates, 1)), np.repeat(config.rates, R), {}
     stop, adam = config.claim_loss, config.rule("adam")

@@ -101,7 +101,8 @@ def measure_starts(config: Config) -> xr.Dataset:
 def measure_ends(config: Config) -> xr.Dataset:
     """Training of the replicates, and what became of them."""
     (x, y), shape, R = _problem.points(config.points), config.shape, config.replicates
-    _problem.require_room(shape, R, config.test_points, config.epochs)
+    _problem.require_room(shape, R, config.points, config.epochs)
+    _problem.require_room(shape, R, config.test_points)
     kept, each = log_spaced(config.epochs, DRAWN), "replicate"
     theta = initialise(np.random.default_rng(config.seed), "uniform", shape, R)
     slope = _problem.slope(x, y, shape)

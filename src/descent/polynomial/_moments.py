@@ -20,6 +20,7 @@ from scipy.special import gammaln, gammasgn, rgamma
 
 from descent.config import Refusal
 from descent.maths import second_moment
+from descent.maths.limits import SMALL, require_time
 from descent.maths.second_moment import Gradients
 from descent.polynomial._kernels import evolve_moments
 from descent.polynomial._problem import Problem
@@ -59,9 +60,14 @@ def require_light_tails(problem: Problem, step: float) -> None:
         raise Refusal(
             f"degree {degree} at {len(A)} points: fourth moments of {A.shape[1]} > {MODES} modes"
         )
-    gamma = BESIDE * step
-    maps = [second_moment.congruence(np.eye(len(a)) - 2 * gamma * np.outer(a, a)) for a in A]
-    F = np.mean([second_moment.congruence(C) for C in maps], 0)
+    pairs = A.shape[1] * (A.shape[1] + 1) // 2
+    fours = pairs * (pairs + 1) // 2
+    rule = f"degree {degree} at {len(A)} points: fourth moments of {A.shape[1]} modes"
+    require_time(rule, 4 * SMALL * len(A) * fours * pairs**3)
+    gamma, F = BESIDE * step, np.zeros((fours, fours))
+    for a in A:  # one at a time: with ten modes each has 20 MB
+        C = second_moment.congruence(np.eye(len(a)) - 2 * gamma * np.outer(a, a))
+        F += second_moment.congruence(C) / len(A)
     try:
         np.linalg.cholesky(np.eye(len(F)) - F)
     except np.linalg.LinAlgError:

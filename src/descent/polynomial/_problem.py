@@ -23,6 +23,7 @@ from descent.maths.quadratic import Quadratic
 from descent.maths.sampling import require_fewest
 
 LARGEST = 1e70  # of data: fourth powers are summed
+DRAW = 100  # operations that a step's random number, and what is kept of the step, take
 COUNTS = "degree, degrees, points, iterations, steps, epochs, snapshots, replicates"
 COURSE = {"points": 7, "interval": (-1, 1), "frequency": 5, "growth": 2, "amplitude": 0.1}
 
@@ -130,7 +131,7 @@ def require_work(config: Points, degree: int, steps: int, samples: int, kept: in
     p = degree + 1.0
     fields = ", ".join(name for name in COUNTS.split(", ") if hasattr(config, name))
     numbers = 2 * (kept + config.points) * p  # a result, and its copy as it is written
-    require_cost(config, fields, numbers, 2 * p * steps * samples)
+    require_cost(config, fields, numbers, (2 * p * samples + DRAW) * steps)
 
 
 def build(config: Points, degree: int) -> Problem:

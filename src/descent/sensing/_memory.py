@@ -4,7 +4,8 @@ from joblib import cpu_count
 
 from descent.config import Refusal
 from descent.maths import device, limits
-from descent.maths.limits import CALL, GIB, HOUR, require_cost
+from descent.maths.limits import CALL, GIB, PRODUCT, require_cost, require_time
+from descent.maths.replicates import BEGIN
 from descent.sensing._kernels import TILE
 
 SPEED = 1e10  # bytes of G that a core reads a second, at the most
@@ -47,7 +48,13 @@ def require_memory(size: int, measurements: int, held_out: int = 0, replicates: 
 
 
 def require_run(
-    config, measurements: int, starts: int, steps: int, kept: int = 0, held_out: int = 0
+    config,
+    measurements: int,
+    starts: int,
+    steps: int,
+    kept: int = 0,
+    held_out: int = 0,
+    columns: int = 0,
 ) -> None:
     """Refuse runs of several starts whose problem or results do not fit, or that would take more than an hour.
 
@@ -55,6 +62,7 @@ def require_run(
         config: with size and replicates.
         steps: of gradient descent, or iterations.
         kept: numbers that a replicate returns.
+        columns: R of the starts, if not the size.
 
     Raises:
         Refusal: naming what is too large.
@@ -63,10 +71,15 @@ def require_run(
     require_memory(d, measurements, held_out, replicates)
     along = 2 * starts * (steps + 1)
     fields = "replicates, steps" if hasattr(config, "steps") else "replicates, iterations"
-    require_cost(config, fields, replicates * (along + kept), free=True)
+    factors = 4 * starts * d * (columns or d) * min(replicates, cpu_count())
+    require_cost(config, fields, replicates * (along + kept) + factors, free=True)
     p = d * (d + 1) // 2
-    seconds = replicates * (steps * 4.0 * p * (p + 8 * starts) / SPEED + 50 * CALL / limits.SPEED)
-    hours = seconds / cpu_count() / HOUR
-    if hours > 1:
-        sizes = f"size {d}, replicates {replicates}, steps {steps}"
-        raise Refusal(f"{sizes}: more than {hours:.3g} hours, at most 1")
+    # A step reads half of G, which no cache holds, and multiplies U by itself and by the gradient.
+    # What Python calls beside that, and what a replicate begins with, counts in CALL.
+    seconds = steps * 4.0 * p * (p + 8 * starts) / SPEED
+    products = 4 * PRODUCT * steps * starts * d**2 * (columns or d)
+    drawn = p * (20 * (measurements + held_out) + 2 * PRODUCT * measurements * p)  # S, and SᵀS
+    each = limits.SPEED * seconds + drawn + products + CALL * steps + BEGIN
+    require_time(
+        f"size {d}, replicates {replicates}, steps {steps}", replicates * each / cpu_count()
+    )

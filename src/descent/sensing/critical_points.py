@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 
 from descent.config import Count, Positive, Seed, experiment_config
-from descent.maths.limits import CALL, require_cost
+from descent.maths.limits import CALL, PRODUCT, require_cost
 from descent.maths.replicates import replicate
 from descent.result import Check, Erratum, Result, measured, predicted, replicates
 from descent.sensing._one_factor import gradient, hessian, loss, newton
@@ -76,7 +76,8 @@ def measure(config: Config) -> xr.Dataset:
     """The same of the loss itself, and where Newton's method ends; everything in units of ‖u*‖."""
     n, d = config.starts, config.size
     kept = config.replicates * (3 * config.positions + 4 * n + 3 * d)
-    work = 3 * (n * config.newton_steps * d**3 + config.positions * d**2) + 50 * CALL
+    solved = n * config.newton_steps * d**3
+    work = 3 * (10 * PRODUCT * solved + config.positions * d**2) + 50 * CALL
     fields = "replicates, starts, newton_steps, positions, size"
     numbers = kept + 3 * (n + config.positions) * d**2
     require_cost(config, fields, numbers, config.replicates * work, free=True)

@@ -22,7 +22,7 @@ import xarray as xr
 
 from descent.config import Positive, experiment_config, require_increasing
 from descent.maths.emergence import arrived, emergence_times
-from descent.maths.limits import require_cost
+from descent.maths.limits import SMALL, require_cost
 from descent.maths.replicates import replicate
 from descent.result import Check, Result, measured, predicted, replicates, sweep
 from descent.sensing._memory import require_memory
@@ -66,7 +66,7 @@ def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
 def measure(config: Config) -> xr.Dataset:
     """Random problems and starts: times along every run, and M at the saddles of the loss."""
     d, a = config.size, len(config.alphas)
-    work = 4.0 * a * (d * (d + 1) // 2) ** 2 * config.replicates * config.steps
+    work = 4 * SMALL * a * (d * (d + 1) // 2) ** 2 * config.replicates * config.steps
     numbers = 3.0 * a * config.steps * d**2
     require_cost(config, "size, alphas, steps, replicates", numbers, work, free=True)
     require_memory(d, config.measurements, replicates=config.replicates)

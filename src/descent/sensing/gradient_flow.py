@@ -18,7 +18,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from descent.config import Count, Positive, Seed, experiment_config
-from descent.maths.limits import require_cost
+from descent.maths.limits import CALL, PRODUCT, require_cost
 from descent.maths.replicates import replicate
 from descent.result import Check, Result, measured, predicted, replicates
 from descent.sensing._population import descend, draw
@@ -82,7 +82,7 @@ def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
 def measure(config: Config) -> xr.Dataset:
     """The problem, and UUᵀ where gradient descent ends, with the coarsest step first."""
     d, runs = config.size, config.halvings + 1
-    work = 4.0 * d**3 * config.replicates * config.steps * 2**runs
+    work = (8 * PRODUCT * d**3 + CALL) * config.replicates * config.steps * 2**runs
     numbers = 2 * config.replicates * runs * d**2
     require_cost(config, "size, steps, halvings, replicates", numbers, work, free=True)
     ends = replicate(_measure_one, config.seed, [(config,)] * config.replicates)

@@ -21,7 +21,7 @@ import numpy as np
 import xarray as xr
 
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
-from descent.maths.limits import require_cost
+from descent.maths.limits import CALL, PRODUCT, require_cost
 from descent.maths.replicates import replicate
 from descent.result import Check, Result, bound, measured, predicted, replicates, steps, sweep
 from descent.sensing._population import descend, draw, law, unabsorbed
@@ -69,7 +69,7 @@ def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
 def measure(config: Config) -> xr.Dataset:
     """The problem, its start, and the distance along every run."""
     d, a = config.size, len(config.alphas)
-    work = 4.0 * a * d**3 * config.replicates * config.steps
+    work = (8 * PRODUCT * a * d**3 + CALL) * config.replicates * config.steps
     numbers = 4.0 * config.replicates * a * (config.steps + d**2)
     require_cost(config, "size, alphas, steps, replicates", numbers, work, free=True)
     runs = replicate(_measure_one, config.seed, [(config,)] * config.replicates)

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from scipy.stats import norm
 
 from descent.config import Count, Positive, Seed, experiment_config
-from descent.maths.limits import require_cost
+from descent.maths.limits import PRODUCT, require_cost
 from descent.maths.replicates import replicate
 from descent.maths.sampling import level
 from descent.result import Check, Result, measured, predicted, replicates, steps
@@ -85,7 +85,7 @@ def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
 def measure(config: Config) -> xr.Dataset:
     """The published algorithm, and matrix sensing at m = ∞, from the same random targets and starts."""
     m, d = config.measurements, config.size
-    work = 8.0 * config.replicates * config.steps * m * d**3
+    work = 16 * PRODUCT * config.replicates * config.steps * m * d**3
     require_cost(config, "measurements, size, steps, replicates", 4.0 * m * d**2, work, free=True)
     runs = replicate(_measure_one, config.seed, [(config,)] * config.replicates)
     factor, start, distances, factors, moved = map(np.array, zip(*runs, strict=True))

@@ -21,7 +21,7 @@ import xarray as xr
 
 from descent.config import Count, Positive, Seed, experiment_config
 from descent.maths.emergence import arrived, first_passage
-from descent.maths.limits import require_cost
+from descent.maths.limits import CALL, PRODUCT, require_cost
 from descent.maths.replicates import replicate
 from descent.result import Check, Erratum, Result, measured, predicted, replicates, steps
 
@@ -65,7 +65,7 @@ def measure(config: Config) -> xr.Dataset:
     """The run from a random start to a random target."""
     d, T = config.size, config.horizon
     numbers = 2 * config.replicates * (3.0 * d**2 + T * (config.rank + 1))
-    work = 4.0 * config.replicates * T * d**3
+    work = (8 * PRODUCT * d**3 + CALL) * config.replicates * T
     require_cost(config, "size, horizon, rank, replicates", numbers, work, free=True)
     runs = replicate(_measure_one, config.seed, [(config,)] * config.replicates)
     lam, lengths, distance, caught = map(np.array, zip(*runs, strict=True))

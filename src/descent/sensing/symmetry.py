@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 
 from descent.config import Count, Positive, experiment_config, require_increasing
-from descent.maths.limits import require_cost
+from descent.maths.limits import SMALL, require_cost
 from descent.maths.replicates import replicate
 from descent.result import Check, Result, measured, predicted, replicates, steps, sweep
 from descent.sensing import _problem
@@ -61,7 +61,7 @@ def measure(config: Config) -> xr.Dataset:
     """Distances for a target and for `scale` times it, on the same measurements."""
     a, d = len(config.alphas), config.size
     p = d * (d + 1) // 2
-    work = 4.0 * a * p**2 * config.replicates * config.steps
+    work = 4 * SMALL * a * p**2 * config.replicates * config.steps
     numbers = 4.0 * config.replicates * a * (config.steps + d**2)
     require_cost(config, "size, alphas, steps, replicates", numbers, work, free=True)
     require_memory(d, config.measurements, replicates=config.replicates)

@@ -60,8 +60,7 @@ class Config(DescentConfig, Measured):
         require_increasing("widths", self.widths)
         require_increasing("alphas", self.alphas)
         if self.widths[0] != self.rank or len(self.widths) < 2:
-            widths = f"widths {list(self.widths)}"
-            raise ValueError(f"{widths} must begin with the rank {self.rank} and go beyond it")
+            raise ValueError(f"widths {list(self.widths)} must go on from the rank {self.rank}")
         if self.rank == self.size:
             raise ValueError(f"rank {self.rank} = size: no direction is left to a surplus factor")
         require_decided(self, self.measurements)
@@ -99,7 +98,8 @@ def _measure_one(rng: np.random.Generator, config: Config) -> dict[str, np.ndarr
 def measure(config: Config) -> xr.Dataset:
     """The errors of every width and scale, when each comes within `reached`, and what was drawn."""
     starts = len(config.alphas) * len(config.widths)
-    require_run(config, config.measurements, starts, config.steps, starts * len(config.kept))
+    given = config, config.measurements, starts, config.steps, starts * len(config.kept)
+    require_run(*given, columns=config.widths[-1])
     runs = stacked(_measure_one, config)
     lam = np.linalg.svd(runs["factor_star"], compute_uv=False) ** 2
     cell, each = ("replicate", "alpha", "width"), "replicate"

@@ -4,6 +4,8 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 import psutil
 from filelock import FileLock, Timeout
@@ -12,10 +14,12 @@ from descent.lab.tracking.census import ATTEMPT, FINGERPRINT, PARENT, POINTS, Se
 
 PATIENCE = 60  # seconds to wait for another process that tracks
 STOPPED = 2  # seconds to wait for one that is stopped
+LOST = "LOST"  # the status, for us, of a run without its files
 BUSY = 5  # seconds to wait for a database that somebody has locked
 
 SEEN = """
-    SELECT runs.run_uuid, runs.status, runs.start_time, f.value, p.value, n.value, a.value
+    SELECT runs.run_uuid, runs.status, runs.start_time, f.value, p.value, n.value, a.value,
+        runs.artifact_uri
     FROM tags AS f JOIN runs USING (run_uuid) JOIN experiments USING (experiment_id)
     LEFT JOIN tags AS p ON p.run_uuid = runs.run_uuid AND p.key = ?
     LEFT JOIN tags AS n ON n.run_uuid = runs.run_uuid AND n.key = ?
@@ -25,7 +29,7 @@ SEEN = """
 
 
 def look(path: Path, fingerprint: str | None = None) -> list[Seen]:
-    """The runs of all results, or of one.
+    """The runs of all results, or of one; finished ones whose files are gone count as lost.
 
     Raises:
         sqlite3.Error: there is no database, or none that can be read.
@@ -34,7 +38,29 @@ def look(path: Path, fingerprint: str | None = None) -> list[Seen]:
     query = SEEN + (" AND f.value = ?" if fingerprint else "")
     address = f"{path.absolute().as_uri()}?mode=ro"
     with closing(sqlite3.connect(address, uri=True, timeout=BUSY)) as database:
-        return [Seen(*row) for row in database.execute(query, keys)]
+        rows = [(Seen(*row), place) for *row, place in database.execute(query, keys)]
+    return [
+        seen._replace(status=LOST) if finished(seen) and emptied(place) else seen
+        for seen, place in rows
+    ]
+
+
+def finished(run: Seen) -> bool:
+    """Whether it is a result's own run, with files, and not that of a point."""
+    return run.parent is None and run.status == "FINISHED"
+
+
+def emptied(place: str | None) -> bool:
+    """Whether a folder of this machine, to which every result writes its report, is gone or empty."""
+    address = urlparse(place or "")
+    if address.scheme not in ("", "file"):
+        return False
+    try:
+        return not any(Path(url2pathname(address.path)).iterdir())
+    except FileNotFoundError:
+        return True
+    except OSError:  # nobody can tell
+        return False
 
 
 def probe(path: Path) -> None:

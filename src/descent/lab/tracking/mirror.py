@@ -9,7 +9,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
 from descent.lab.files import write_text
@@ -50,6 +50,8 @@ def mark(filling: Filling) -> str:
     try:
         write_text(MARKER, json.dumps(found, indent=2) + "\n")
     except OSError as error:
+        with suppress(OSError):  # a full disk often has room for a name: DVC asks for the file
+            MARKER.touch()
         return why(error)
     return ""
 
