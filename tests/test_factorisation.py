@@ -5,7 +5,16 @@ import pytest
 from pydantic import ValidationError
 
 import harness
-from descent.factorisation import _entries, _least_norm, _nearby, _products, _trace, _two_by_two
+from descent.factorisation import (
+    _entries,
+    _factors,
+    _least_norm,
+    _nearby,
+    _products,
+    _trace,
+    _two_by_two,
+    balanced_start,
+)
 from descent.factorisation import completion as completion_module
 
 CROSS = np.array([[0.0, 1], [1, 0]])
@@ -184,6 +193,40 @@ def test_what_norms_presupposes():
     assert "the power changes" in untold("norms", decades=3)
     assert "rounding" in refusal("norms", decades=12)
     assert "targets" in refusal("norms", targets=[0, 1])
+
+
+def test_unbalanced_factors_have_the_product_they_were_made_from():
+    rng = np.random.default_rng(5)
+    W = rng.standard_normal((2, 2))
+    factors = _factors.stretched(rng, W, 4, 3.0)[None]
+    np.testing.assert_allclose(_factors.product(factors)[0], W, atol=1e-12)
+    assert np.linalg.norm(_factors.imbalances(factors)) > 0.1
+    after = _products.descend(factors[0], balanced_start.MASK, CROSS, 1e-6, np.array([1])).factors
+    slope = _factors.slopes(factors, balanced_start.MASK, CROSS)[0]
+    np.testing.assert_allclose((factors[0] - after) / 1e-6, slope, atol=1e-8)
+
+
+def test_signs_of_balanced_and_unbalanced_starts():
+    """C26: all balanced starts keep the sign of the determinant, all stretched ones lose it by t = 50."""
+    found = result("balanced_start", replicates=6)
+    assert found.verdict == "holds"
+    assert list(found.metrics["kept"].sel(depth=3)) == [1, 0]
+
+
+def test_a_wrong_sign_of_the_flow_of_the_imbalance_is_caught(monkeypatch):
+    right = _factors.flow
+    monkeypatch.setattr(
+        _factors, "flow", lambda *given: right(*given)._replace(added=2 * right(*given).added)
+    )
+    failed = {c.name for c in result("balanced_start").checks if not c.holds}
+    assert failed == {"imbalance_of_balanced", "imbalance_of_unbalanced"}
+
+
+def test_what_balanced_start_presupposes():
+    assert "too large" in untold("balanced_start", depths=[2])
+    assert "came to the entries" in untold("balanced_start", steps=100)
+    assert "no small step" in refusal("balanced_start", eta=0.1)
+    assert "stretch" in refusal("balanced_start", stretch=1)
 
 
 def test_the_power_of_the_start_for_several_problems():

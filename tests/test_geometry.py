@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from descent.geometry import _data, _loops, _potentials, _powers, _sparse
+from descent.geometry import _data, _flat, _loops, _potentials, _powers, _sparse, _stagewise
 from descent.geometry import mirror_momentum as momentum_experiment
 from descent.geometry import reparametrisation as reparametrisation_experiment
 from descent.geometry._potentials import Potential, nearest, spread, start_of
@@ -11,7 +11,7 @@ from harness import config_of, run
 
 FAMILY = (
     *("losses", "optimisers", "adaptive", "mirror_descent", "mirror_momentum"),
-    *("reparametrisation", "sparsity", "signed", "depth"),
+    *("reparametrisation", "sparsity", "signed", "depth", "flat_loss", "coordinate_descent"),
 )
 
 
@@ -30,6 +30,18 @@ def test_every_loss_ends_at_the_projection_of_the_start(n, d, seed, loss):
     ran = _loops.mirror(X, y, w0, np.array([0, 20_000]), loss, close=1e-13)
     limit = w0 + np.linalg.lstsq(X, y - X @ w0)[0]
     np.testing.assert_allclose(ran.weights[-1], limit, rtol=0, atol=1e-12 * np.linalg.norm(limit))
+
+
+def test_reference_steps_for_the_fourth_power():
+    """Science file: η = 2e-3 never comes to a solution, 1e-4 does; 2/λ₁ at the limit lies between the two."""
+    X, y, _ = _data.regression(3, 10, 30)
+    potential, kept = Potential("power", 4), np.array([0, 200_000])
+    best = nearest(potential, X, y, np.zeros(30), start_of(potential, X, y))
+    most = 2 / spread(potential, X, best.dual)[0]
+    for eta in (2e-3, 1e-4):
+        named = "square", "power", 4, _loops.NONE, eta, False, 1e-12
+        end = _loops.mirror(X, y, np.zeros(30), kept, *named)
+        assert (end.steps < kept[-1]) == (eta < most)
 
 
 def test_the_compiled_loop_is_mirror_descent():
@@ -148,6 +160,7 @@ OTHER = [
     ("mirror_descent", {"potentials": [["power", 1.05], ["entropy", 1e-12], ["quadratic", 1]]}),
     ("mirror_descent", {"samples": 1, "features": 2, "sparsity": 2}),
     ("mirror_descent", {"limit": 10}),
+    ("mirror_descent", {"potentials": [["power", 4], ["power", 3.5]]}),
     ("mirror_momentum", {"potential": "hypentropy", "scale": 1e-3, "momentum": 0.9}),
     ("mirror_momentum", {"samples": 1, "features": 2, "sparsity": 2}),
     ("reparametrisation", {"alpha": 10}),
@@ -159,6 +172,13 @@ OTHER = [
     ("signed", {"samples": 1, "features": 2, "sparsity": 1}),
     ("depth", {"depths": [3, 5, 8]}),
     ("depth", {"limit": 2}),
+    ("flat_loss", {"samples": 1, "features": 2}),
+    ("flat_loss", {"start": 1e6, "share": 0.6}),
+    ("flat_loss", {"limit": 10}),
+    ("coordinate_descent", {"samples": 1, "features": 2}),
+    ("coordinate_descent", {"shares": [0.5, 1, 1.5]}),
+    ("coordinate_descent", {"limit": 10}),
+    ("flat_loss", {"steps": 1000, "share": 0.01}),
 ]
 
 
@@ -179,18 +199,63 @@ def test_other_settings_hold_or_say_why_not(name, changes):
         ("optimisers", {"step": 1.4}, "Nesterov"),
         ("optimisers", {"batch": 5}, "samples"),
         ("adaptive", {"step": 1e-9}, "lost"),
-        ("mirror_descent", {"potentials": [["power", 4]]}, "jams"),
+        ("mirror_descent", {"potentials": [["power", 5]]}, "too small"),
         ("mirror_descent", {"sparsity": 10}, "features"),
         ("mirror_momentum", {"halvings": 1}, "halvings"),
         ("reparametrisation", {"step": 1}, "small steps"),
         ("sparsity", {"alphas": [0.1, 0.2, 1, 2]}, "even steps"),
         ("signed", {"alphas": [1, 10]}, "four or more"),
         ("depth", {"depths": [2, 3]}, "geometry.signed"),
+        ("flat_loss", {"share": 0.7}, "stable"),
+        ("coordinate_descent", {"shares": [0.1, 1]}, "three"),
+        ("coordinate_descent", {"shares": [0.1, 1, 2]}, "stable"),
+        ("flat_loss", {"steps": 10}, "no power"),
     ],
 )
 def test_what_cannot_be_shown_is_refused(name, changes, rule):
     with pytest.raises(ValueError, match=rule):
         config_of(f"geometry@{name}", **changes)
+
+
+def test_a_flat_loss_at_the_reference_step_rule():
+    """Science file: 1351 steps to 3e-15 by η = 1/(3 max r² σ₁²), and k^(−½) by a constant step."""
+    X, y, w0 = _data.regression(0, 10, 30)
+    rho = _flat.rest(X @ X.T, X @ w0 - y).rho
+    np.testing.assert_allclose(rho / 2, X @ X.T @ rho**3, atol=1e-10)
+    factor = 1 - 1 / (6 * np.linalg.norm(X, 2) ** 2 * np.abs(rho).max() ** 2)
+    assert factor == pytest.approx(0.976392, abs=1e-6)
+    near = _flat.near(X @ X.T, np.linalg.pinv(X), 1.001 * rho)
+    assert near.of_itself == pytest.approx(1e-3, rel=0.01)
+    assert near.minimum
+    assert not _flat.near(X @ X.T, np.linalg.pinv(X), 0.1 * rho).minimum
+
+
+def test_reference_lengths_of_coordinate_descent():
+    """Science file: 8.79, 8.69, 8.66, 8.656 against at least 8.590; the twin recomputes its gradient."""
+    X, y, w0 = _data.regression(0, 10, 30)
+    lengths = [
+        np.abs(_stagewise.descend(X, y, w0, f, 1e-11, 10**6).weights - w0).sum()
+        for f in (1.0, 0.3, 0.1, 0.01)
+    ]
+    np.testing.assert_allclose(lengths, [8.7911, 8.6858, 8.6584, 8.6558], atol=2e-4)
+    w = w0.copy()
+    for _ in range(50):
+        g = X.T @ (X @ w - y)
+        j = np.abs(g).argmax()
+        w[j] -= 0.3 * g[j] / np.square(X).sum(0).max()
+    np.testing.assert_allclose(_stagewise.descend(X, y, w0, 0.3, 0.0, 50).weights, w, atol=1e-13)
+
+
+def test_small_steps_of_one_sample_take_its_largest_weight():
+    X, y = np.array([[1.0, -3, 2]]), np.array([6.0])
+    np.testing.assert_allclose(_stagewise.limit_of_small_steps(X, y, np.zeros(3)), [0, -2, 0])
+
+
+def test_a_wrong_power_of_the_flat_loss_is_caught(monkeypatch):
+    rest = _flat.rest
+    wrong = lambda A, r: rest(A, r)._replace(rho=rest(A, r).rho * 2**0.5)  # noqa: E731
+    monkeypatch.setattr(_flat, "rest", wrong)
+    assert broken("flat_loss") == {"constant", "factor"}
 
 
 def test_the_printed_factor_of_the_flow_is_caught(monkeypatch):

@@ -3,10 +3,20 @@
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from scipy.optimize import linprog
 from scipy.special import softmax
 
 from descent.config import Refusal
-from descent.margin import _machine, _norms, _steepest, constant_step, frozen, steepest_descent
+from descent.margin import (
+    _machine,
+    _norms,
+    _problem,
+    _steepest,
+    _unique,
+    constant_step,
+    frozen,
+    steepest_descent,
+)
 from descent.margin._flow import flow, log_losses
 from descent.margin._norms import best, norm
 from descent.margin._problem import draw
@@ -340,3 +350,35 @@ def test_mixed_classes_are_refused(name):
 
 def test_the_ball_of_a_flat_norm_tells_no_direction():
     assert np.isinf(_norms.norm("l1", 2, 0).radius(1e-6))
+
+
+def test_a_flat_ball_is_told_from_one_with_a_single_best_direction():
+    """One sample (1, 1) has many directions of its ℓ₁ margin; (2, 1) has one."""
+    weights = np.ones(1)
+    assert _unique.stiffness(np.array([[1.0, 1.0]]), weights, 1) == np.inf
+    assert _unique.stiffness(np.array([[2.0, 1.0]]), weights, 1) < 10
+    assert _unique.stiffness(np.array([[2.0, 0.0]]), weights, np.inf) == np.inf
+    assert _unique.stiffness(np.array([[2.0, 1.0]]), weights, np.inf) == 1
+
+
+@pytest.mark.parametrize("name", ["l1", "linf"])
+@pytest.mark.parametrize("seed", range(4))
+def test_directions_of_nearly_the_largest_margin_are_within_their_reach(name, seed):
+    """The vertices of the set of all directions that lose a share of the margin, by linear programmes."""
+    Z, which = _problem.draw((seed, 12, 3), 0.3, 1.0).Z, _norms.norm(name, 3, 0)
+    best = _norms.best(Z, which)
+    for short in (1e-4, 1e-2):
+        for cost in np.random.default_rng(seed).standard_normal((20, 3)):
+            w = furthest(Z, name, best.gamma * (1 - short), cost)
+            # A w of length less than 1 is no nearer than one of length 1 by more than it lacks.
+            assert which.of(w - best.w) <= 2 * best.reach(which, short) + 1e-9
+
+
+def furthest(Z, name, margin, cost):
+    """argmax costᵀw over Zw ≥ margin, ‖w‖ ≤ 1."""
+    n, d = Z.shape
+    if name == "linf":
+        return linprog(-cost, -Z, np.full(n, -margin), bounds=(-1, 1)).x
+    A = np.vstack([np.hstack([-Z, Z]), np.ones(2 * d)])
+    x = linprog(np.append(-cost, cost), A, np.append(np.full(n, -margin), 1)).x
+    return x[:d] - x[d:]

@@ -84,6 +84,29 @@ def norms(data: xr.Dataset) -> Figure:
     )
 
 
+def balanced_start(data: xr.Dataset) -> Figure:
+    depth, panels = data["depth"].values[0], []
+    for kind in data["kind"].values:
+        one, marks = data.sel(kind=kind, depth=depth), []
+        for k in range(min(COLOURS, data.sizes["replicate"])):
+            marks += curve(one["determinant"].sel(halving=4, replicate=k), f"start {k + 1}", k)
+            marks += curve(one["determinant_predicted"].sel(replicate=k), "flow")
+        scale = "log" if kind == "balanced" and float(one["determinant"].min()) > 0 else "linear"
+        if kind == "unbalanced":
+            marks.append(level(data["limit_predicted"], "−ab", "grey"))
+        name = f"{kind}, {depth} factors"
+        panels.append(panel(name, axis(data["t"], "log"), axis(data["determinant"], scale), marks))
+    marks = []
+    for place, kind in enumerate(data["kind"].values):
+        one, x = data.sel(kind=kind, depth=depth), data["replicate"] + 1
+        law, found = one["added_predicted"], one["added"].sel(halving=4)
+        marks.append(points(x, law, "integral", role="predicted", hollow=True, size=9))
+        marks.append(points(x, found, str(kind), place))
+    size = Axis("‖D(t) − D(0)‖/η", limits=(0, None))
+    panels.append(panel("imbalance added by descent", Axis("start"), size, marks))
+    return Figure(tuple(panels))
+
+
 def least_trace(data: xr.Dataset) -> Figure:
     small, above = data["small"], data["above"]
     law = float(above[0]) * (small / float(small[0])) ** float(data["gap_predicted"])

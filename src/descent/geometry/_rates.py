@@ -1,13 +1,14 @@
-"""How fast a run of mirror descent contracts at its end: the slowest direction, followed for a step."""
+"""Steps of mirror descent that come to a solution, and how fast a run contracts at its end: the slowest direction."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from descent.geometry._data import EPS
-from descent.geometry._loops import NONE, mirror
-from descent.geometry._potentials import Potential
+from descent.geometry._loops import NONE, Run, mirror
+from descent.geometry._potentials import Potential, power_guess
 
+TRIES, FEWER = 6, 5  # constant steps for p > 3, each a fifth of the one before
 SMALL = 1e-7  # residual in the slowest direction, where ℓ' is linear to as much
 
 
@@ -43,3 +44,20 @@ def contraction(
     (still, rested), (before, after) = ends
     rounding = 16 * EPS * float((np.abs(X) @ np.abs(w) + np.abs(y)).max()) / size
     return Contraction(float((after - rested) / (before - still)), eta, 8 * SMALL + rounding)
+
+
+def settled(X, y, z0, kept, loss: str, named, close: float) -> Run:
+    """By the searched step; for p > 3 by the largest constant one of a few that comes to a solution.
+
+    There a weight that crosses 0 has no curvature, and a search stops before it; a step η < 2/λ₁(XH⁻¹Xᵀ) passes.
+    """
+    if named[0] != "power" or named[1] <= 3:
+        return mirror(X, y, z0, kept, loss, *named, close=close)
+    eta = float(np.linalg.norm(power_guess(Potential(*named[:2]), X, y)) / np.linalg.norm(y))
+    for _ in range(TRIES):
+        eta /= FEWER
+        with np.errstate(all="ignore"):
+            found = mirror(X, y, z0, kept, loss, *named, eta, False, close)
+        if np.abs(found.residual).max() <= close:
+            break
+    return found

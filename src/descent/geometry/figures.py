@@ -15,6 +15,10 @@ from descent.figure import (
     points,
     segments,
 )
+from descent.geometry._limit_figures import (  # noqa: F401  drawn by name
+    coordinate_descent,
+    flat_loss,
+)
 from descent.geometry._small_start_figures import (  # noqa: F401  drawn by name
     depth,
     signed,

@@ -17,6 +17,7 @@ from scipy.optimize import linprog, minimize, nnls
 
 from descent.margin import _machine
 from descent.margin._problem import refuse
+from descent.margin._unique import stiffness
 
 CERTAIN = 1e-6  # relative width of the enclosure of γ that a programme has to reach
 
@@ -77,6 +78,17 @@ class Best(NamedTuple):
     w: Float[np.ndarray, " d"]
     low: float
     high: float
+    stiff: float = np.inf  # C of _unique, in ℓ₁ and ℓ_∞ only
+
+    def only(self, which: Norm) -> bool:
+        """Whether w is the only direction with the largest margin, as far as is shown."""
+        return which.strict or bool(np.isfinite(self.stiff))
+
+    def reach(self, which: Norm, short: float) -> float:
+        """How far in its norm a direction is at most from w whose margin falls short of γ by a share of it."""
+        if which.strict:
+            return float(which.radius(short))
+        return self.stiff * (short * self.high + self.high - self.low)
 
     @property
     def gamma(self) -> float:
@@ -101,13 +113,18 @@ def best(Z: Float[np.ndarray, "n d"], which: Norm) -> Best:
         v = _linear(X, which.p)
     w = np.linalg.solve(which.root, v)
     w = w / which.of(w)
-    low = float((Z @ w).min())
-    high = _enclosure(X, v, which.p) * unit
+    low, stiff = float((Z @ w).min()), np.inf
+    if which.strict:
+        high = _enclosure(X, v, which.p) * unit
+    else:
+        weights = _dual_programme(X, which.p)
+        high = float(which.dual(Z.T @ weights))
+        stiff = stiffness(X, weights, which.p) / unit
     if not high - low <= CERTAIN * high:
         raise refuse(
             f"the programme of {which.name} leaves {high / low - 1:.1e} of the margin open"
         )
-    return Best(w, low, high)
+    return Best(w, low, high, stiff)
 
 
 def _linear(X: Float[np.ndarray, "n d"], p: float) -> Float[np.ndarray, " d"]:
@@ -143,16 +160,14 @@ def _smooth(X: Float[np.ndarray, "n d"], start, p: float) -> Float[np.ndarray, "
 def _enclosure(X: Float[np.ndarray, "n d"], v: Float[np.ndarray, " d"], p: float) -> float:
     """An upper bound on γ by the weights of the samples that v's own dual direction asks for."""
     unit = v / np.linalg.norm(v, p)
-    if p in (1, np.inf):  # the programme's dual: least ‖Xᵀp‖_∞ or ‖Xᵀp‖₁
-        return _dual_programme(X, p)
     near = X @ unit <= (X @ unit).min() * (1 + 1e-5)
     target = np.sign(unit) * np.abs(unit) ** (p - 1)  # of dual length 1
     a, _ = nnls(X[near].T, target, maxiter=100 * X.shape[1])
     return float(np.linalg.norm(X[near].T @ a, p / (p - 1)) / a.sum())
 
 
-def _dual_programme(X: Float[np.ndarray, "n d"], p: float) -> float:
-    """min ‖Xᵀp‖_* over the simplex."""
+def _dual_programme(X: Float[np.ndarray, "n d"], p: float) -> Float[np.ndarray, " n"]:
+    """argmin ‖Xᵀp‖_* over the simplex; NaN if it is not found."""
     n, d = X.shape
     k = 1 if p == 1 else d  # one bound on every |g_j|, or one on each
     rows = np.ones((d, 1)) if p == 1 else np.eye(d)
@@ -161,5 +176,4 @@ def _dual_programme(X: Float[np.ndarray, "n d"], p: float) -> float:
     cost = np.append(np.zeros(n), np.ones(k))
     found = linprog(cost, A, np.zeros(2 * d), sums, [1.0], (0, None), method="highs-ds")
     weights = np.maximum(found.x[:n], 0) if found.status == 0 else np.full(n, np.nan)
-    g = X.T @ weights / weights.sum()
-    return float(np.linalg.norm(g, np.inf if p == 1 else 1))
+    return weights / weights.sum()

@@ -5,7 +5,7 @@ steepest descent in that norm, and a direction from elsewhere cannot exceed it: 
 best of its column.
 
     row i: w_i = the end of steepest descent in norm i      column j: min_n z_nᵀw_i/‖w_i‖_j ≤ γ_j, equal for i = j
-    for a strictly convex ball the direction ŵ_i is unique, so all of its row is predicted by a programme
+    where one direction ŵ_i only has the largest margin, all of its row is predicted by a programme
 
 How far a run may be from ŵ_i follows from how far its own weights leave its margin open.
 
@@ -46,13 +46,13 @@ def predict(config: Config, references: list[Best]) -> xr.Dataset:
     norms, Z = config.all_norms(), config.draw().Z
     gamma = np.array([one.gamma for one in references])
     theory = {"gamma_predicted": predicted("column", gamma, "largest margin γ_j")}
-    strict = [place for place, which in enumerate(norms) if which.strict]
+    strict = [place for place in range(len(norms)) if references[place].only(norms[place])]
     if strict:
         rows = table(Z, np.array([references[place].w for place in strict]), norms)
         theory["row_predicted"] = predicted(("strict", "column"), rows, "margins of ŵ_i")
     names = [config.norms[place] for place in strict]
     columns = ("column", list(config.norms), {"long_name": "norm of the margin"})
-    labels = ("strict", names, {"long_name": "strictly convex norm"})
+    labels = ("strict", names, {"long_name": "norm of one direction"})
     return xr.Dataset(theory, {"strict": labels, "column": columns})
 
 
@@ -81,7 +81,7 @@ def run(config: Config) -> Result:
     data = found.merge(theory)
     share = found["margins"] / theory["gamma_predicted"]
     share.attrs = {"long_name": "margin over the largest"}
-    checks, unchecked = compare(config, found, theory, unsure(config, references))
+    checks, unchecked = compare(config, found, theory, references)
     return Result(
         data=data.assign(share=share),
         metrics={"share": share, "gamma": data["gamma_predicted"]},
@@ -121,10 +121,10 @@ def undecided(found: xr.Dataset) -> tuple[str, ...]:
 
 
 def compare(
-    config: Config, found: xr.Dataset, theory: xr.Dataset, known: xr.DataArray
+    config: Config, found: xr.Dataset, theory: xr.Dataset, references: list[Best]
 ) -> tuple[tuple[Check, ...], dict[str, str]]:
     margins, gamma = found["margins"], theory["gamma_predicted"]
-    rounding = known.rename(norm="column")
+    rounding = unsure(config, references).rename(norm="column")
     open_ = xr.DataArray(found["open"].values, dims="column", coords={"column": found["column"]})
     enclosed = "what the run's own mean weights leave open"
     checks = [
@@ -133,25 +133,25 @@ def compare(
         Check("best_of_its_column", own(found), ">=", others(found), open_, enclosed),
     ]
     unchecked = {}
-    for which in config.all_norms():
+    for which, reference in zip(config.all_norms(), references, strict=True):
         name = f"row_of_{which.name}"
-        tol = reach(config, which, found)
-        if not which.strict or not tol.max() < 1:
+        tol = reach(config, which, reference, found)
+        if not reference.only(which) or not tol.max() < 1:
             unchecked[name] = "its direction is not known closely enough, or not unique"
             continue
         row = margins.sel(norm=which.name, drop=True)
         to = theory["row_predicted"].sel(strict=which.name, drop=True)
         checks.append(
-            Check(name, row, "==", to, tol * abs(row) + rounding, "convexity of the ball")
+            Check(name, row, "==", to, tol * abs(row) + rounding, "how far w_i may be from ŵ_i")
         )
     return tuple(checks), unchecked
 
 
-def reach(config: Config, which: Norm, found: xr.Dataset) -> xr.DataArray:
+def reach(config: Config, which: Norm, reference: Best, found: xr.Dataset) -> xr.DataArray:
     """By how much, relative, a row may be off: its margin, and its lengths in the other norms."""
     one = found.sel(norm=which.name)
     short = abs(float(one["open"] / (one["margins"].sel(column=which.name) + one["open"])))
-    far = float(which.radius(short + EXACT))
+    far = reference.reach(which, short + EXACT)
     lengths = own_lengths(found, which.name)
     ratios = [largest_ratio(other, which) for other in config.all_norms()]
     return short + far * xr.DataArray(ratios, dims="column") / abs(lengths)

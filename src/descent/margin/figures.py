@@ -9,6 +9,9 @@ COLOURS = 7
 LN10 = float(np.log(10))
 
 
+NORMS = {"l1": "ℓ₁", "l2": "ℓ₂", "linf": "ℓ_∞"}
+
+
 def max_margin(data: xr.Dataset) -> Figure:
     near = data.sel(loss="exponential", log10_t=slice(None, data.attrs["decades"]), drop=True)
     time, angles, gaps = near["log10_t"], [], []
@@ -45,33 +48,36 @@ def steepest_descent(data: xr.Dataset) -> Figure:
 
 def cross_norm(data: xr.Dataset) -> Figure:
     share, size = data["share"].transpose("norm", "column").values, data.sizes["norm"]
-    places = np.arange(size)
-    low = float(np.nanmin(share))
+    places, low = np.arange(size), float(np.nanmin(share))
     numbers = [
         text(j, i, f"{share[i, j]:.3f}", "ink" if share[i, j] > (1 + low) / 2 else 4)
         for i in range(size)
         for j in range(size)
     ]
-    names = [str(name) for name in data["norm"].values]
-    key = ", ".join(f"{place} {name}" for place, name in enumerate(names))
+    names = [NORMS.get(str(name), str(name)) for name in data["norm"].values]
+    rows = [text(-1.0, i, name) for i, name in enumerate(names)]
+    columns = [text(j, -1.0, name) for j, name in enumerate(names)]
     table = panel(
-        f"norms: {key}",
-        Axis("norm of the margin", limits=(-0.5, size - 0.5), ticks=tuple(places)),
-        Axis("norm of steepest descent", limits=(-0.5, size - 0.5), ticks=tuple(places)),
+        "margins, each over the largest in its column",
+        Axis("norm of the margin", limits=(-1.5, size - 0.5), ticks=()),
+        Axis("norm of steepest descent", limits=(-1.5, size - 0.5), ticks=()),
         heat(places, places, share, "margin over the largest", limits=(low, 1.0)),
         numbers,
+        rows,
+        columns,
     )
-    diagonal = np.diag(share)
-    best = [np.max(np.delete(share[:, j], j)) for j in range(size)]
-    columns = panel(
+    best = np.array([np.max(np.delete(share[:, j], j)) for j in range(size)])
+    low = float(best.min()) - 0.02
+    every = panel(
         "every column",
-        Axis(f"norm of the margin: {key}", ticks=tuple(places)),
-        Axis("margin over the largest"),
-        points(places, diagonal, "its own norm"),
+        Axis("norm of the margin", limits=(-0.5, size - 0.5), ticks=()),
+        Axis("margin over the largest", limits=(low - 0.02, None)),
+        points(places, np.diag(share), "its own norm"),
         points(places, best, "the best of the others", 1, marker="square"),
         level(1.0, "largest margin"),
+        [text(j, low - 0.01, name) for j, name in enumerate(names)],
     )
-    return Figure((table, columns))
+    return Figure((table, every))
 
 
 def rates(data: xr.Dataset) -> Figure:

@@ -12,7 +12,8 @@ constant c*, so the gap of the margin is c*/‖w‖, whatever the rule.
     c* = log max a − Σ a_n log a_n/Σ a_n,   ŵ = Σ a_n z_n over the support vectors
 
 A unit step settles if it is shorter than 2γ/λ, λ the largest eigenvalue of Zᵀdiag(p)Z in the limit; longer ones end in
-a cycle. What is claimed is claimed of runs long enough for a sample that is nearly a support vector to be left behind.
+a cycle. What is claimed is claimed of runs long enough for a sample that is nearly a support vector to be left behind, and of
+at least one run by every rule.
 
 See: the gap of one problem by step rule; dashed is c*/‖w‖ with the predicted growth of ‖w‖.
 
@@ -130,6 +131,7 @@ def run(config: Config) -> Result:
     there = settled(config, given, found)
     gamma = theory["gamma_predicted"].assign_coords(problem=found["problem"])
     gap, slow = 1 - found["margin"] / gamma, 1 - plain / gamma
+    reasons, left_out = missing(given, there, found, theory)
     gap.attrs, slow.attrs = ({"long_name": f"relative gap{of}"} for of in ("", ", plain steps"))
     with np.errstate(invalid="ignore", divide="ignore"):
         before = gap.isel(k=-1 - A_HALVING, drop=True)
@@ -142,11 +144,24 @@ def run(config: Config) -> Result:
             "plain_gap": slow.isel(k=-1, drop=True),
         },
         checks=compare(there, found, theory, plain),
-        no_claim=not_converged(there, found, [_machine.slowest(one.Z) for one in given]),
-        unchecked={}
-        if "offset_predicted" in theory
-        else {"offset": "no weights of the support vectors were found"},
+        no_claim=reasons,
+        unchecked=left_out,
     )
+
+
+def missing(
+    given: list[Samples], there: xr.DataArray, found: xr.Dataset, theory: xr.Dataset
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Why nothing is claimed, where no run of some rule is long enough; else the runs that are left out."""
+    unchecked = {}
+    if "offset_predicted" not in theory:
+        unchecked["offset"] = "no weights of the support vectors were found"
+    why = not_converged(there, found, [_machine.slowest(one.Z) for one in given])
+    if not there.any("problem").all():
+        return why, unchecked
+    late = [f"{p}, {r}" for p in there["problem"].values for r in there["rule"].values]
+    late = [name for name, is_there in zip(late, there.values.ravel(), strict=True) if not is_there]
+    return (), unchecked | {f"limits of {name}": why[0] for name in late}
 
 
 def settled(config: Config, given: list[Samples], found: xr.Dataset) -> xr.DataArray:

@@ -1,0 +1,75 @@
+"""The flow of L = ¼Σr⁴ in logarithmic time: r = (1 + t/T)^{−1/2} p, and where p comes to rest.
+
+ṙ = −Ar³,   A = XXᵀ,   s = log(1 + t/T):   dp/ds = p/2 − T A p³ = −T A ∇(¼Σp⁴ − pᵀA⁻¹p/(4T))
+at rest p/2 = TAp³, so √t r → ρ = √T p with ρ/2 = Aρ³;   it is a minimum, approached like t^{−μ}
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy.integrate import solve_ivp
+
+LAST = 400.0  # of the logarithmic time at which p rests: beyond it, it rests nowhere
+ROUNDS = 50  # of Newton's method, which ends in rounding before
+DEAD = 1e-9  # of p: change in a unit of s that is rest
+
+
+class Rest(NamedTuple):
+    rho: Float[np.ndarray, " n"]  # √t r for t → ∞; nan if it was not found
+    slowest: float  # μ
+
+
+def _rate(A, T: float):
+    eye = np.eye(len(A)) / 2
+    return (
+        lambda s, p: p / 2 - T * (A @ p**3),
+        lambda s, p: eye - 3 * T * A * p**2,
+    )
+
+
+def _unit(A, r) -> float:
+    return 1 / (float(np.linalg.norm(A, 2)) * float(np.abs(r).max()) ** 2)
+
+
+def residuals(A, r, t: Float[np.ndarray, " t"]) -> Float[np.ndarray, "t n"]:
+    """r(t) of the flow from r; nan where the integration did not come to."""
+    T, paths = _unit(A, r), np.full((len(t), len(r)), np.nan)
+    rate, slope = _rate(A, T)
+    s = np.log1p(t / T)
+    options = {"method": "LSODA", "rtol": 1e-10, "atol": 1e-13 * np.abs(r).max(), "jac": slope}
+    found = solve_ivp(rate, (0, s[-1]), r, t_eval=s, **options)
+    paths[: found.y.shape[1]] = found.y.T
+    return paths * np.exp(-s / 2)[:, None]
+
+
+class Near(NamedTuple):
+    distance: float  # ‖X⁺(p − ρ)‖ by Newton's step, for T = 1
+    of_itself: float  # its share of ‖X⁺p‖
+    minimum: bool  # whether p lies where the flow draws together
+
+
+def near(A, pinv, p) -> Near:
+    """How far a shape p = √t r is from one at rest, without knowing which."""
+    rate, slope = _rate(A, 1.0)
+    step = np.linalg.norm(pinv @ np.linalg.solve(slope(0, p), rate(0, p)))
+    drawn = bool((np.linalg.eigvals(slope(0, p)).real < 0).all())
+    return Near(float(step), float(step / np.linalg.norm(pinv @ p)), drawn)
+
+
+def rest(A, r) -> Rest:
+    """Where the flow from r ends, by the flow and then by Newton's method."""
+    T = _unit(A, r)
+    rate, slope = _rate(A, T)
+    p = r
+    for last in (50.0, LAST):
+        options = {"method": "LSODA", "rtol": 1e-9, "atol": 1e-12 * np.abs(r).max(), "jac": slope}
+        p = solve_ivp(rate, (0, last), p, **options).y[:, -1]
+        if np.abs(rate(0, p)).max() < DEAD * np.abs(p).max():
+            break
+    for _ in range(ROUNDS):
+        p = p - np.linalg.solve(slope(0, p), rate(0, p))
+    mu = -np.linalg.eigvals(slope(0, p)).real
+    if not (np.abs(rate(0, p)).max() < 1e-8 * np.abs(p).max() and (mu > 0).all()):
+        return Rest(np.full(len(p), np.nan), np.nan)
+    return Rest(np.sqrt(T) * p, float(mu.min()))
