@@ -22,6 +22,7 @@ import scaled
 import sensing
 import training
 import vjp
+import wide_relu
 from descent.figure import Axis, Figure, line, panel
 from descent.lab.svg import save
 from machine import description
@@ -75,6 +76,7 @@ def main(quick: bool) -> None:
         "averaged gradients: iterations over the (β, η) plane": dynamics.ways(),
         "noisy chains and random networks": noise.ways(),
         "Jacobian features": features.ways(),
+        "wide ReLU networks, and their limit": wide_relu.ways(),
     }
     if not quick:
         tables["dvc repro"], tables["experiments, cold"] = pipeline.ways()
