@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))  # not what
 
 import dynamics
 import features
+import implicit
 import minima
 import networks
 import noise
@@ -75,6 +76,7 @@ def main(quick: bool) -> None:
         "averaged gradients: iterations over the (β, η) plane": dynamics.ways(),
         "noisy chains and random networks": noise.ways(),
         "Jacobian features": features.ways(),
+        "implicit bias of linear models": implicit.ways(),
     }
     if not quick:
         tables["dvc repro"], tables["experiments, cold"] = pipeline.ways()

@@ -64,13 +64,14 @@ class Exponent(NamedTuple):
     """The slope d log(values)/d log(α) as α → 0."""
 
     value: float
-    error: float  # how far the slopes still move, by Aitken's rule; inf where they do not settle
+    error: float  # how far the last three slopes are apart, or still move by Aitken's rule
 
 
 def exponent(alphas: np.ndarray, values: np.ndarray, floor: float) -> Exponent:
     """From the four smallest evenly spaced log α whose values lie above the floor, where rounding takes over.
 
-    Slopes that approach their limit like a power of α do so by a fixed factor a step, which three of them show.
+    Slopes that approach their limit like a power of α do so by a fixed factor a step, which three of them show. Several
+    powers near each other show no fixed factor, and may go past the limit, so the error is not below their range.
     """
     sure = values > floor
     x, v = np.log(np.asarray(alphas, float)[sure]), np.log(values[sure])
@@ -82,7 +83,7 @@ def exponent(alphas: np.ndarray, values: np.ndarray, floor: float) -> Exponent:
     if not abs(ratio) < 0.98:
         return Exponent(float(slopes[0]), np.inf if abs(late) > 1e-9 else abs(late))
     rest = late * ratio / (1 - ratio)
-    return Exponent(float(slopes[0] + rest), float(abs(rest) + abs(late)))
+    return Exponent(float(slopes[0] + rest), float(max(abs(rest) + abs(late), np.ptp(slopes))))
 
 
 def require_even(name: str, values: tuple[float, ...]) -> None:

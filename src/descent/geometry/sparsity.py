@@ -183,7 +183,7 @@ def compare(
     leverage = np.linalg.norm(np.linalg.pinv(X[:, S]) @ X[:, ~S], 2) if not S.all() else 0.0
     near = (1 + leverage) * found["off_support"] + walk
     tol = SAFE * found["gap_blur"] + 1e-6
-    settling, left = "how far slopes still move (Aitken)", "the residual that is left, and rounding"
+    settling, left = "twice the range of the last slopes", "the residual that is left, and rounding"
     end, remainder = found["end"], found["remainder"]
     step = 16 * EPS * np.sqrt(config.limit) * (1 - np.log(config.alphas[0]))
     ends = found["left"] + step * abs(found["limit"]).max()
