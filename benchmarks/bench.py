@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))  # not what
 
 import dynamics
 import features
+import implicit
 import minima
 import networks
 import noise
@@ -77,6 +78,7 @@ def main(quick: bool) -> None:
         "noisy chains and random networks": noise.ways(),
         "Jacobian features": features.ways(),
         "wide ReLU networks, and their limit": wide_relu.ways(),
+        "implicit bias of linear models": implicit.ways(),
     }
     if not quick:
         tables["dvc repro"], tables["experiments, cold"] = pipeline.ways()

@@ -119,6 +119,13 @@ def test_reference_gaps(seed, n, d, k, gap):
     np.testing.assert_allclose(found.weights, u, atol=1e-12)
 
 
+@pytest.mark.parametrize("seed", [11, 12, 21])
+def test_slopes_of_several_powers_near_each_other_are_no_false_alarm(seed):
+    """They pass their limit and come back to it like α^0.1, which Aitken's rule does not see."""
+    changes = {"samples": 20, "features": 50, "sparsity": 4}
+    assert result("signed", seed=seed, **changes).verdict == "holds"
+
+
 def test_reference_exponent_of_both_signs():
     X, y, _ = _data.signed(10, 20, 50, 4)
     assert 2 * _sparse.least_l1(X, y, True).gap == pytest.approx(0.75069, abs=1e-5)
@@ -289,3 +296,21 @@ def test_no_positive_solution_is_found_out():
     assert (
         _potentials.nearest(Potential("entropy"), X, np.array([1.0]), np.zeros(2)).residual < 1e-15
     )
+
+
+def test_least_divergences_are_those_of_a_solver_of_cones():
+    cvxpy = pytest.importorskip("cvxpy")
+    X, y, _ = _data.nonnegative(0, 5, 12, 6)
+    w, start = cvxpy.Variable(12), np.full(12, 0.1)
+    entropy = cvxpy.sum(cvxpy.kl_div(w, start))
+    cube = cvxpy.sum(cvxpy.power(cvxpy.abs(w), 3))
+    for potential, z0, height, accuracy in (
+        (Potential("entropy"), np.log(start), entropy, 1e-4),
+        (Potential("power", 3), np.zeros(12), cube, 1e-4),
+    ):
+        cvxpy.Problem(cvxpy.Minimize(height), [X @ w == y]).solve("CLARABEL")
+        ours = nearest(potential, X, y, z0, start_of(potential, X, y)).weights
+        np.testing.assert_allclose(w.value, ours, atol=accuracy)
+    length = cvxpy.Problem(cvxpy.Minimize(cvxpy.norm1(w)), [X @ w == y]).solve("CLARABEL")
+    least = np.abs(_sparse.least_l1(X, y, True).weights).sum()
+    assert least == pytest.approx(length, rel=1e-6)

@@ -1,5 +1,7 @@
 """The largest margins against certificates and known values, the flow and the steps against slow twins, and traps."""
 
+import warnings
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -382,3 +384,16 @@ def furthest(Z, name, margin, cost):
     A = np.vstack([np.hstack([-Z, Z]), np.ones(2 * d)])
     x = linprog(np.append(-cost, cost), A, np.append(np.full(n, -margin), 1)).x
     return x[:d] - x[d:]
+
+
+def test_largest_margins_are_those_of_a_solver_of_cones():
+    """Linear programmes, least squares and sequential least squares against one formulation in cvxpy."""
+    cvxpy = pytest.importorskip("cvxpy")
+    Z = _problem.draw((5, 15, 4), 0.3, 1.0).Z
+    for name in ("l1", "l2", "linf", "K", "l3"):
+        which, w = _norms.norm(name, 4, 0), cvxpy.Variable(4)
+        ball = cvxpy.pnorm(which.root @ w, float(which.p)) <= 1
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            largest = cvxpy.Problem(cvxpy.Maximize(cvxpy.min(Z @ w)), [ball]).solve("CLARABEL")
+        assert _norms.best(Z, which).gamma == pytest.approx(largest, rel=1e-6)

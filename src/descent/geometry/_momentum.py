@@ -7,12 +7,15 @@ from jaxtyping import Float, Integer
 from numba import njit
 from scipy.integrate import solve_ivp
 
+from descent.geometry._data import EPS
 from descent.geometry._potentials import Potential
 
 
 class Run(NamedTuple):
     dual: Float[np.ndarray, "kept d"]  # z_k at the steps asked for
     residual: Float[np.ndarray, " n"]  # Xw − y at the end
+    largest: float  # |z_j|, and Σ over the steps of
+    pushed: float  # max_j η Σ_i |X_ij||r_i|
 
 
 def follow(
@@ -34,6 +37,7 @@ def follow(
 def _follow(X, y, start, eta, momentum, primal, beta, kept):
     n, d = X.shape
     z, before, r, g = start.copy(), start.copy(), np.empty(n), np.empty(d)
+    largest, pushed = 0.0, 0.0
     w, w_before, v, path, place = np.empty(d), np.empty(d), np.empty(d), np.empty((len(kept), d)), 0
     for k in range(kept[-1] + 1):
         for j in range(d):
@@ -51,9 +55,15 @@ def _follow(X, y, start, eta, momentum, primal, beta, kept):
             if k == kept[-1]:
                 break
         g[:] = 0.0
-        for i in range(n):
-            for j in range(d):
+        push = 0.0
+        for j in range(d):
+            size = 0.0
+            for i in range(n):
                 g[j] += r[i] * X[i, j]
+                size += abs(r[i] * X[i, j])
+            push = max(push, size)
+            largest = max(largest, abs(z[j]))
+        pushed += eta * push
         for j in range(d):
             old = z[j]
             if primal:
@@ -61,7 +71,7 @@ def _follow(X, y, start, eta, momentum, primal, beta, kept):
             else:
                 z[j] += momentum * (z[j] - before[j]) - eta * g[j]
             before[j], w_before[j] = old, w[j]
-    return path, r
+    return path, r, largest, pushed
 
 
 def curved(
@@ -84,3 +94,15 @@ def curved(
         start = np.zeros(n + d)
         found = solve_ivp(speed, (0.0, last), start, "LSODA", [last], rtol=1e-10, atol=1e-12)
     return found.y[n:, -1] if found.success else np.full(d, np.nan)
+
+
+def rounding(ran: Run, count: int, n: int, beta: float) -> float:
+    """A bound on the rounding of ‖Pz‖ after `count` steps with momentum on z.
+
+    A rounding δ of one step is repeated in the momentum of the later ones, up to δ/(1 − β) in all. Of the size of z
+    there are one of the new z and, in the momentum, three of a difference of at most 2|z|; of ηg there are n + 2.
+    P itself takes away twice d products of z.
+    """
+    d, u = ran.dual.shape[1], EPS / 2
+    steps = count * (1 + 6 * beta) * ran.largest + (n + 2) * ran.pushed
+    return float(np.sqrt(d) * u * (steps / (1 - beta) + 8 * d * ran.largest))

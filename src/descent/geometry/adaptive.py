@@ -10,8 +10,9 @@ run keeps of that part is its distance from the nearest solution.
 
 Where a run ends depends on all of its steps, and theory gives no number for that; it is reported, not claimed.
 
-See: left, the part that no sample sees, at its predicted size after the first step and not 0 later; right, the
-weights at the end beside the nearest solution.
+See: left, the way from w₀ to the solutions, which lie on the vertical line in this projection: the ball around w₀ that
+touches it does so where gradient descent ends, and the other rules come to it further up; in the middle, the part that
+no sample sees, at its predicted size after the first step and not 0 later; right, the weights of the ends.
 
 Source: slides on implicit biases, Theorem 1, whose argument needs gradients as they are; arXiv 1705.08292 for
 adaptive methods.
@@ -88,10 +89,14 @@ def measure(config: Config, given: Data) -> xr.Dataset:
     moved = unseen(X, paths - w0)
     nearest = w0 + np.linalg.lstsq(X, y - X @ w0)[0]
     left = [np.abs(run.residual).max() / np.abs(y - X @ w0).max() for run in runs]
+    radius = float(np.linalg.norm(nearest - w0))
+    along = (paths - w0) @ (nearest - w0) / (radius or 1.0)
     return xr.Dataset(
         {
             "first": measured(("rule", "j"), moved[:, 1], "P(w₁ − w₀)"),
             "across": measured(("rule", "k"), np.linalg.norm(moved, axis=2), "‖P(w_k − w₀)‖"),
+            "along": measured(("rule", "k"), along, "(w_k − w₀)ᵀ(w_* − w₀)/‖w_* − w₀‖"),
+            "radius": measured((), radius, "‖w_* − w₀‖"),
             "end": measured(("rule", "j"), paths[:, -1], "w at the end"),
             "nearest": measured("j", nearest, "nearest solution"),
             "left": measured("rule", left, "max|Xw − y| at the end, of the start's"),

@@ -6,7 +6,6 @@ import xarray as xr
 from descent.figure import (
     Axis,
     Figure,
-    Mark,
     axis,
     curve,
     level,
@@ -19,6 +18,7 @@ from descent.geometry._limit_figures import (  # noqa: F401  drawn by name
     coordinate_descent,
     flat_loss,
 )
+from descent.geometry._rule_figures import adaptive, optimisers  # noqa: F401
 from descent.geometry._small_start_figures import (  # noqa: F401  drawn by name
     depth,
     signed,
@@ -108,52 +108,6 @@ def reparametrisation(data: xr.Dataset) -> Figure:
         line(x, first * scale * x, "first order in η", role="predicted"),
     )
     return Figure((left, right))
-
-
-RULES = {
-    "descent": "gradient descent",
-    "minibatches": "minibatches",
-    "heavy_ball": "heavy ball",
-    "nesterov": "Nesterov",
-    "adam": "Adam",
-    "adagrad": "AdaGrad",
-    "sign": "sign descent",
-}
-
-
-def _ends(data: xr.Dataset, target: str, words: str) -> list[Mark]:
-    """The weights at the end of every run beside those of a solution."""
-    j = data["j"].values
-    marks = [segments(j, 0 * j, j, data[target].values)]
-    for place, rule in enumerate(data["rule"].values):
-        end = data["end"].sel(rule=rule)
-        marks.append(points(j, end, RULES[rule], place, hollow=True, size=5 + 2 * place))
-    return [*marks, points(j, data[target].values, words, "ink", marker="cross", size=4)]
-
-
-def optimisers(data: xr.Dataset) -> Figure:
-    distances = []
-    for place, rule in enumerate(data["rule"].values):
-        distances += curve(data["distance"].sel(rule=rule), RULES[rule], place)
-    left = panel(
-        "to the predicted solution",
-        axis(data["k"], "symlog"),
-        axis(data["distance"], "log", limits=(1e-15, None)),
-        distances,
-    )
-    ends = _ends(data, "limit", "w₀ + X⁺(y − Xw₀)")
-    return Figure((left, panel("weights at the end", axis(data["j"]), Axis("w_j"), ends)))
-
-
-def adaptive(data: xr.Dataset) -> Figure:
-    across = []
-    first = np.sqrt((data["first_predicted"] ** 2).sum("j"))
-    for place, rule in enumerate(data["rule"].values):
-        across += curve(data["across"].sel(rule=rule), RULES[rule], place)
-        across += [level(float(first.sel(rule=rule)), "predicted after one step", place)]
-    left = panel("what no sample sees", axis(data["k"], "log"), axis(data["across"], "log"), across)
-    ends = _ends(data, "nearest", "nearest solution")
-    return Figure((left, panel("weights at the end", axis(data["j"]), Axis("w_j"), ends)))
 
 
 def mirror_momentum(data: xr.Dataset) -> Figure:

@@ -25,14 +25,13 @@ from pydantic import Field
 from descent.config import Count, Positive, Refusal, Seed, experiment_config
 from descent.geometry import _data
 from descent.geometry._data import (
-    EPS,
     Data,
     require_runs,
     require_sparse,
     require_underdetermined,
     unseen,
 )
-from descent.geometry._momentum import curved, follow
+from descent.geometry._momentum import curved, follow, rounding
 from descent.geometry._potentials import Nearest, Potential, nearest, spread
 from descent.geometry._powers import as_the_step_vanishes
 from descent.maths.limits import require_within
@@ -131,13 +130,14 @@ def measure(config: Config, given: Given) -> xr.Dataset:
     X, y, _ = given.data
     etas, z0 = given.etas(config), given.start
     coarse = log_spaced(given.coarse, 60)
-    duals, left = [], []
+    duals, left, rounded = [], [], []
     for halved, eta in enumerate(etas.tolist()):
         runs = [
             follow(X, y, z0, eta, config.momentum, primal, given.hyper(), coarse * 2**halved)
             for primal in (False, True)
         ]
         duals.append([run.dual for run in runs])
+        rounded.append(rounding(runs[0], given.coarse * 2**halved, config.samples, config.momentum))
         left.append([np.linalg.norm(run.residual) for run in runs])
     duals = np.nan_to_num(np.array(duals), nan=1e100, posinf=1e100, neginf=-1e100)
     with np.errstate(all="ignore"):
@@ -149,6 +149,9 @@ def measure(config: Config, given: Given) -> xr.Dataset:
         {
             "end": measured(("share", "kind", "j"), ends, "w at the end"),
             "null": measured(("share", "kind", "t"), np.minimum(null, 1e100), "‖Pz‖"),
+            "rounded": measured(
+                "share", np.nan_to_num(rounded, nan=1e100), "rounding of Pz, at most"
+            ),
             "left": measured(("share", "kind"), np.nan_to_num(left, nan=1e100), "‖Xw − y‖"),
             "gap": measured("share", np.linalg.norm(gap, axis=1), "between the two limits"),
             "shift": measured("j", shift.value, "(w_∞ − w_*)/η, η → 0"),
@@ -182,17 +185,15 @@ def run(config: Config) -> Result:
 def compare(
     config: Config, given: Given, found: xr.Dataset, theory: xr.Dataset
 ) -> tuple[Check, ...]:
-    dual = max(np.abs(given.nearest.dual).max(), np.abs(given.start).max())
-    long = np.sqrt(given.coarse * 2.0**config.halvings) / (1 - config.momentum)
-    walk = 64 * EPS * long * dual * np.sqrt(config.features)
+    walk = found["rounded"]
     soft = given.potential.softness(given.nearest.dual)
-    off = walk * soft + found["left"].max() * np.sqrt(soft / given.lam[-1])
+    off = float(walk.max()) * soft + found["left"].max() * np.sqrt(soft / given.lam[-1])
     tol = SAFE * found["shift_blur"].max() + 2 * off / given.etas(config)[-1]
     null, end = found["null"].sel(kind="dual"), found["end"].sel(kind="dual")
-    rounding, left = "64ε√K/(1 − β): rounding", "the residual that is left, and rounding"
+    every, left = "ε/2 of every operation, 1/(1 − β) times", "the residual left, and rounding"
     first = "what the largest step adds to the limit, and rounding"
     return (
-        Check("dual_unseen", null, "==", theory["null_predicted"], walk, rounding),
+        Check("dual_unseen", null, "==", theory["null_predicted"], walk, every),
         Check("dual_limit", end, "==", theory["best"], off, left),
         Check("primal_shift", found["shift"], "==", theory["shift_predicted"], tol, first),
     )

@@ -31,11 +31,8 @@ from descent.result import Check, Result, measured, predicted, sweep
 
 FLOOR = 1e-10  # of the weights, below which a difference of them is rounding
 SOLVED = 1e-10  # of y, to which Newton's method has to meet it
-SAFE, TELLING = (
-    2,
-    0.1,
-)  # times the estimated error; the share to which the law of large α must be known
-SHARP = 0.5  # the share to which the exponent must be known
+SAFE = 2  # times the estimated error
+TELLING, SHARP = 0.1, 0.5  # shares to which the law of large α and the exponent must be known
 
 
 @experiment_config
@@ -133,7 +130,8 @@ def told(config: Config, given: Given, found: xr.Dataset) -> tuple[str, ...]:
         reasons.append(f"Newton's method leaves {unsolved:.2g} of y")
     slope, blur = float(found["exponent"]), float(found["exponent_blur"])
     if not blur <= SHARP * abs(slope):
-        reasons.append(f"alphas from {config.alphas[0]:g}: the slope is {slope:.3g} ± {blur:.1g}")
+        known = f"is {slope:.3g} ± {blur:.1g}" if blur < 1e3 else "is not known"
+        reasons.append(f"alphas from {config.alphas[0]:g}: the slope {known}")
     away = float(found["from_shortest"][-1] / np.linalg.norm(found["limit"][-1]))
     if not away <= TELLING:
         reasons.append(f"alphas to {config.alphas[-1]:g}: still {away:.2g} from the ℓ₂ solution")

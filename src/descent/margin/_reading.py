@@ -96,14 +96,14 @@ def limits(there: xr.DataArray, found: xr.Dataset, theory: xr.Dataset) -> tuple[
     return tuple(checks)
 
 
-def only(there: xr.DataArray, *parts):
+def only(there: xr.DataArray, *parts) -> list:
     """Arrays as lists of the runs that are there, each with its name; what is no array as it is."""
-    which = there.stack(run=there.dims)
+    which, found = there.stack(run=there.dims), []
     at = which["run"].values[which.values]
     names = [", ".join(map(str, one if isinstance(one, tuple) else (one,))) for one in at]
     for part in parts:
-        if not isinstance(part, xr.DataArray):
-            yield part
-            continue
-        runs = part.broadcast_like(there).stack(run=there.dims).isel(run=which.values)
-        yield runs.drop_vars(["run", *there.dims], errors="ignore").assign_coords(run=names)
+        if isinstance(part, xr.DataArray):
+            runs = part.broadcast_like(there).stack(run=there.dims).isel(run=which.values)
+            part = runs.drop_vars(["run", *there.dims], errors="ignore").assign_coords(run=names)
+        found.append(part)
+    return found

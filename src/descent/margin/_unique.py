@@ -17,7 +17,7 @@ from jaxtyping import Float
 ZERO = 1e-7  # relative, of p and of what g lacks to the face: below it is the programme's rounding
 
 
-def stiffness(Z: Float[np.ndarray, "n d"], p: Float[np.ndarray, " n"], kind: float) -> float:
+def stiffness(Z: Float[np.ndarray, "n d"], p: Float[np.ndarray, " n"], kind: float | int) -> float:
     """C of ‖w − ŵ‖ ≤ Cδ in the norm itself, ℓ₁ (kind 1) or ℓ_∞; inf where ŵ is not shown to be the only one."""
     g = Z.T @ p
     on, size = p > ZERO * p.max(), np.abs(g)
