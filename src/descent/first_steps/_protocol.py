@@ -46,7 +46,7 @@ class Images:
         networks = float(self.replicates) * side_by_side
         numbers = side_by_side * (6 * weights + 3.0 * rows * sum(self.hidden))
         multiplied = 6 * PRODUCT * weights * (self.batch * passes + rows * looks)
-        updated = 10 * weights * passes + CALL * len(widths) * passes / side_by_side
+        updated = (30 + 10 * passes) * weights + CALL * len(widths) * passes / side_by_side
         counts = [name for name in ("images", "iterations") if hasattr(self, name)]
         require_cost(
             self,
