@@ -76,7 +76,7 @@ def trajectory(data: xr.Dataset) -> Figure:
     plane, gaps, errors = [], [], []
     one = data.sel(law=law)
     for place, method in enumerate(one["method"].values):
-        path = one["plane"].sel(method=method)
+        path = one["plane"].isel(method=place)
         plane.append(line(path.sel(axis=1), path.sel(axis=2), str(method), place))
         plane.append(points(path.sel(axis=1), path.sel(axis=2), str(method), place, size=3))
     for place, name in enumerate(data["law"].values):
