@@ -9,7 +9,7 @@ def spline(data: xr.Dataset) -> Figure:
     shown, outer = [], []
     for place, law in enumerate(data["law"].values):
         one = data.sel(law=law).sortby("breakpoint")
-        shown += [line(one["x"], one["g"], str(law), place)]
+        shown += [line(one["x"], one["g"], str(law), place, width=max(1, 5 - 1.3 * place))]
         c, q = one["breakpoint"], one["outer_predicted"]
         outer += [points(c, one["outer"], str(law), place, size=3)]
         outer += [line(c, q, "predicted", "ink", "predicted", width=0.8)]
@@ -29,7 +29,8 @@ def curvature(data: xr.Dataset) -> Figure:
         zetas += [points(one["bin"], one["zeta"].mean("replicate") / most, name, place)]
         closed = one["integral_predicted"] / most
         zetas += [line(one["x"], closed, "closed form", "ink", "predicted", width=0.9)]
-        solutions += [line(one["x"], one["solution"], name, place)]
+        wide = max(1, 5 - 1.3 * place)  # two may be one curve
+        solutions += [line(one["x"], one["solution"], name, place, width=wide)]
     solutions.append(points(data["point"], data["value"], "points", "ink"))
     left = panel("ζ over its largest value", axis(data["x"]), Axis("ζ(x)"), zetas)
     right = panel("solutions", axis(data["x"]), Axis("g*(x)"), solutions)
@@ -76,7 +77,7 @@ def trajectory(data: xr.Dataset) -> Figure:
     plane, gaps, errors = [], [], []
     one = data.sel(law=law)
     for place, method in enumerate(one["method"].values):
-        path = one["plane"].sel(method=method)
+        path = one["plane"].isel(method=place)
         plane.append(line(path.sel(axis=1), path.sel(axis=2), str(method), place))
         plane.append(points(path.sel(axis=1), path.sel(axis=2), str(method), place, size=3))
     for place, name in enumerate(data["law"].values):

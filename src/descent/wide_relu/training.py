@@ -1,4 +1,4 @@
-"""Gradient descent ends at the outer weights of least norm; training all layers moves the function by O(1/n) only.
+"""Gradient descent ends at the outer weights of least norm; training all layers changes that by O(1/n) only.
 
 From zero the outer weights stay in the span of the features, so they end at the least norm. The inner layers see
 gradients that are smaller by a factor a ~ n^(−1/2), so they hardly move. A line that is trained at the neurons' own rate
@@ -27,8 +27,8 @@ from descent.config import (
     experiment_config,
     require_increasing,
 )
-from descent.maths.limits import require_time, require_within
-from descent.maths.sampling import mean, of_error
+from descent.maths.limits import require_at_most, require_time, require_within
+from descent.maths.sampling import fewest, mean, of_error
 from descent.result import Check, Result, replicates, sweep
 from descent.wide_relu._data import require_bent, require_points
 from descent.wide_relu._deep import (
@@ -64,6 +64,7 @@ class Config:
     margin: Positive  # how far from it, as a share
     skips: tuple[Positive, ...]  # κ²
     skip_width: Count  # n of the networks with such a line
+    skip_replicates: Count
 
     def __post_init__(self):
         require_points(self)
@@ -81,6 +82,10 @@ class Config:
         require_within(
             "skip_width", self.skip_width, 8 * len(self.points), 100_000, "wide networks"
         )
+        require_at_most(self, "their mean is looked at", skip_replicates=2000)
+        least = fewest("mean", len(self.laws) * (1 + len(self.skips)))
+        if self.skip_replicates < least:
+            raise ValueError(f"skip_replicates {self.skip_replicates} < {least}: too few to tell")
         if 2 * self.margin * self.critical > 200:
             raise ValueError(
                 f"margin {self.margin:g}, critical {self.critical}: beyond float64's size"
@@ -98,9 +103,10 @@ class Config:
 def draw(config: Config):
     """Neurons of each law and width, outer weights of each width, and neurons beside a line."""
     rng, r, laws = np.random.default_rng(config.seed), config.replicates, initials(config)
+    beside = config.skip_replicates
     layers = [[one.draw(rng, r, n) for n in config.widths] for one in laws]
     starts = [rng.uniform(-1, 1, (r, n)) / np.sqrt(n) for n in config.widths]
-    return layers, starts, [one.draw(rng, r, config.skip_width) for one in laws]
+    return layers, starts, [one.draw(rng, beside, config.skip_width) for one in laws]
 
 
 def run(config: Config) -> Result:
@@ -143,7 +149,7 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     share = wide["share"].max("replicate")
     # outer weights that move make the inner ones move more
     more = (wide["norm"] ** 2).mean("replicate") / (2 * OUTER)
-    skip = of_error(found["skip_error"], found["skip_blur"], config.replicates - 1)
+    skip = of_error(found["skip_error"], found["skip_blur"], config.skip_replicates - 1)
     hidden = "the inner layers' share of the kernel, O(1/n)"
     norms, limits = found["norm"], (theory["outer_predicted"], theory["inner_predicted"])
     order = "and what is of order 1/n"
@@ -153,14 +159,16 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
         Check("least_norm", found["end"], "==", theory["end_predicted"], near, "what is left"),
         Check("factor", found["factor"], "==", factor, 1e-6, "rounding of all steps"),
         Check("apart", apart.value, "<=", slow, apart.tol, apart.why),
-        Check("norm", norms, "==", theory["norm_predicted"], found["share"] * norms, hidden),
-        Check("outer", outer.value, "==", limits[0], outer.tol + share * outer.value, outer.why),
+        Check("norm", norms, "==", theory["norm_predicted"], found["share"] * abs(norms), hidden),
+        Check(
+            "outer", outer.value, "==", limits[0], outer.tol + share * abs(outer.value), outer.why
+        ),
         Check(
             "inner",
             inner.value,
             "==",
             limits[1],
-            inner.tol + more * inner.value,
+            inner.tol + more * abs(inner.value),
             f"{inner.why}, {order}",
         ),
         Check("line_at_a_rate", skip.value, "==", floor, skip.tol, skip.why),
