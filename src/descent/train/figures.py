@@ -1,8 +1,9 @@
 """Figures of the train family."""
 
+import numpy as np
 import xarray as xr
 
-from descent.figure import Axis, Figure, axis, curve, level, panel
+from descent.figure import Axis, Figure, axis, curve, level, panel, points
 
 
 def mnist(data: xr.Dataset) -> Figure:
@@ -49,3 +50,29 @@ def edge_of_stability(data: xr.Dataset) -> Figure:
         curve(printed, "2/(βη)", "ink", "printed"),
     )
     return Figure((rises, against))
+
+
+def random_labels(data: xr.Dataset) -> Figure:
+    names = {
+        "true": "own labels",
+        "random": "random labels",
+        "restart": "own, from the random ones",
+    }
+    cases, place = data["case"].values, np.arange(data.sizes["replicate"])
+    losses = panel(
+        "all fit their training labels",
+        axis(data["step"], "log"),
+        axis(data["loss"], "log"),
+        *(curve(data["loss"].sel(case=case), names[case], k) for k, case in enumerate(cases)),
+    )
+    shares = panel(
+        "on new images",
+        Axis("network"),
+        axis(data["share"], limits=(0, 1)),
+        *(
+            points(place, data["share"].sel(case=case), names[case], k)
+            for k, case in enumerate(cases)
+        ),
+        level(data["chance_predicted"], "1/C"),
+    )
+    return Figure((losses, shares))

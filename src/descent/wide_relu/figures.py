@@ -14,10 +14,12 @@ from descent.wide_relu._figures_a import (  # noqa: F401  drawn by name
 from descent.wide_relu._figures_b import (  # noqa: F401  drawn by name
     activations,
     early_stopping,
-    interpolation,
     multivariate,
     noiseless,
     norms,
     spectral_bias,
+)
+from descent.wide_relu._figures_c import (  # noqa: F401  drawn by name
+    interpolation,
     wide_enough,
 )
