@@ -25,6 +25,7 @@ from descent.config import Count, Positive, Refusal, Seed, experiment_config, re
 from descent.features import _halves, _problem
 from descent.features._problem import Hidden, require_room, require_scale
 from descent.maths.initialise import from_torch, initialise
+from descent.maths.limits import CALL, SMALL, require_cost
 from descent.maths.network import Shape, forward
 from descent.maths.tangent import jacobian
 from descent.result import Check, Erratum, Result, measured, predicted, sweep
@@ -56,6 +57,10 @@ class Config(_problem.Data):
             )
         if self.width < 2:
             raise ValueError("width 1: a unit is on on one side only, so there are two features")
+        # Singular values of Jacobians, points × parameters.
+        work = (CALL + 2 * SMALL * (len(self.points) * self.width) ** 2) * float(sum(self.depths))
+        jacobian = len(self.points) * self.width**2 * float(self.depths[-1])
+        require_cost(self, "width, depths, samples, every", jacobian, work)
 
     @property
     def points(self) -> range:
