@@ -66,7 +66,7 @@ class Exponent(NamedTuple):
     """The slope d log(values)/d log(scales) as the scale goes to 0."""
 
     value: float  # between the smallest and the largest scale at which the values are small
-    error: float  # by which it may differ from the limit; inf where the values are small at no two scales
+    error: float  # by which the limit may differ; inf where values are small at no two scales
 
 
 def exponent(

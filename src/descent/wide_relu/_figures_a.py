@@ -92,13 +92,13 @@ def trajectory(data: xr.Dataset) -> Figure:
     gaps.append(
         level(float(data["gap_bound"].max()), "0.2036: the largest of a mode", role="bound")
     )
-    title = f"first two principal components, {law}"
+    title = f"principal components, {law}"
     left = panel(title, Axis("first component"), Axis("second component"), plane)
     at = Axis("2η̄t times the largest eigenvalue", "log")
     middle = panel(
         "GD from the smoothing spline", at, Axis("distance at the points, of the data"), gaps
     )
-    away = Axis("largest distance from the infinite network", "log")
+    away = Axis("distance from infinite width", "log")
     right = panel("networks of n neurons", axis(data["width"], "log"), away, errors)
     return Figure((left, middle, right))
 

@@ -1,4 +1,4 @@
-"""The distance between a network of n neurons and its limit g* falls like n^(−1/2), whatever the law of its start.
+"""The distance between a network of n neurons and g* falls like n^(−1/2), whatever the law of the start.
 
 A network sees ζ through n random breakpoints. The first-order effect of that is a mean of n independent functions, whose
 size is known; what is left is of order 1/n. Without a line that is fitted freely the limit is another function.
