@@ -5,8 +5,19 @@ import pytest
 from scipy.integrate import quad
 from scipy.interpolate import CubicSpline, make_smoothing_spline
 
-from descent.wide_relu import _data, _network, _spline
+from descent.wide_relu import (
+    _data,
+    _initial,
+    _layers,
+    _moments,
+    _network,
+    _paths,
+    _spline,
+    parametrisation,
+    training,
+)
 from descent.wide_relu._initial import Initial
+from harness import config_of, run
 
 D1 = _data.Points(np.array([-2.0, -1, 0, 1, 2]), np.array([1.5, 0.5, 1.5, 0.5, 1.5]))
 _x = np.array([-2, -1.5, -0.5, 0, 0.3, 1.3, 1.8, 2.3, 3.3, 3.6])
@@ -60,6 +71,15 @@ def test_it_is_the_representer_of_its_kernel(data, initial):
     np.testing.assert_allclose(_spline.interpolate(*data, zeta)(GRID[::4]), twin, atol=1e-8)
     twin = _data.represent(data, zeta, lam=0.3)(GRID[::4])
     np.testing.assert_allclose(_spline.smooth(*data, zeta, 0.3)(GRID[::4]), twin, atol=1e-11)
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_few_points_are_enough(count):
+    few = _data.Points(D2.x[:count], D2.y[:count])
+    at = np.linspace(few.x[0], few.x[-1], 20)
+    for lam in (0, 0.3):
+        twin = _data.represent(few, GAUSS.zeta(), lam=lam)(at)
+        np.testing.assert_allclose(_spline.smooth(*few, GAUSS.zeta(), lam)(at), twin, atol=1e-10)
 
 
 def test_columns_are_functions_of_their_own():
@@ -191,3 +211,151 @@ def test_reference_errors_of_wide_networks(initial, constant):
     error = rms(f - _spline.interpolate(*D1, initial.zeta())(GRID))
     assert np.sqrt(1280 * (error**2).mean()) == pytest.approx(constant, rel=0.3)
     assert np.abs(fit.residual).max() < 1e-12
+
+
+# ---- The experiments on what a network learns from points on a line.
+
+
+def broken(name: str, **changes) -> set[str]:
+    return {check.name for check in run(f"wide_relu@{name}", **changes).checks if not check.holds}
+
+
+@pytest.mark.parametrize(
+    ("initial", "constant"), [(BINARY, 0.400), (GAUSS, 0.65), (SHARP, 0.76), (UNIFORM, 0.655)]
+)
+def test_reference_constants_of_the_error(initial, constant):
+    found = _moments.constant(D1, initial.zeta(), initial.zeta(2), GRID)
+    assert found == pytest.approx(constant, rel=0.04)
+
+
+def test_reference_gap_between_gradient_descent_and_splines():
+    assert _paths.furthest() == pytest.approx(0.203632, abs=1e-6)
+    kernel = _paths.Kernel.of(D1, BINARY.zeta(), 0.001)
+    t = _paths.steps_of(kernel, 60)
+    path = _paths.infinite(kernel, D1, t, D1.x).fitted
+    smooth = [_spline.smooth(*D1, BINARY.zeta(), lam).values for lam in kernel.lam(t)]
+    gap = np.linalg.norm(path - smooth, axis=1) / np.linalg.norm(kernel.target)
+    assert gap.max() == pytest.approx(0.181, abs=2e-3)
+
+
+def test_reference_distance_of_the_tangent_kernel_scale():
+    """With data adjusted by the line of the limit, and no line."""
+    K = _data.whole_kernel(D1.x, D1.x, BINARY)
+    P = np.vander(D1.x, 2)
+    saddle = np.block([[K, P], [P.T, np.zeros((2, 2))]])
+    line = np.linalg.solve(saddle, np.r_[D1.y, 0, 0])[5:]
+
+    def tangent(x):
+        rest = (1 + x[:, None] * D1.x) * parametrisation.both_on(x, D1.x, BINARY) / 3
+        return _data.whole_kernel(x, D1.x, BINARY) + rest
+
+    f = tangent(GRID[::4]) @ np.linalg.solve(tangent(D1.x), D1.y - P @ line)
+    f += np.vander(GRID[::4], 2) @ line
+    assert rms(f - _spline.interpolate(*D1, BINARY.zeta())(GRID[::4])) == pytest.approx(
+        0.0493, abs=3e-4
+    )
+
+
+def test_gates_are_on_together_as_often_as_predicted():
+    rng, x = np.random.default_rng(7), np.array([-1.7, 0.3, 1.2])
+    for initial in (BINARY, GAUSS, Initial("uniform", 1, 1)):
+        w, b = initial.draw(rng, 100_000)
+        on = (x[:, None] * w + b > 0).astype(float)
+        np.testing.assert_allclose(
+            on @ on.T / 1e5, parametrisation.both_on(x, x, initial), atol=0.01
+        )
+
+
+def test_the_gradients_of_all_layers_are_differences():
+    rng = np.random.default_rng(8)
+    w, b = GAUSS.draw(rng, 6)
+    a, h = rng.standard_normal(6), 1e-6
+    found = _layers.gradients(D2.x, w, b, a, 0.5)
+    flat = np.r_[a, w, b]
+
+    def f(weights):
+        a, w, b = weights.reshape(3, 6)
+        return 0.5 * _network.features(D2.x, w, b) @ a
+
+    twin = [(f(flat + h * e) - f(flat - h * e)) / (2 * h) for e in np.eye(18)]
+    np.testing.assert_allclose(found, np.transpose(twin), atol=1e-8)
+
+
+def test_training_all_layers_is_gradient_descent_on_them():
+    """One step against differences of the loss, the line at its best."""
+    rng = np.random.default_rng(9)
+    drawn, a, h = BINARY.draw(rng, 1, 5), rng.standard_normal((1, 5)), 1e-6
+    ran = _layers.train(D1, drawn, a, D1.x, 1, 1, 1e-12)
+    N = _network.free(_network.polynomials(D1.x))
+
+    def loss(weights):
+        a, w, b = weights.reshape(3, 2, 1, 5)
+        parts = [(_network.features(D1.x, w[k], b[k]) @ a[k][..., None])[0, :, 0] for k in (0, 1)]
+        return ((N.T @ (np.sqrt(0.5) * (parts[0] - parts[1]) - D1.y)) ** 2).sum()
+
+    start = np.array([np.repeat(one, 2, 0)[:, None] for one in (a, *drawn)]).ravel()
+    slope = [(loss(start + h * e) - loss(start - h * e)) / (2 * h) for e in np.eye(len(start))]
+    end = np.array([np.swapaxes(one, 0, 1) for one in (ran.a, ran.w, ran.b)]).ravel()
+    moved = start - end
+    np.testing.assert_allclose(
+        moved / np.linalg.norm(moved), slope / np.linalg.norm(slope), atol=1e-6
+    )
+
+
+def test_a_missing_tail_of_zeta_is_noticed(monkeypatch):
+    closed = _initial._closed
+
+    def cut(initial, k, x):
+        inside = np.abs(x) <= initial.scale
+        return closed(initial, k, x) * (inside if initial.law == "uniform" else 1)
+
+    monkeypatch.setattr(_initial, "_closed", cut)
+    law = {"laws": ["uniform"], "weights": [1], "biases": [1]}
+    assert {"sampled", "integral"} <= broken("curvature", **law)
+
+
+def test_the_printed_parameter_of_the_smoothing_spline_is_noticed(monkeypatch):
+    right = _paths.Kernel.lam
+    monkeypatch.setattr(_paths.Kernel, "lam", lambda kernel, t: 2 * right(kernel, t))
+    assert "gap" in broken("trajectory")
+
+
+def test_a_line_at_the_neurons_rate_is_not_free(monkeypatch):
+    free = training.predict_skips
+    zero = {"skip_predicted": free(config_of("wide_relu@training"))["skip_predicted"] * 0}
+    monkeypatch.setattr(training, "predict_skips", lambda config: free(config).assign(zero))
+    assert broken("training") == {"line_at_a_rate"}
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "rule"),
+    [
+        ("spline", {"points": [-2, 0, 0, 1, 2]}, "must increase"),
+        ("spline", {"values": [0, 1, 2, 3, 4]}, "straight line"),
+        ("spline", {"values": [1, 2]}, "2 for 5 points"),
+        ("spline", {"biases": [1, 2]}, "one each a law"),
+        ("width", {"widths": [10, 20, 40]}, "eight a point"),
+        ("width", {"replicates": 2}, "too few"),
+        ("curvature", {"draws": 100}, "neurons of"),
+        ("trajectory", {"step": 0.5}, "flow is compared"),
+        ("design", {"penalties": ["waves", "waves"]}, "each once"),
+        ("training", {"skips": [10, 1]}, "increasing"),
+        ("parametrisation", {"trained": 1}, "for a trend"),
+    ],
+)
+def test_refusals_name_the_rule(name, changes, rule):
+    with pytest.raises(ValueError, match=rule):
+        config_of(f"wide_relu@{name}", **changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "reason"),
+    [
+        ("training", {"limit": 20, "steps": 20}, "residual is still"),
+        ("parametrisation", {"limit": 20}, "residual is still"),
+    ],
+)
+def test_what_is_not_reached_is_no_claim(name, changes, reason):
+    found = run(f"wide_relu@{name}", **changes)
+    assert found.verdict == "no claim"
+    assert any(reason in one for one in found.no_claim)

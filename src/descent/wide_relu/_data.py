@@ -95,6 +95,7 @@ class Representer(NamedTuple):
     beta: np.ndarray
     zeta: Zeta
     power: int
+    condition: float  # of the saddle system
 
     def __call__(self, at: np.ndarray) -> np.ndarray:
         K = kernel(at, self.x, self.zeta, self.power)
@@ -107,8 +108,10 @@ def represent(data: Points, zeta: Zeta, power: int = 1, lam: float | int = 0) ->
     K, P = kernel(x, x, zeta, power), polynomials(x, power)
     size = np.abs(K).max()
     rows = [[K / size + lam / size * np.eye(len(x)), P], [P.T, np.zeros((P.shape[1],) * 2)]]
-    found = np.linalg.solve(np.block(rows), np.r_[y, np.zeros(P.shape[1])])
-    return Representer(x, found[: len(x)] / size, found[len(x) :], zeta, power)
+    system = np.block(rows)
+    found = np.linalg.solve(system, np.r_[y, np.zeros(P.shape[1])])
+    weights, beta = found[: len(x)] / size, found[len(x) :]
+    return Representer(x, weights, beta, zeta, power, float(np.linalg.cond(system)))
 
 
 def without_line(

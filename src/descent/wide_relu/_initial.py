@@ -104,3 +104,21 @@ def require_initials(config) -> None:
         for value in getattr(config, name):
             if not 1e-8 <= value <= 1e8:
                 raise ValueError(f"{name} {value:g} must lie in 1e-8 … 1e8")
+
+
+def require_range(config) -> None:
+    """Refuse laws whose breakpoints leave out all that is around an inner point, and scales far from the points'.
+
+    Raises:
+        ValueError: naming the law and the rule.
+    """
+    x = np.array(config.points)
+    for one in initials(config):
+        reach, most = one.scale, np.abs(x).max()
+        if not 1e-4 <= reach / most <= 1e4:
+            raise ValueError(
+                f"biases/weights {reach:.3g} must be within 1e4 of the points' {most:.3g}"
+            )
+        low, high = one.support
+        if ((x[2:] <= low) | (x[:-2] >= high)).any():
+            raise ValueError(f"law {one.label}: no breakpoint is near some of the points")

@@ -89,7 +89,7 @@ def weights(found: Modes, learned: np.ndarray | float = 1.0) -> np.ndarray:
     return np.einsum("...r,...rn->...n", shares, found.V)
 
 
-def discrete(found: Modes, eta: float | np.ndarray, steps: int) -> np.ndarray:
+def discrete(found: Modes, eta: float | np.ndarray, steps: int | np.floating) -> np.ndarray:
     """The share of every mode that `steps` steps of gradient descent have fitted."""
     return 1 - (1 - 2 * np.asarray(eta)[..., None] * found.mu) ** steps
 

@@ -180,7 +180,8 @@ def smooth(x: Float[np.ndarray, " M"], y: np.ndarray, zeta: Zeta, lam: float | i
     left, middle, right = (_column(one, y) for one in Q)
     bent = left * y[:-2] + middle * y[1:-1] + right * y[2:]
     band = T if lam == 0 else lam * QQ + np.vstack([np.zeros(len(x) - 2), T])
-    q[1:-1] = solveh_banded(band, bent)
+    # LAPACK's routine for two bands takes no single equation
+    q[1:-1] = solveh_banded(band, bent) if len(x) > 3 else bent / band[-1]
     pull = np.zeros_like(y)
     pull[:-2] += left * q[1:-1]
     pull[1:-1] += middle * q[1:-1]
