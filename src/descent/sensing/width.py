@@ -23,24 +23,11 @@ import xarray as xr
 
 from descent.config import Count, Positive, experiment_config, require_increasing
 from descent.result import Check, Result, bound, measured, predicted, replicates, steps, sweep
+from descent.sensing import _phases, _problem
 from descent.sensing._kernels import apply
 from descent.sensing._memory import require_run
-from descent.sensing._phases import (
-    blur,
-    first_within,
-    head_start,
-    last_emergence,
-    remaining,
-    unfinished,
-)
-from descent.sensing._problem import (
-    DescentConfig,
-    Measured,
-    draw_factor,
-    hessian_spectrum,
-    sense,
-    unpack,
-)
+from descent.sensing._phases import blur, first_within, last_emergence, remaining
+from descent.sensing._problem import DescentConfig, Measured, draw_factor, sense, unpack
 from descent.sensing._sample import require_decided
 from descent.sensing._surplus import damped, norm_after, unabsorbed
 from descent.sensing._trajectories import descend, indices, lost, narrowed, stacked
@@ -83,7 +70,7 @@ def _measure_one(rng: np.random.Generator, config: Config) -> dict[str, np.ndarr
     error = (path.distance / np.linalg.norm(given.target)).reshape(*shape, -1)
     first = first_within(error, config.reached)
     M = unpack(apply(given.gram, given.target[None])[0])
-    narrow, spectrum = W[:, : config.rank], hessian_spectrum(given)
+    narrow, spectrum = W[:, : config.rank], _problem.hessian_spectrum(given)
     left = [remaining(factor, a * narrow, eta, config.steps, m, spectrum) for a in config.alphas]
     loss = 2 * path.training_loss.reshape(error.shape)[:, 0, -1] / np.sum(given.target**2)
     found = {
@@ -136,7 +123,7 @@ def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
         least.append(
             [[norm_after(a * one, eta, config.steps) / norm for one in mu] for a in squares]
         )
-        folds, growth = head_start(M, config.rank, W, config.widths)
+        folds, growth = _phases.head_start(M, config.rank, W, config.widths)
         gains.append(folds / np.log1p(2 * eta * growth))
     lam, eta = given["eigenvalue"], given["eta"]
     until = last_emergence(lam, eta, given["alpha"], config.size).clip(0)
@@ -177,7 +164,7 @@ def run(config: Config) -> Result:
 def presupposed(config: Config, found: xr.Dataset) -> tuple[str, ...]:
     """Why the claim says nothing here: runs are lost, or too short for R = r."""
     reasons = lost(found["relative_distance"].isel(t=-1))
-    return reasons or unfinished(config.steps, found["loss"], found["remaining"])
+    return reasons or _phases.unfinished(config.steps, found["loss"], found["remaining"])
 
 
 def unclear(config: Config, found: xr.Dataset) -> str:

@@ -142,9 +142,13 @@ def measure_kinds(config: Config) -> xr.Dataset:
         Phi, at = (features(v, w, b) + other * features(v, -w, -b) for v in (x, config.x))
         fit = least_norm(Phi, y, P)
         f.append(at @ fit.a + P_at @ fit.beta)
-    kind = ("kind", KINDS, {"long_name": "activation"})
+    kind = ("kind", KINDS[1:], {"long_name": "activation"})
     return xr.Dataset(
-        {"same": measured(("kind", "x"), f, "f of one network")}, coords={"kind": kind}
+        {
+            "relu": measured("x", f[0], "f of one network with ReLU"),
+            "others": measured(("kind", "x"), f[1:], "f of it with other activations"),
+        },
+        coords={"kind": kind},
     )
 
 
@@ -171,11 +175,17 @@ def compare(
     exact = theory["square_predicted"]
     # the second order is a part M/n of the first, times the square of a normal variable or two
     tol, n = scaled.tol + 6 * M / config.widths[-1] * scaled.value, config.widths[-1]
-    relu, others = found["same"].sel(kind="relu", drop=True), found["same"].sel(kind=KINDS[1:])
     size = 1e5 * EPS * np.abs(y).max() * levers[0]
     why = "rounding times the condition of the saddle system"
     return (
         Check("limit", found["limit"], "==", theory["limit_predicted"], rounding, why),
         Check("square", scaled.value, "==", exact, tol, f"{scaled.why}, and 6M/n of it at {n = }"),
-        Check("same", others, "==", relu, size, "rounding times the condition of the features"),
+        Check(
+            "same",
+            found["others"],
+            "==",
+            found["relu"],
+            size,
+            "rounding times the condition of the features",
+        ),
     )

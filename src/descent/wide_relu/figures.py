@@ -9,8 +9,6 @@ from descent.wide_relu._figures_a import (  # noqa: F401  drawn by name
     trajectory,
     width,
 )
-
-# Of _figures_b: spectral_bias, noiseless, early_stopping, activations, multivariate, norms, interpolation.
 from descent.wide_relu._figures_b import (  # noqa: F401  drawn by name
     activations,
     early_stopping,

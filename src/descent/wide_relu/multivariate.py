@@ -12,8 +12,7 @@ So the claim is about a box around the points; over all of ℝ^d the norm of f �
 
 See: left, a network and the r³ spline along a diagonal; right, errors over the cube fall on the predicted lines.
 
-Source: slides on implicit biases, Theorem 8, which takes the norm over ℝ^d; arXiv 2006.07356. Its Radon transform is in
-wide_relu.radon.
+Source: slides on implicit biases, Theorem 8, which takes the norm over ℝ^d; arXiv 2006.07356.
 """
 
 from typing import Annotated, NamedTuple
