@@ -24,8 +24,8 @@ from pydantic import Field
 
 from descent.config import Count, Positive, Seed, experiment_config
 from descent.maths import rules
-from descent.maths.affordable import require_affordable
 from descent.maths.initialise import initialise
+from descent.maths.limits import PRODUCT, require_cost
 from descent.maths.network import Shape, outputs, value_and_gradient
 from descent.maths.sampling import fewest, mean
 from descent.maths.times import log_spaced
@@ -54,11 +54,9 @@ class Config:
                 f"hidden {self.hidden} < {self.images / 4:g}: a neuron for four images"
             )
         rows, inputs = self.images + self.new, PIXELS / self.pool**2
-        require_affordable(
-            f"replicates {self.replicates}, images {self.images}, hidden {self.hidden}",
-            self.replicates * self.hidden * (8 * (inputs + 10) + 3 * rows) + rows * PIXELS,
-            18.0 * self.replicates * self.steps * self.images * self.hidden * inputs,
-        )
+        numbers = self.replicates * self.hidden * (8 * (inputs + 10) + 3 * rows) + rows * PIXELS
+        work = 18.0 * self.replicates * self.steps * self.images * self.hidden * inputs * PRODUCT
+        require_cost(self, "replicates, images, new, hidden, steps", numbers, work)
 
 
 def predict(config: Config, classes: int) -> xr.Dataset:
