@@ -7,7 +7,7 @@ from descent.result import bound, measured, predicted, sweep
 from descent.wide_relu import _data, _network, _spline
 from descent.wide_relu._data import points
 from descent.wide_relu._initial import Initial, Neurons, initials
-from descent.wide_relu._layers import train
+from descent.wide_relu._layers import gradients, train
 from descent.wide_relu._slopes import rms
 from descent.wide_relu._spline import nodes, panels
 
@@ -56,12 +56,11 @@ def measure_layers(config, drawn: list[list[Neurons]], starts: list[np.ndarray])
             norm, inner = ran.moved(neurons, a)
             mine["apart"].append(rms(ran.curves - linear))
             mine["error"].append(rms(ran.curves - goal))
+            size = np.hypot(norm, np.linalg.norm(a, axis=-1))
             mine["norm"].append(norm)
             mine["inner"].append(inner)
             mine["missed"].append(ran.residual / np.abs(data.y).max())
-            mine["share"].append(
-                _share(data.x, neurons, np.hypot(norm, np.linalg.norm(a, axis=-1)))
-            )
+            mine["share"].append(_share(data.x, neurons, a, size))
         for name in names:
             rows[name].append(mine[name])
     each = ("law", "width", "replicate")
@@ -78,12 +77,16 @@ def measure_layers(config, drawn: list[list[Neurons]], starts: list[np.ndarray])
     )
 
 
-def _share(x: np.ndarray, neurons: Neurons, size: np.ndarray) -> np.ndarray:
-    """The norm of the inner weights' kernel, at most ‖a‖² Σ_j (1 + x_j²), over the outer one's smallest eigenvalue."""
+def _share(x: np.ndarray, neurons: Neurons, a: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """The inner weights' kernel for ‖a‖ = size, its norm over the outer one's smallest eigenvalue, beside a line."""
     N, found = _network.free(_network.polynomials(x)), []
-    for w, b in zip(*neurons, strict=True):
-        found.append(np.linalg.svd(N.T @ _network.features(x, w, b), compute_uv=False)[-1] ** 2)
-    return size**2 * (1 + x**2).sum() / np.maximum(found, 1e-300)
+    for w, b, one, most in zip(*neurons, a, size, strict=True):
+        J = N.T @ gradients(x, w, b, one)
+        outer, inner = J[:, : len(w)], J[:, len(w) :]
+        least = np.linalg.svd(outer, compute_uv=False)[-1] ** 2
+        grown = most**2 / (one @ one)
+        found.append(grown * np.linalg.norm(inner, 2) ** 2 / max(least, 1e-300))
+    return np.array(found)
 
 
 def predict_skips(config) -> xr.Dataset:

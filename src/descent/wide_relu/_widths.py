@@ -103,8 +103,8 @@ def of_width(found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
     # |√a − √b| ≤ |a − b|/√a; the triangle inequality for what is beyond the first order
     tol = pooled.tol / constants + np.sqrt((n * wide["rest"] ** 2).mean(("width", "replicate")))
     exact = theory["error_predicted"].isel(width=slice(-len(n), None))
-    exact = np.sqrt((n * exact**2).mean("width"))
-    share = (found["rest"] / found["error"]).median("replicate")
+    exact = (np.sqrt(n) * exact).mean("width")
+    share = abs(found["rest"] / found["error"]).median("replicate")
     slope, rest = mean(slopes(found["error"])), mean(slopes(found["rest"]))
     off = slope.tol + (abs(leverage(found["width"])) * np.log1p(share)).sum("width")
     order = "and what is of order 1/n"
