@@ -1,4 +1,4 @@
-"""A network that fits random labels of images exactly is right on new images once in as many as there are classes.
+"""A network that fits random labels exactly is right on new images once in as many as there are classes.
 
 It has enough parameters to fit whatever it is given, so that a training error of 0 says nothing about new images. Labels
 that know nothing of the images are as good under any renaming of the classes, and so is the network that learned them:
@@ -120,7 +120,8 @@ def _train(
     target = np.eye(shape.widths[-1], dtype=np.float32)[labels]
 
     def slope(theta: np.ndarray, active: np.ndarray, t: int) -> tuple[np.ndarray, np.ndarray]:
-        return value_and_gradient(theta, x, target[active], shape, "half_square")
+        given = np.broadcast_to(x, (len(active), *x.shape))
+        return value_and_gradient(theta, given, target[active], shape, "half_square")
 
     rule = rules.adam(0.9, 0.999, 1e-8)
     return train(start, slope, rule, config.rate, config.steps)
