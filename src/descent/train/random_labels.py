@@ -9,9 +9,10 @@ its answer to a new image is each class with the same probability.
     random:   random start, labels drawn uniformly from the C classes:   E (share right on new images) = 1/C exactly
     restart:  from the end of the random labels, the images' own labels: as good on the training images
 
-The restart ends at a minimum with training error 0 that is worse on new images: how much is reported, no theory gives it.
+The restart ends at another minimum with training error 0. How much worse it is on new images is reported; no theory
+gives it.
 
-See: left, all three fit their training labels; right, on new images random labels are at 1/C, and the restart remembers.
+See: left, all three fit their training labels; right, on new images random labels are at 1/C.
 
 Source: slides on implicit biases, the first pages; arXiv 1611.03530 for random labels, 1906.02613 for bad starts.
 """
