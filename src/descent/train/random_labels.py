@@ -1,4 +1,4 @@
-"""A network that fits random labels of images exactly is right on new images once in as many as there are classes.
+"""A network that fits random labels exactly is right on new images once in as many as there are classes.
 
 It has enough parameters to fit whatever it is given, so that a training error of 0 says nothing about new images. Labels
 that know nothing of the images are as good under any renaming of the classes, and so is the network that learned them:
@@ -9,9 +9,10 @@ its answer to a new image is each class with the same probability.
     random:   random start, labels drawn uniformly from the C classes:   E (share right on new images) = 1/C exactly
     restart:  from the end of the random labels, the images' own labels: as good on the training images
 
-The restart ends at a minimum with training error 0 that is worse on new images: how much is reported, no theory gives it.
+The restart ends at another minimum with training error 0. How much worse it is on new images is reported; no theory
+gives it.
 
-See: left, all three fit their training labels; right, on new images random labels are at 1/C, and the restart remembers.
+See: left, all three fit their training labels; right, on new images random labels are at 1/C.
 
 Source: slides on implicit biases, the first pages; arXiv 1611.03530 for random labels, 1906.02613 for bad starts.
 """
@@ -118,7 +119,8 @@ def _train(
     target = np.eye(shape.widths[-1], dtype=np.float32)[labels]
 
     def slope(theta: np.ndarray, active: np.ndarray, t: int) -> tuple[np.ndarray, np.ndarray]:
-        return value_and_gradient(theta, x, target[active], shape, "half_square")
+        given = np.broadcast_to(x, (len(active), *x.shape))
+        return value_and_gradient(theta, given, target[active], shape, "half_square")
 
     rule = rules.adam(0.9, 0.999, 1e-8)
     return train(start, slope, rule, config.rate, config.steps)

@@ -9,8 +9,8 @@ time is M^(−1/5), and at M^(4/5) it has learned too much.
     risk = bias + σ²/M (1 + BI/π),   B = (2tζΛ³)^¼,   I = ∫₀^∞ (1 − e^{−u⁻⁴})² du = 0.99356,   Λ = M/(M − 1)
     t = cM^(4/5):   B ∝ M^(1/5), risk ∝ M^(−4/5);   on the summed loss B ∝ M^(9/20), risk ∝ M^(−11/20)
 
-See: risks of infinitely wide networks on the predicted lines for either loss, and trained networks with a band; the line
-between two points is σ², what interpolation costs.
+See: risks of infinitely wide networks lie on the predicted lines for either loss; those of trained networks, with their
+5–95 % band, are the same on average; the dotted line has the slope −4/5.
 
 Source: slides on implicit biases: t = Θ(M^(4/5)) gives M^(−4/5), which is so for the mean loss; the loss printed there is
 a sum, where it is t = Θ(M^(−1/5)).
