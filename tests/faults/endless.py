@@ -32,7 +32,7 @@ from harness import experiments, inputs_of, module_of, run, toy_params
 from params import Case, Outcome, attempt
 
 HOUR, FACTOR = 3600, 3  # seconds; how far an extrapolation may be off
-ALARM, LONGEST = 2, 25  # seconds of a processor: of a case, and of a run that is to end
+ALARM, LONGEST = 2, 45  # seconds of a processor: of a case, and of a run that is to end
 QUICK = ["autodiff@backprop", "linear@risk", "noise@posterior"]  # of the short form
 
 
@@ -122,7 +122,7 @@ def extrapolated(block: Block, change: Change, upstream: list, usual: float) -> 
     """Hours that the run would take, and of which runs at smaller values this was concluded."""
     seen: list[tuple[int, float]] = []
     size, scale, given = change.base, 1.0, block
-    if usual > LONGEST / 2:  # a tenth of a run tells as much: at toy size, in the same proportion
+    if usual > LONGEST / 2:  # at toy size, in the same proportion
         parameters = toy_params()[block.family][block.name]
         given, upstream = block._replace(parameters=parameters), inputs_of(block.stage)
     while not seen or (seen[-1][0] < change.size and seen[-1][1] < 4 * seen[0][1] + 1):
