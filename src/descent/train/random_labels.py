@@ -134,7 +134,7 @@ def run(config: Config, mnist: xr.Dataset) -> Result:
     short = int((found["fitted"] < 1).sum())
     reasons = {
         f"rate {config.rate:g}: {lost} runs diverged": lost,
-        f"steps {config.steps}: {short} of {3 * config.replicates} runs do not fit all labels": short,
+        f"steps {config.steps}: {short} of {3 * config.replicates} runs do not fit": short,
     }
     no_claim = tuple(why for why, some in reasons.items() if some)
     share = found["share"].mean("replicate")

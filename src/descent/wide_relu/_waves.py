@@ -26,7 +26,7 @@ def shapes(M: int, count: int) -> Float[np.ndarray, "M j"]:
             u = np.sin(one * s) / np.sin(one / 2) + sign * (near - far) / (1 - np.exp(-one))
         found[:, j] = u / np.linalg.norm(u)
     N = free(polynomials(np.arange(M) / (M - 1)))
-    # orthogonal to lines and to each other at the points too, or a large share leaks into small ones
+    # orthogonal to lines and to each other at the points too, or a large share leaks
     return N @ np.linalg.qr(N.T @ found)[0]
 
 

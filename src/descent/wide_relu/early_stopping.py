@@ -64,7 +64,7 @@ class Config:
             early, late = (_stopped.reach(M, t, self.zeta) for t in self.times(M))
             if early < 8:
                 raise ValueError(
-                    f"time {self.time:g}: at {M} points B = {early:.3g} < 8, the slowest modes are left"
+                    f"time {self.time:g}: at {M} points B = {early:.3g} < 8, slow modes are left"
                 )
             if late > M:
                 raise ValueError(f"time {self.time:g}: B = {late:.3g} > {M} points, all is fitted")

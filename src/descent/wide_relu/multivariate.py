@@ -162,7 +162,7 @@ def run(config: Config) -> Result:
     g = limits(config, given)
     found, theory = measure(config, given, g), predict(config, given, g)
     slope = np.log10(found["far"][:, 1] / found["far"][:, 0])
-    where = "‖f − g*‖₂ over ℝ^d: the power of the radius with which f − g* grows, below −d/2 if the norm is finite"
+    where = "‖f − g*‖₂ over ℝ^d: the power of the radius of f − g*, below −d/2 if finite"
     return Result(
         data=found.merge(theory),
         metrics={"constant": np.sqrt(found["square"].mean("replicate")).isel(width=-1, drop=True)},
