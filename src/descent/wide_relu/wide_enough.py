@@ -28,7 +28,7 @@ from descent.result import Check, Result, measured, predicted, sweep
 from descent.wide_relu._matching import fits, probability
 from descent.wide_relu._network import features, free, polynomials
 
-SINGULAR = 1e-9  # of the largest singular value: below it a network fits only some labels
+SINGULAR = 1e-9  # of the size of the features: below it there is only rounding
 
 
 @experiment_config
