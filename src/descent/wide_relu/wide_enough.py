@@ -74,7 +74,7 @@ def measure(config: Config) -> xr.Dataset:
             label = N.T @ rng.standard_normal(len(x))
             Phi = features(x, w, b)
             U, S, _ = np.linalg.svd(N.T @ Phi, full_matrices=False)
-            U = U[:, SINGULAR * S.max(initial=0.0) < S]
+            U = U[:, SINGULAR * np.linalg.norm(Phi) < S]
             rest = label - U @ (U.T @ label)
             solved[k] += np.linalg.norm(rest) < 1e-6 * np.linalg.norm(label)
             dealt[k] += fits(np.histogram(-b / w, x)[0])
