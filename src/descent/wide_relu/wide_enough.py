@@ -72,8 +72,9 @@ def measure(config: Config) -> xr.Dataset:
             rng = np.random.default_rng([config.seed, n, r])
             w, b = rng.choice([-1.0, 1.0], n), rng.uniform(-config.bias, config.bias, n)
             label = N.T @ rng.standard_normal(len(x))
-            U, S, _ = np.linalg.svd(N.T @ features(x, w, b), full_matrices=False)
-            U = U[:, SINGULAR * S.max(initial=0.0) < S]
+            Phi = features(x, w, b)
+            U, S, _ = np.linalg.svd(N.T @ Phi, full_matrices=False)
+            U = U[:, SINGULAR * np.linalg.norm(Phi) < S]
             rest = label - U @ (U.T @ label)
             solved[k] += np.linalg.norm(rest) < 1e-6 * np.linalg.norm(label)
             dealt[k] += fits(np.histogram(-b / w, x)[0])
