@@ -10,4 +10,4 @@ from descent.wide_relu._figures_a import (  # noqa: F401  drawn by name
     width,
 )
 
-# Of _figures_b: spectral_bias, noiseless, early_stopping, activations, multivariate, norms, interpolation.
+# Of _figures_b, by name too:
