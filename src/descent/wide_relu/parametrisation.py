@@ -25,6 +25,7 @@ from descent.wide_relu import _data, _network, _spline
 from descent.wide_relu._data import points, require_bent, require_points
 from descent.wide_relu._initial import Initial, Law, initials, require_initials, require_range
 from descent.wide_relu._layers import gradients, train
+from descent.wide_relu._saddle import Saddle
 from descent.wide_relu._slopes import rms
 from descent.wide_relu._widths import require_networks
 
@@ -89,9 +90,7 @@ def tangent_limit(data: _data.Points, initial: Initial, at: np.ndarray) -> np.nd
         + SQUARE * (1 + x[:, None] * data.x) * both_on(x, data.x, initial)
         for x in (data.x, at)
     )
-    N = _network.free(P)
-    ell = N @ np.linalg.solve(N.T @ K @ N, N.T @ data.y)
-    beta = np.linalg.lstsq(P, data.y - K @ ell)[0]
+    ell, beta = Saddle.of(K, P).solve(data.y)
     return K_at @ ell + P_at @ beta
 
 
