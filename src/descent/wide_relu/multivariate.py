@@ -11,7 +11,7 @@ count alike, and the kernel is the cube of the distance in every dimension, once
 
 So the claim is about a box around the points; over all of ℝ^d the norm of f − g* is infinite.
 
-See: left, a network and the r³ spline along a diagonal; right, errors over the cube fall on the predicted lines.
+See: left, a network as a surface over two coordinates; middle, along a diagonal, on the r³ spline; right, errors over the cube fall on the predicted lines.
 
 Source: slides on implicit biases, Theorem 8, which takes the norm over ℝ^d; arXiv 2006.07356.
 """
