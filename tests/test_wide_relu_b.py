@@ -136,6 +136,9 @@ OTHERS = [
     ("activations", {"seed": 3, "bias": 4}),
     ("spectral_bias", {"seed": 4, "low": 0, "high": 1, "bias": 3}),
     ("early_stopping", {"seed": 5, "noise": 1, "bias": 1}),
+    ("early_stopping", {"seed": 5, "noise": 1e-3}),  # networks are too narrow to compare
+    ("activations", {"bias": 2e6, "points": [1e6 * x for x in (-2, -1.4, -1, 0, 0.3, 1, 1.5, 2)]}),
+    ("spline", {"seed": 22, "neurons": 640}),  # a breakpoint at −32070
     ("multivariate", {"seed": 6, "dimensions": [3], "points": 7}),
     ("interpolation", {"seed": 7, "frequency": 5, "width": 150}),
     ("wide_enough", {"seed": 8, "points": 4, "bias": 2}),

@@ -16,6 +16,7 @@ from descent.wide_relu._initial import Neurons
 
 ROOT = 0.5**0.5
 SIGN = np.array([1.0, -1.0])[:, None]
+DIVERGED = 1e3  # of the data
 
 
 class Trained(NamedTuple):
@@ -69,7 +70,7 @@ def train(
             height = np.einsum("sm,mskn->skn", r, gate)
             lift = np.einsum("sm,mskn->skn", r * x, gate)
             a, w, b = a - pull * slope, w - pull * a * lift, b - pull * a * height
-    lost = ~(np.isfinite(out).all(-1) & np.isfinite(worst))
+    lost = ~(worst < DIVERGED * size)
     worst, out = np.where(lost, np.inf, worst), np.where(lost[:, None], 0.0, out)
     a, w, b = (np.where(lost[:, None, None], np.nan, one) for one in (a, w, b))
     beta = np.linalg.lstsq(P, (y - out).T)[0]

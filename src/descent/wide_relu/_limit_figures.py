@@ -121,7 +121,7 @@ def activations(data: xr.Dataset) -> Figure:
 def multivariate(data: xr.Dataset) -> Figure:
     functions, errors, n = [], [], data["width"]
     first = data.isel(dimension=0)
-    surface = heat(first["first"], first["second"], first["surface"], "f", diverging=True)
+    surface = heat(first["first"], first["second"], first["surface"], "f(x₁, x₂)", diverging=True)
     for k, d in enumerate(data["dimension"].values):
         one = data.sel(dimension=d)
         functions += [
