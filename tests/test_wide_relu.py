@@ -213,6 +213,26 @@ def test_reference_errors_of_wide_networks(initial, constant):
     assert np.abs(fit.residual).max() < 1e-12
 
 
+def test_a_line_at_the_neurons_rate_leaves_a_floor_that_width_does_not_lower():
+    """Its kernel is 1/n of theirs: the error is √(floor² + c²/n), which falls with a slope above −0.2."""
+    rng, goal, widths = np.random.default_rng(6), _spline.interpolate(*D1, BINARY.zeta())(GRID), []
+    lines, none, errors = np.vander(D1.x, 2), np.zeros((5, 0)), []
+    for n in (160, 640, 2560, 10240):
+        w, b = BINARY.draw(rng, 20, n)
+        Phi = _network.features(D1.x, w, b)
+        found = _network.least_norm(
+            np.concatenate([Phi, np.broadcast_to(lines, (20, 5, 2))], -1), D1.y, none
+        ).a
+        f = _network.outputs(GRID, w, b, found[:, :-2]) + found[:, -2:] @ np.vander(GRID, 2).T
+        errors.append(np.sqrt((rms(f - goal) ** 2).mean()))
+        widths.append(n)
+    slope = np.polyfit(np.log(widths), np.log(errors), 1)[0]
+    twin = np.sqrt(0.0244**2 + (errors[0] ** 2 - 0.0244**2) * 160 / np.array(widths))
+    assert -0.2 < slope < -0.05
+    assert slope == pytest.approx(np.polyfit(np.log(widths), np.log(twin), 1)[0], abs=0.05)
+    assert errors[-1] == pytest.approx(0.0244, abs=0.003)
+
+
 # ---- The experiments on what a network learns from points on a line.
 
 
@@ -353,6 +373,7 @@ def test_refusals_name_the_rule(name, changes, rule):
     [
         ("training", {"limit": 20, "steps": 20}, "residual is still"),
         ("parametrisation", {"limit": 20}, "residual is still"),
+        ("training", {"values": [1.5e6, 5e5, 1.5e6, 5e5, 1.5e6]}, "a residual is still inf"),
     ],
 )
 def test_what_is_not_reached_is_no_claim(name, changes, reason):

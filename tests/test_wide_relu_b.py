@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from descent.wide_relu import _beam, _sphere, _stopped, _targets, _waves
+from descent.wide_relu import _beam, _radon, _sphere, _stopped, _targets, _waves
 from descent.wide_relu._data import Points, kernel
 from descent.wide_relu._initial import Initial
 from descent.wide_relu._matching import fits, probability
@@ -99,6 +99,36 @@ def test_the_kernel_of_the_sphere_is_its_quadrature(d):
     assert l @ _sphere.cubic_kernel(x, x, 2.0) @ l == pytest.approx(found, rel=3e-3)
 
 
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_neurons_with_the_density_of_the_radon_transform_are_the_function(d):
+    x = np.random.default_rng(d).uniform(-1, 1, (9, d))
+    exact = np.expm1(-(x**2).sum(1) / 2)
+    np.testing.assert_allclose(_radon.superposition(x), exact, atol=7e-5)
+
+
+@pytest.mark.parametrize("c", [0.0, 0.8, 2.5])
+def test_the_filtered_transform_is_its_integral(c):
+    for d in (1, 2, 3):
+        omega = np.linspace(0, 12, 4001)
+        rows = omega ** (d + 1) * np.exp(-(omega**2) / 2) * np.cos(omega * c)
+        filtered = np.sqrt(2 / np.pi) * np.trapezoid(rows, omega) * (2 * np.pi) ** ((d - 1) / 2)
+        exact = -filtered / (2 * (2 * np.pi) ** (d - 1))
+        assert _radon.density(np.array([c]), d)[0] == pytest.approx(exact, abs=1e-8)
+
+
+@pytest.mark.parametrize("wrong", ["half", "power", "unfiltered"])
+def test_a_wrong_density_of_neurons_is_caught(monkeypatch, wrong):
+    right = _radon.density
+    instead = {
+        "half": lambda c, d: right(c, d) / 2,  # each plane counted for both of its sides
+        "power": lambda c, d: right(c, d - 1) * (2 * np.pi) ** -0.5,  # of the Laplacian: d/2
+        "unfiltered": lambda c, d: -np.exp(-(c**2) / 2) * (2 * np.pi) ** ((1 - d) / 2) / 2,
+    }
+    monkeypatch.setattr(_radon, "density", instead[wrong])
+    broken = {c.name for c in run("wide_relu@multivariate").checks if not c.holds}
+    assert broken == {"radon"}
+
+
 OTHERS = [
     ("norms", {"seed": 1, "law": "uniform", "weight": 2, "bias": 3}),
     ("norms", {"seed": 2, "values": [1e6, 2e6, -1e6, 0, 3e6]}),
@@ -106,6 +136,9 @@ OTHERS = [
     ("activations", {"seed": 3, "bias": 4}),
     ("spectral_bias", {"seed": 4, "low": 0, "high": 1, "bias": 3}),
     ("early_stopping", {"seed": 5, "noise": 1, "bias": 1}),
+    ("early_stopping", {"seed": 5, "noise": 1e-3}),  # networks are too narrow to compare
+    ("activations", {"bias": 2e6, "points": [1e6 * x for x in (-2, -1.4, -1, 0, 0.3, 1, 1.5, 2)]}),
+    ("spline", {"seed": 22, "neurons": 640}),  # a breakpoint at −32070
     ("multivariate", {"seed": 6, "dimensions": [3], "points": 7}),
     ("interpolation", {"seed": 7, "frequency": 5, "width": 150}),
     ("wide_enough", {"seed": 8, "points": 4, "bias": 2}),

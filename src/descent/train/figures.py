@@ -68,7 +68,7 @@ def random_labels(data: xr.Dataset) -> Figure:
     shares = panel(
         "on new images",
         Axis("network"),
-        axis(data["share"], limits=(0, 1)),
+        axis(data["share"], limits=(-0.03, 1.03)),
         *(
             points(place, data["share"].sel(case=case), names[case], k)
             for k, case in enumerate(cases)

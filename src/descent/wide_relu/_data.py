@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 from descent.wide_relu._initial import Initial
 from descent.wide_relu._network import polynomials
+from descent.wide_relu._saddle import Saddle
 from descent.wide_relu._spline import Zeta, nodes, panels
 
 MOST = 200  # points that a Config lists
@@ -106,12 +107,9 @@ def represent(data: Points, zeta: Zeta, power: int = 1, lam: float | int = 0) ->
     """g* from the saddle system of its kernel; with λ > 0 the smoothing spline."""
     x, y = data
     K, P = kernel(x, x, zeta, power), polynomials(x, power)
-    size = np.abs(K).max()
-    rows = [[K / size + lam / size * np.eye(len(x)), P], [P.T, np.zeros((P.shape[1],) * 2)]]
-    system = np.block(rows)
-    found = np.linalg.solve(system, np.r_[y, np.zeros(P.shape[1])])
-    weights, beta = found[: len(x)] / size, found[len(x) :]
-    return Representer(x, weights, beta, zeta, power, float(np.linalg.cond(system)))
+    system = Saddle.of(K + lam * np.eye(len(x)), P)
+    weights, beta = system.solve(y)
+    return Representer(x, weights, beta, zeta, power, float(np.linalg.cond(system.matrix)))
 
 
 def without_line(

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from descent.wide_relu._saddle import Saddle
+
 
 class Limit(NamedTuple):
     """g* at the points `at`, the weights s (p, M) with which it interpolates, and l."""
@@ -29,12 +31,9 @@ def limit(
     y: Float[np.ndarray, " M"],
 ) -> Limit:
     """By the saddle system of the kernel."""
-    M, d = P.shape
-    size = np.abs(K).max()
-    system = np.block([[K / size, P], [P.T, np.zeros((d, d))]])
-    s = np.linalg.solve(system, np.hstack([at / size, P_at]).T)[:M].T
-    l = np.linalg.solve(system, np.r_[y, np.zeros(d)])[:M] / size
-    return Limit(s @ y, s, l)
+    system = Saddle.of(K, P)
+    s = system.solve(at.T, P_at.T)[0].T
+    return Limit(s @ y, s, system.solve(y)[0])
 
 
 def variance(

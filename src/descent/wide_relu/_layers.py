@@ -16,6 +16,7 @@ from descent.wide_relu._initial import Neurons
 
 ROOT = 0.5**0.5
 SIGN = np.array([1.0, -1.0])[:, None]
+DIVERGED = 1e3  # of the data
 
 
 class Trained(NamedTuple):
@@ -25,7 +26,9 @@ class Trained(NamedTuple):
     w: np.ndarray
     b: np.ndarray
     curves: np.ndarray
-    residual: np.ndarray  # (s,): max |f(x_j) − y_j|
+    residual: (
+        np.ndarray
+    )  # (s,): max |f(x_j) − y_j|; ∞ where a run left float64, whose weights are NaN
     steps: int
 
     def moved(self, drawn: Neurons, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -52,20 +55,24 @@ def train(
     a, w, b = (np.repeat(one[:, None], 2, 1) for one in (outer, *drawn))
     eta = 0.25 / _largest(x, drawn, outer, scale, N)[:, None, None]
     size, s = np.abs(project @ y).max(), scale * ROOT
-    for k in range(limit + 1):
-        on = np.array([w * one + b for one in x])  # (M, s, 2, n)
-        np.maximum(on, 0, out=on)
-        out = s * (np.einsum("mskn,skn->mks", on, a) * SIGN).sum(1).T  # (s, M)
-        r = (out - y) @ project
-        worst = np.abs(r).max(-1)
-        if k == limit or not (worst > close * size).any() or not np.isfinite(worst).all():
-            break
-        pull = 2 * s * eta * SIGN  # (s, 2, 1)
-        slope = np.einsum("sm,mskn->skn", r, on)
-        gate = on > 0
-        height = np.einsum("sm,mskn->skn", r, gate)
-        lift = np.einsum("sm,mskn->skn", r * x, gate)
-        a, w, b = a - pull * slope, w - pull * a * lift, b - pull * a * height
+    with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges, which is told below
+        for k in range(limit + 1):
+            on = np.array([w * one + b for one in x])  # (M, s, 2, n)
+            np.maximum(on, 0, out=on)
+            out = s * (np.einsum("mskn,skn->mks", on, a) * SIGN).sum(1).T  # (s, M)
+            r = (out - y) @ project
+            worst = np.abs(r).max(-1)
+            if k == limit or not (worst > close * size).any() or not np.isfinite(worst).all():
+                break
+            pull = 2 * s * eta * SIGN  # (s, 2, 1)
+            slope = np.einsum("sm,mskn->skn", r, on)
+            gate = on > 0
+            height = np.einsum("sm,mskn->skn", r, gate)
+            lift = np.einsum("sm,mskn->skn", r * x, gate)
+            a, w, b = a - pull * slope, w - pull * a * lift, b - pull * a * height
+    lost = ~(worst < DIVERGED * size)
+    worst, out = np.where(lost, np.inf, worst), np.where(lost[:, None], 0.0, out)
+    a, w, b = (np.where(lost[:, None, None], np.nan, one) for one in (a, w, b))
     beta = np.linalg.lstsq(P, (y - out).T)[0]
     flat = [one.reshape(len(a), -1) for one in (w, b, s * SIGN * a)]
     curves = _network.outputs(at, *flat) + (P_at @ beta).T

@@ -31,6 +31,7 @@ from descent.wide_relu._data import kernel, points, require_points
 from descent.wide_relu._first_order import Limit, limit, variance
 from descent.wide_relu._initial import Initial
 from descent.wide_relu._network import EPS, features, least_norm, polynomials
+from descent.wide_relu._slopes import slopes
 from descent.wide_relu._spline import nodes, panels
 
 MOST = 3  # the power: beyond it nothing is left of float64 in the kernel of a few points
@@ -94,7 +95,8 @@ def predict(config: Config, found: list[Limit]) -> xr.Dataset:
     one = np.ones_like(c)
     for k, g in zip(config.powers, found, strict=True):
         ends = [(order, 0.0) for order in range(k + 1, 2 * k + 1)]
-        splines.append(make_interp_spline(x, y, 2 * k + 1, bc_type=(ends, ends))(config.x))
+        u, at_u = (v / np.abs(x).max() for v in (x, config.x))  # its system has derivatives in it
+        splines.append(make_interp_spline(u, y, 2 * k + 1, bc_type=(ends, ends))(at_u))
         Phi, at = (features(v, one, -c, k) for v in (x, config.x))
         squares.append(variance(g, Phi, at, weight * config.initial.zeta(k).value(c)))
     return xr.Dataset(
@@ -159,7 +161,10 @@ def run(config: Config) -> Result:
     error = np.sqrt(found["square"].mean("replicate"))
     return Result(
         data=found.merge(theory),
-        metrics={"constant": error.isel(width=-1, drop=True)},
+        metrics={
+            "constant": error.isel(width=-1, drop=True),
+            "slope": slopes(error / np.sqrt(error["width"])),
+        },
         checks=compare(config, found, theory, g),
     )
 

@@ -1,23 +1,23 @@
 """Figures of the experiments on wide networks, drawn by name."""
 
-from descent.wide_relu._figures_a import (  # noqa: F401  drawn by name
+from descent.wide_relu._capacity_figures import (  # noqa: F401  drawn by name
+    interpolation,
+    wide_enough,
+)
+from descent.wide_relu._limit_figures import (  # noqa: F401  drawn by name
+    activations,
     curvature,
     design,
+    multivariate,
     parametrisation,
     spline,
-    training,
-    trajectory,
     width,
 )
-from descent.wide_relu._figures_b import (  # noqa: F401  drawn by name
-    activations,
+from descent.wide_relu._training_figures import (  # noqa: F401  drawn by name
     early_stopping,
-    multivariate,
     noiseless,
     norms,
     spectral_bias,
-)
-from descent.wide_relu._figures_c import (  # noqa: F401  drawn by name
-    interpolation,
-    wide_enough,
+    training,
+    trajectory,
 )

@@ -6,16 +6,17 @@ count alike, and the kernel is the cube of the distance in every dimension, once
     f = Σ_i a_i [⟨v_i, x⟩ − c_i]₊ + ⟨u, x⟩ + u₀,   v on the unit sphere of ℝ^d,   c ~ U(−a, a),   a ≥ √d ≥ ‖x_j‖
     g*(x) = Σ_j l_j K(x, x_j) + linear,   K = m r³/(24a),   m = E |v₁|³:   argmin ∫ (R{(−Δ)^((d+1)/2) g})²/ζ
     n E (f − g*)² → E [φ̃(x)² (Σ_j l_j φ(x_j))²] over one neuron φ,   φ̃ = φ minus its own spline through the points
+    R exp(−‖x‖²/2) is known:   Σ of neurons with the density α = −R{(−Δ)^((d+1)/2) f}/(2(2π)^(d−1)) gives f back
     far away both are linear with different slopes:   mean (f − g*)² over a ball of radius ρ grows like ρ²
 
 So the claim is about a box around the points; over all of ℝ^d the norm of f − g* is infinite.
 
-See: left, a network and the r³ spline along a diagonal; right, errors over the cube fall on the predicted lines.
+See: left, a network as a surface over two coordinates; middle, along a diagonal, on the r³ spline; right, errors over the cube fall on the predicted lines.
 
 Source: slides on implicit biases, Theorem 8, which takes the norm over ℝ^d; arXiv 2006.07356.
 """
 
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import numpy as np
 import xarray as xr
@@ -26,9 +27,11 @@ from descent.config import Count, Positive, Seed, experiment_config, require_inc
 from descent.maths.limits import require_cost
 from descent.maths.sampling import fewest, mean
 from descent.result import Check, Erratum, Result, measured, predicted, replicates, sweep
-from descent.wide_relu import _sphere
+from descent.wide_relu import _radon, _sphere
+from descent.wide_relu._cube import SIDE, Problem, diagonal, plane, problems
 from descent.wide_relu._first_order import Limit, limit, variance
 from descent.wide_relu._network import EPS, least_norm
+from descent.wide_relu._slopes import slopes
 
 ANGLES, PLACES = 32, 32  # of the quadrature over neurons: to 1e-3, as errors are known to 10 %
 FAR = (1e2, 1e3)  # radii between which f − g* has become linear
@@ -64,28 +67,6 @@ class Config:
         require_cost(self, "replicates, widths, points, grid", numbers, 8 * work)
 
 
-class Problem(NamedTuple):
-    x: np.ndarray  # (M, d)
-    y: np.ndarray
-    at: np.ndarray  # (p, d), a grid of the cube
-
-
-def problems(config: Config) -> list[Problem]:
-    found = []
-    for d in config.dimensions:
-        rng = np.random.default_rng([config.seed, d])
-        side = np.linspace(-1, 1, config.grid)
-        at = np.stack(np.meshgrid(*[side] * d, indexing="ij"), axis=-1).reshape(-1, d)
-        x = rng.uniform(-1, 1, (config.points, d))
-        found.append(Problem(x, rng.standard_normal(config.points), at))
-    return found
-
-
-def diagonal(d: int) -> np.ndarray:
-    """Points from one corner of the cube to the opposite one."""
-    return np.tile(np.linspace(-1, 1, 41)[:, None], d)
-
-
 def limits(config: Config, given: list[Problem]) -> list[Limit]:
     """g* on the grid, by the kernel."""
     found = []
@@ -95,19 +76,26 @@ def limits(config: Config, given: list[Problem]) -> list[Limit]:
     return found
 
 
+def rays(d: int) -> np.ndarray:
+    """Points from the middle of the cube to a corner."""
+    return np.tile(np.linspace(0, 1, 11)[1:, None], d)
+
+
 def predict(config: Config, given: list[Problem], found: list[Limit]) -> xr.Dataset:
     """The constants of the error by quadrature, and r³ splines."""
-    squares, lines = [], []
+    squares, lines, bells = [], [], []
     for (x, y, at), g in zip(given, found, strict=True):
         one = _sphere.quadrature(x.shape[1], config.bias, ANGLES, PLACES)
         both = (_sphere.features(v, one) for v in (x, at))
         squares.append(variance(g, *both, one.weight))
         spline = RBFInterpolator(x, y, kernel="cubic", degree=1)
         lines.append(spline(diagonal(x.shape[1])))
+        bells.append(np.expm1(-(rays(x.shape[1]) ** 2).sum(1) / 2))
     return xr.Dataset(
         {
             "square_predicted": predicted("dimension", squares, "n E ‖f − g*‖² to first order"),
             "spline_predicted": predicted(("dimension", "place"), lines, "r³ spline"),
+            "bell_predicted": predicted(("dimension", "ray"), bells, "exp(−‖x‖²/2) − 1"),
         }
     )
 
@@ -116,7 +104,7 @@ def measure(config: Config, given: list[Problem], found: list[Limit]) -> xr.Data
     """Networks of every width; the infinitely wide one along a diagonal; the widest far away."""
     dims = ("dimension", "width", "replicate")
     square = np.zeros((len(given), len(config.widths), config.replicates))
-    shown, splines, far = [], [], []
+    shown, splines, far, surfaces = [], [], [], []
     for k, ((x, y, at), g) in enumerate(zip(given, found, strict=True)):
         d, P = x.shape[1], _sphere.affine(x)
         for m, n in enumerate(config.widths):
@@ -137,21 +125,31 @@ def measure(config: Config, given: list[Problem], found: list[Limit]) -> xr.Data
 
         line = diagonal(d)
         shown.append(network(line))
+        surfaces.append(network(plane(d)).reshape(SIDE, SIDE))
         splines.append(spline(line))
         away = _sphere.draw(np.random.default_rng([config.seed, d]), 400, d, 1.0).v
         far.append([np.sqrt(((network(R * away) - spline(R * away)) ** 2).mean()) for R in FAR])
+    side = np.linspace(-1, 1, SIDE)
     return xr.Dataset(
         {
             "square": measured(dims, square, "n ‖f − g*‖² over the cube"),
             "network": measured(("dimension", "place"), shown, f"{config.widths[-1]} neurons"),
             "spline": measured(("dimension", "place"), splines, "g* by the kernel"),
+            "surface": measured(("dimension", "second", "first"), surfaces, "f"),
+            "bell": measured(
+                ("dimension", "ray"),
+                [_radon.superposition(rays(d)) for d in config.dimensions],
+                "neurons with the density of the Radon transform",
+            ),
             "far": measured(("dimension", "radius"), far, "rms of f − g* on a sphere"),
         },
         coords={
             "dimension": sweep(config.dimensions, "dimension", "dimension d"),
             "width": sweep(config.widths, "width", "neurons n"),
             "replicate": replicates(config.replicates),
-            "place": ("place", np.linspace(-1, 1, 41), {"long_name": "place on the diagonal"}),
+            "place": ("place", side, {"long_name": "place on the diagonal"}),
+            "first": ("first", side, {"long_name": "x₁"}),
+            "second": ("second", side, {"long_name": "x₂"}),
             "radius": sweep(FAR, "radius", "radius"),
         },
     )
@@ -165,7 +163,11 @@ def run(config: Config) -> Result:
     where = "‖f − g*‖₂ over ℝ^d: the power of the radius of f − g*, below −d/2 if finite"
     return Result(
         data=found.merge(theory),
-        metrics={"constant": np.sqrt(found["square"].mean("replicate")).isel(width=-1, drop=True)},
+        metrics={
+            "constant": np.sqrt(found["square"].mean("replicate")).isel(width=-1, drop=True),
+            "slope": slopes(np.sqrt(found["square"] / found["width"]).mean("replicate")),
+            "radon": abs(found["bell"] - theory["bell_predicted"]).max("ray"),
+        },
         checks=compare(config, found, theory, given, g),
         errata=tuple(
             Erratum(f"norm_{d}", where, -d / 2, 1.0, float(slope[k]), 0.05)
@@ -187,4 +189,7 @@ def compare(config, found, theory, given, g) -> tuple[Check, ...]:
     return (
         Check("square", scaled.value, "==", exact, tol, f"{scaled.why}, and 6M/n of it at {n = }"),
         Check("spline", found["spline"], "==", theory["spline_predicted"], rounding, why),
+        Check(
+            "radon", found["bell"], "==", theory["bell_predicted"], 2e-4, "quadrature of neurons"
+        ),
     )

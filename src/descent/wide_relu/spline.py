@@ -95,7 +95,9 @@ def predict(config: Config, drawn: list) -> xr.Dataset:
 def measure(config: Config, drawn: list) -> xr.Dataset:
     """g from the kernel, from programmes on two grids, and the weights of networks of least norm."""
     data, at, P = points(config), config.grid, _network.polynomials(points(config).x)
-    rows = {name: [] for name in ("g", "energy", "lost", "change", "fine", "outer", "spread")}
+    rows = {
+        name: [] for name in ("g", "energy", "lost", "change", "fine", "outer", "spread", "lever")
+    }
     for initial, (w, b) in zip(initials(config), drawn, strict=True):
         zeta = initial.zeta()
         kernel = _data.represent(data, zeta)
@@ -104,6 +106,7 @@ def measure(config: Config, drawn: list) -> xr.Dataset:
         a = _network.least_norm(Phi, data.y, P).a
         rows["g"].append(kernel(at))
         rows["energy"].append(kernel.weights @ data.y)
+        rows["lever"].append(np.abs(kernel.weights).sum())
         rows["lost"].append(EPS * kernel.condition)
         fine = programme(data, zeta, split(config.edges, 2 * config.parts))[::2]
         rows["change"].append(np.abs(fine - programme(data, zeta, at)).max())
@@ -121,6 +124,7 @@ def measure(config: Config, drawn: list) -> xr.Dataset:
             "change": measured("law", rows["change"], "what halving its step has changed"),
             "outer": measured(("law", "neuron"), rows["outer"], "n a_i/|w_i|"),
             "spread": measured("law", rows["spread"], "rounding × condition of the network's"),
+            "lever": measured("law", rows["lever"], "Σ |l_j|"),
             "breakpoint": measured(("law", "neuron"), breakpoints, "breakpoint c_i"),
             "cubic": measured("x", CubicSpline(*data, bc_type="natural")(at), "natural spline"),
         },
@@ -157,7 +161,9 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     bent = found["lost"] * abs(found["energy"]) + 1e-10 * abs(found["energy"])
     order = 2 * found["change"] + 1e-9 * size
     most = abs(found["outer"]).max("neuron")
-    kinks = (found["spread"] + 1e-12) * most
+    # far from the points terms of the size of c_i l_j cancel
+    far = 100 * EPS * found["lever"] * abs(found["breakpoint"])
+    kinks = (found["spread"] + 1e-12) * most + far
     rounding = "rounding times the condition number"
     outer, line = found["outer"], theory["outer_predicted"]
     cubic, goal = (found["cubic"], theory["cubic_predicted"]), theory["g_predicted"]

@@ -1,8 +1,9 @@
-"""Figures of the experiments on what a wide network learns from points on a line."""
+"""Figures of the limit of wide networks: splines, their weights ζ, and how fast networks approach them."""
 
+import numpy as np
 import xarray as xr
 
-from descent.figure import Axis, Figure, axis, curve, level, line, panel, points
+from descent.figure import Axis, Figure, axis, curve, heat, level, line, panel, points
 
 
 def spline(data: xr.Dataset) -> Figure:
@@ -72,58 +73,6 @@ def design(data: xr.Dataset) -> Figure:
     return Figure((left, right))
 
 
-def trajectory(data: xr.Dataset) -> Figure:
-    law = data["law"].values[-1]
-    plane, gaps, errors = [], [], []
-    one = data.sel(law=law)
-    for place, method in enumerate(one["method"].values):
-        path = one["plane"].isel(method=place)
-        plane.append(line(path.sel(axis=1), path.sel(axis=2), str(method), place))
-        plane.append(points(path.sel(axis=1), path.sel(axis=2), str(method), place, size=3))
-    for place, name in enumerate(data["law"].values):
-        each = data.sel(law=name)
-        gaps.append(line(data["s"].sel(law=name), each["gap"], str(name), place))
-        shown = line(
-            data["s"].sel(law=name), each["gap_predicted"], "predicted", "ink", "predicted"
-        )
-        gaps.append(shown)
-        errors += curve(each["error"], str(name), place)
-        errors += curve(each["error_line"], "slope −1/2", place, "predicted", width=1)
-    gaps.append(
-        level(float(data["gap_bound"].max()), "0.2036: the largest of a mode", role="bound")
-    )
-    title = f"principal components, {law}"
-    left = panel(title, Axis("first component"), Axis("second component"), plane)
-    at = Axis("2η̄t times the largest eigenvalue", "log")
-    middle = panel(
-        "GD from the smoothing spline", at, Axis("distance at the points, of the data"), gaps
-    )
-    away = Axis("distance from infinite width", "log")
-    right = panel("networks of n neurons", axis(data["width"], "log"), away, errors)
-    return Figure((left, middle, right))
-
-
-def training(data: xr.Dataset) -> Figure:
-    apart, moved, floors = [], [], []
-    for place, law in enumerate(data["law"].values):
-        one, name = data.sel(law=law), str(law)
-        n = one["width"]
-        apart += curve(one["error"], f"{name}: to g*", place)
-        apart += curve(one["apart"], f"{name}: to outer alone", place + 2)
-        moved += curve(one["norm"], f"{name}: outer", place)
-        moved += curve(one["inner"], f"{name}: inner", place + 2)
-        for limit, power in (("outer_predicted", 0.5), ("inner_predicted", 1.0)):
-            moved += curve((one[limit] / n**power).rename("limit"), "limit", "ink", "predicted")
-        floors.append(points(one["skip"], one["skip_error"], name, place))
-        floors.append(line(one["skip"], one["skip_predicted"], "limit", place, "predicted"))
-    width = axis(data["width"], "log")
-    left = panel("all layers trained", width, Axis("rms distance", "log"), apart)
-    middle = panel("how far weights move", width, Axis("‖Δa‖, ‖Δ(w, b)‖", "log"), moved)
-    rate = axis(data["skip"], "symlog")
-    right = panel("a line of its own rate", rate, Axis("distance from g*", "log"), floors)
-    return Figure((left, middle, right))
-
-
 def parametrisation(data: xr.Dataset) -> Figure:
     first, distances = data.isel(law=0), []
     functions = [
@@ -140,3 +89,60 @@ def parametrisation(data: xr.Dataset) -> Figure:
     width = Axis("neurons n", "log")
     right = panel("distances", width, Axis("rms distance", "log"), distances)
     return Figure((left, right))
+
+
+def activations(data: xr.Dataset) -> Figure:
+    splines, errors, n = [], [], data["width"].values
+    for k, power in enumerate(data["power"].values):
+        one = data.sel(power=power)
+        splines += [
+            line(data["x"], one["limit"], f"k = {power}", k),
+            line(data["x"], one["limit_predicted"], "natural spline", role="predicted", width=1),
+        ]
+        error = np.sqrt(one["square"] / data["width"]).transpose("replicate", "width")
+        constant = float(np.sqrt(one["square_predicted"]))
+        errors += [
+            *curve(error.rename("error"), f"k = {power}", k, marker=True),
+            line(n, constant / np.sqrt(n), "predicted/√n", k, "predicted"),
+        ]
+    return Figure(
+        (
+            panel("splines of degree 2k + 1", axis(data["x"]), Axis("g*"), *splines),
+            panel(
+                f"{data.sizes['replicate']} networks a width, median and 5–95 %",
+                axis(data["width"], "log"),
+                Axis("‖f − g*‖", "log"),
+                *errors,
+            ),
+        )
+    )
+
+
+def multivariate(data: xr.Dataset) -> Figure:
+    functions, errors, n = [], [], data["width"]
+    first = data.isel(dimension=0)
+    surface = heat(first["first"], first["second"], first["surface"], "f(x₁, x₂)", diverging=True)
+    for k, d in enumerate(data["dimension"].values):
+        one = data.sel(dimension=d)
+        functions += [
+            line(data["place"], one["network"], f"d = {d}, {n.values[-1]} neurons", k),
+            line(data["place"], one["spline_predicted"], "r³ spline", k, "predicted"),
+        ]
+        error = np.sqrt(one["square"] / n).transpose("replicate", "width")
+        errors += [
+            *curve(error, f"d = {d}", k, marker=True),
+            line(n, np.sqrt(one["square_predicted"] / n), "predicted/√n", k, "predicted"),
+        ]
+    return Figure(
+        (
+            panel(
+                f"d = {int(first['dimension'])}, {n.values[-1]} neurons",
+                axis(first["first"]),
+                axis(first["second"]),
+                surface,
+                square=True,
+            ),
+            panel("along a diagonal", axis(data["place"]), Axis("f"), *functions),
+            panel("over the cube", axis(n, "log"), Axis("‖f − g*‖", "log"), *errors),
+        )
+    )

@@ -1,4 +1,4 @@
-"""Figures of interpolation: starts, and how wide is wide enough."""
+"""Figures of what networks can fit: starts, and how wide is wide enough."""
 
 import numpy as np
 import xarray as xr
