@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from descent.wide_relu import _beam, _radon, _sphere, _stopped, _targets, _waves
+from descent.wide_relu import _beam, _radon, _sphere, _stopped, _targets, _waves, breakpoint_range
 from descent.wide_relu._data import Points, kernel
 from descent.wide_relu._initial import Initial
 from descent.wide_relu._matching import fits, probability
@@ -129,7 +129,24 @@ def test_a_wrong_density_of_neurons_is_caught(monkeypatch, wrong):
     assert broken == {"radon"}
 
 
+def test_reference_distances_without_a_free_line():
+    found = run("wide_relu@breakpoint_range", nodes=201).data["distance"].sel(tilt=0)
+    np.testing.assert_allclose(1.5 * found, [0.02442, 2.26e-3, 2.74e-4, 3.4e-5], rtol=8e-3)
+    slope = np.polyfit(np.log(found["range"][1:]), np.log(found[1:]), 1)[0]
+    assert slope == pytest.approx(-3.006, abs=0.02)
+
+
+def test_a_kernel_with_another_height_is_caught(monkeypatch):
+    right = breakpoint_range.cubic
+    monkeypatch.setattr(breakpoint_range, "cubic", lambda x, y: right(x, y) * 2)  # |x − y|³/6
+    assert "limit" in {c.name for c in run("wide_relu@breakpoint_range").checks if not c.holds}
+
+
 OTHERS = [
+    ("breakpoint_range", {"seed": 1, "points": [-1.3, 0.4, 2], "values": [1, -2, 0.5]}),
+    ("breakpoint_range", {"seed": 2, "points": [0, 1e6, 3e6, 4e6], "values": [1e6, 0, 3e6, 1e6]}),
+    ("breakpoint_range", {"seed": 3, "points": [3, 3.1, 3.3, 3.9, 5], "tilts": [-2, 0.5]}),
+    ("breakpoint_range", {"seed": 4, "ranges": [10, 100]}),
     ("norms", {"seed": 1, "law": "uniform", "weight": 2, "bias": 3}),
     ("norms", {"seed": 2, "values": [1e6, 2e6, -1e6, 0, 3e6]}),
     ("noiseless", {"cells": [10, 30], "parts": 5}),
@@ -155,6 +172,8 @@ def test_no_false_alarm_at_other_settings(name, changes):
 REFUSED = [
     ("norms", {"points": [0, 0, 1], "values": [1, 2, 3]}, "points"),
     ("norms", {"width": 6}, "width"),
+    ("breakpoint_range", {"ranges": [1, 2]}, "ranges"),
+    ("breakpoint_range", {"tilts": [1, 0]}, "tilts"),
     ("noiseless", {"cells": [64]}, "cells"),
     ("activations", {"bias": 1}, "bias"),
     ("spectral_bias", {"low": 2, "high": 1}, "high"),

@@ -146,3 +146,16 @@ def multivariate(data: xr.Dataset) -> Figure:
             panel("over the cube", axis(n, "log"), Axis("‖f − g*‖", "log"), *errors),
         )
     )
+
+
+def breakpoint_range(data: xr.Dataset) -> Figure:
+    a, marks = data["range"], []
+    for k, tilt in enumerate(data["tilt"].values):
+        one, name = data.sel(tilt=tilt), f"β₁ = {tilt:g}"
+        marks += [
+            points(a, one["distance"], f"{name}, n = ∞", k),
+            points(a, one["error"], f"{name}, mean of networks", k, hollow=True, marker="square"),
+            line(a, one["leading_predicted"], "leading term", k, "predicted"),
+        ]
+    away = Axis("rms distance from the cubic spline", "log")
+    return Figure((panel("without a free line", axis(a, "log"), away, marks),))

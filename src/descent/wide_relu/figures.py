@@ -6,6 +6,7 @@ from descent.wide_relu._capacity_figures import (  # noqa: F401  drawn by name
 )
 from descent.wide_relu._limit_figures import (  # noqa: F401  drawn by name
     activations,
+    breakpoint_range,
     curvature,
     design,
     multivariate,
