@@ -86,12 +86,12 @@ def test_bad_numbers_are_refused_by_rule(name, change, rule):
     [
         ("critical_points", {"size": 10**6}),
         ("sampled_saddle", {"measurements": [10**7], "size": 1000}),
-        ("population", {"steps": 10**7}),
-        ("gradient_flow", {"steps": 10**7}),
+        ("population", {"steps": 10**7, "size": 300}),
+        ("gradient_flow", {"steps": 10**7, "size": 300}),
         ("symmetry", {"steps": 10**7, "size": 100}),
         ("published_update", {"draws": 10**7, "size": 1000}),
         ("published_distances", {"measurements": 10**7}),
-        ("published_length", {"horizon": 10**7}),
+        ("published_length", {"horizon": 10**7, "replicates": 1000}),
         ("emergence", {"steps": 10**7}),
     ],
 )
