@@ -26,7 +26,7 @@ from descent.result import Check, Result, bound, measured, predicted, replicates
 from descent.sensing import _phases, _problem
 from descent.sensing._kernels import apply
 from descent.sensing._memory import require_run
-from descent.sensing._phases import blur, first_within, last_emergence, remaining
+from descent.sensing._phases import blur, first_within, head_start, last_emergence, remaining
 from descent.sensing._problem import DescentConfig, Measured, draw_factor, sense, unpack
 from descent.sensing._sample import require_decided
 from descent.sensing._surplus import damped, norm_after, unabsorbed
@@ -123,7 +123,7 @@ def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
         least.append(
             [[norm_after(a * one, eta, config.steps) / norm for one in mu] for a in squares]
         )
-        folds, growth = _phases.head_start(M, config.rank, W, config.widths)
+        folds, growth = head_start(M, config.rank, W, config.widths)
         gains.append(folds / np.log1p(2 * eta * growth))
     lam, eta = given["eigenvalue"], given["eta"]
     until = last_emergence(lam, eta, given["alpha"], config.size).clip(0)
