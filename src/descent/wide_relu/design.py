@@ -20,13 +20,14 @@ from typing import Literal, NamedTuple
 import numpy as np
 import xarray as xr
 
-from descent.config import Count, Number, Seed, experiment_config
+from descent.config import experiment_config
 from descent.maths.sampling import of_error
 from descent.result import Check, Result, bound, measured, predicted, sweep
 from descent.wide_relu import _network, _spline
-from descent.wide_relu._data import points, require_bent, require_points
+from descent.wide_relu._data import points
 from descent.wide_relu._initial import Neurons
 from descent.wide_relu._moments import constant
+from descent.wide_relu._settings import Fitted
 from descent.wide_relu._slopes import rms, slopes
 from descent.wide_relu._spline import Zeta
 from descent.wide_relu._widths import compared, doubts, of_width, require_networks
@@ -40,28 +41,17 @@ PANELS = 64  # over the points, more than any ρ needs
 
 
 @experiment_config
-class Config:
-    seed: Seed
-    replicates: Count  # networks of each width
-    widths: tuple[Count, ...]  # n
-    points: tuple[Number, ...]  # x_j, increasing
-    values: tuple[Number, ...]  # y_j
+class Config(Fitted):
     penalties: tuple[Penalty, ...]
     inner: tuple[Inner, ...]  # law of w
-    nodes: Count  # of the grid on which functions are compared
 
     def __post_init__(self):
-        require_points(self)
-        require_bent(self)
+        super().__post_init__()
         for name in ("penalties", "inner"):
             given = getattr(self, name)
             if not given or len(set(given)) < len(given):
                 raise ValueError(f"{name} {list(given)}: one or more, each once")
         require_networks(self, len(self.penalties) * len(self.inner))
-
-    @property
-    def grid(self) -> np.ndarray:
-        return np.linspace(self.points[0], self.points[-1], self.nodes)
 
     @property
     def designs(self) -> list["Design"]:

@@ -21,16 +21,13 @@ import xarray as xr
 
 from descent.config import (
     Count,
-    Number,
     Positive,
-    Seed,
     experiment_config,
     require_increasing,
 )
 from descent.maths.limits import require_at_most, require_time, require_within
 from descent.maths.sampling import fewest, mean, of_error
 from descent.result import Check, Result, replicates, sweep
-from descent.wide_relu._data import require_bent, require_points
 from descent.wide_relu._deep import (
     OUTER,
     measure_layers,
@@ -38,25 +35,16 @@ from descent.wide_relu._deep import (
     predict_layers,
     predict_skips,
 )
-from descent.wide_relu._initial import Law, initials, require_initials, require_range
+from descent.wide_relu._initial import initials
 from descent.wide_relu._outer import measure_outer, predict_outer, rounding
+from descent.wide_relu._settings import Started
 from descent.wide_relu._slopes import slopes
-from descent.wide_relu._widths import require_networks
 
 NEAR = 1e-3  # of the data: a loop that is further from it has not ended
 
 
 @experiment_config
-class Config:
-    seed: Seed
-    replicates: Count  # networks of each width
-    widths: tuple[Count, ...]  # n of networks all of whose layers are trained
-    points: tuple[Number, ...]  # x_j, increasing
-    values: tuple[Number, ...]  # y_j
-    laws: tuple[Law, ...]
-    weights: tuple[Positive, ...]  # scale of w for each law
-    biases: tuple[Positive, ...]  # scale of b
-    nodes: Count  # of the grid on which functions are compared
+class Config(Started):
     steps: Count  # of gradient descent on the outer weights of the narrowest networks
     limit: Count  # steps at the most, all layers trained
     close: Positive  # residual at which they stop, of the data
@@ -67,11 +55,7 @@ class Config:
     skip_replicates: Count
 
     def __post_init__(self):
-        require_points(self)
-        require_bent(self)
-        require_initials(self)
-        require_range(self)
-        require_networks(self, len(self.laws))
+        super().__post_init__()
         require_increasing("skips", self.skips)
         require_within(
             "skips", self.skips, 1e-3, 1e6, "a line slower is none, a faster one is free"
@@ -94,10 +78,6 @@ class Config:
         steps = self.limit * sum(self.widths) + (self.steps + self.critical) * self.widths[0]
         fields = f"limit {self.limit}, steps {self.steps}, replicates {self.replicates}"
         require_time(fields, work * steps)
-
-    @property
-    def grid(self) -> np.ndarray:
-        return np.linspace(self.points[0], self.points[-1], self.nodes)
 
 
 def draw(config: Config):

@@ -19,7 +19,7 @@ the gradient of a sum of squares makes λ = 1/(2η̄t).
 import numpy as np
 import xarray as xr
 
-from descent.config import Count, Number, Positive, Seed, experiment_config
+from descent.config import Count, Positive, experiment_config
 from descent.maths.limits import require_within
 from descent.maths.sampling import mean
 from descent.result import (
@@ -34,8 +34,8 @@ from descent.result import (
     sweep,
 )
 from descent.wide_relu import _network, _spline
-from descent.wide_relu._data import points, require_bent, require_points
-from descent.wide_relu._initial import Law, initials, require_initials, require_range
+from descent.wide_relu._data import points
+from descent.wide_relu._initial import initials
 from descent.wide_relu._paths import (
     Kernel,
     Paths,
@@ -45,39 +45,22 @@ from descent.wide_relu._paths import (
     principal,
     steps_of,
 )
+from descent.wide_relu._settings import Started
 from descent.wide_relu._slopes import slopes
-from descent.wide_relu._widths import require_networks
 
 METHODS = ["gradient descent", "smoothing spline"]
 LOST = 1e-4  # of the data: what rounding may take over all steps
 
 
 @experiment_config
-class Config:
-    seed: Seed
-    replicates: Count  # networks of each width
-    widths: tuple[Count, ...]  # n
-    points: tuple[Number, ...]  # x_j, increasing
-    values: tuple[Number, ...]  # y_j
-    laws: tuple[Law, ...]
-    weights: tuple[Positive, ...]  # scale of w for each law
-    biases: tuple[Positive, ...]  # scale of b
+class Config(Started):
     step: Positive  # 2η̄ times the largest eigenvalue
     times: Count  # of a path
-    nodes: Count  # of the grid on which functions are compared
 
     def __post_init__(self):
-        require_points(self)
-        require_bent(self)
-        require_initials(self)
-        require_range(self)
-        require_networks(self, len(self.laws))
+        super().__post_init__()
         require_within("step", self.step, 1e-4, 0.05, "the flow is compared with the spline")
         require_within("times", self.times, 10, 100, "of a path through all modes")
-
-    @property
-    def grid(self) -> np.ndarray:
-        return np.linspace(self.points[0], self.points[-1], self.nodes)
 
     @property
     def kernels(self) -> list[Kernel]:

@@ -16,39 +16,21 @@ Source: slides on implicit biases, Theorem 5; arXiv 2006.07356. The constants ar
 import numpy as np
 import xarray as xr
 
-from descent.config import Count, Number, Positive, Seed, experiment_config
+from descent.config import experiment_config
 from descent.maths.sampling import of_error
 from descent.result import Check, Result, bound, measured, predicted, sweep
 from descent.wide_relu import _data, _network, _spline
-from descent.wide_relu._data import points, require_bent, require_points
-from descent.wide_relu._initial import Law, initials, require_initials, require_range
+from descent.wide_relu._data import points
+from descent.wide_relu._initial import initials
 from descent.wide_relu._moments import constant
+from descent.wide_relu._settings import Started
 from descent.wide_relu._slopes import rms, slopes
-from descent.wide_relu._widths import compared, doubts, of_width, require_networks
+from descent.wide_relu._widths import compared, doubts, of_width
 
 
 @experiment_config
-class Config:
-    seed: Seed
-    replicates: Count  # networks of each width
-    widths: tuple[Count, ...]  # n
-    points: tuple[Number, ...]  # x_j, increasing
-    values: tuple[Number, ...]  # y_j
-    laws: tuple[Law, ...]
-    weights: tuple[Positive, ...]  # scale of w for each law
-    biases: tuple[Positive, ...]  # scale of b
-    nodes: Count  # of the grid on which functions are compared
-
-    def __post_init__(self):
-        require_points(self)
-        require_bent(self)
-        require_initials(self)
-        require_range(self)
-        require_networks(self, len(self.laws))
-
-    @property
-    def grid(self) -> np.ndarray:
-        return np.linspace(self.points[0], self.points[-1], self.nodes)
+class Config(Started):
+    """Nothing beside them."""
 
 
 def predict(config: Config) -> xr.Dataset:

@@ -1,4 +1,4 @@
-"""Wide networks, second part: reference values, slow twins, other settings, and wrong formulas."""
+"""What wide networks learn, how fast, and how well: reference values, slow twins, other settings, wrong formulas."""
 
 from itertools import product
 
