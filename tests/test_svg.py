@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import matplotlib
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from descent.figure import Axis, Figure, band, level, line, panel, points
@@ -142,6 +142,8 @@ def test_whatever_a_panel_holds_its_axes_have_limits(values, scale, given_limits
 
 
 @given(values=numbers, scale=scales, given_limits=limits)
+@example(values=[5e16, -1e300], scale="symlog", given_limits=(-7.68e-165, -4.72e-23))
+@example(values=[1e300, 1e-3], scale="log", given_limits=(1.0, 1.0000000100001))
 @settings(deadline=None, max_examples=12, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 def test_whatever_a_panel_holds_it_is_drawn(values, scale, given_limits, tmp_path_factory):
     picture = tmp_path_factory.mktemp("any") / "picture.svg"

@@ -132,13 +132,16 @@ def environment(uri: str = "", **more: str) -> dict[str, str]:
     )
 
 
-CLOCK = "import time; real = time.time; time.time = lambda: real() + int(sys.argv[2]); "
+CLOCK = (
+    "import time; real, door, ahead = time.time, sys.argv[1], int(sys.argv[2]); "
+    "time.time = lambda: real() + ahead; "
+)
 PATIENT = (
-    "sys.path.insert(0, sys.argv[1].replace('stages/track.py', 'src')); "
+    "sys.path.insert(0, door.replace('stages/track.py', 'src')); "
     "from descent.lab.tracking import mirror, patience; patience.SILENCE = 300.0; "
     "mirror.QUIET['MLFLOW_HTTP_REQUEST_TIMEOUT'] = '120'; "
 )
-RUN = "runpy.run_path(sys.argv[1], run_name='__main__')"
+RUN = "sys.argv = [door]; runpy.run_path(door, run_name='__main__')"  # the door takes no arguments
 
 
 def start(uri: str = "", ahead: int = 0, ready: str = "", **more: str) -> subprocess.Popen:

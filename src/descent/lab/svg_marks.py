@@ -6,6 +6,7 @@ from matplotlib.collections import LineCollection
 
 from descent.figure import Mark
 from descent.lab.colours import colour, edges, shades
+from descent.lab.rulers import stretched, unstretched
 from descent.lab.seen import COORDINATES, Seen, words
 
 DASHES = {"solid": "-", "dashed": "--", "dotted": ":"}
@@ -61,12 +62,15 @@ def _reachable(mark: Mark, panel: Seen) -> dict[str, np.ndarray]:
     if mark.kind == "heat":
         return values
     for name, ruler in (("x", panel.x), ("y", panel.y)):
-        if ruler.scale == "linear":
-            low, high = sorted((ruler.low, ruler.high))
-            reach = 1000 * (high - low)
-            for key in COORDINATES[name]:
-                if key in values:
-                    values[key] = values[key].clip(low - reach, high + reach)
+        low, high = sorted(stretched(np.array([ruler.low, ruler.high]), ruler.scale))
+        reach = 1000 * (high - low)
+        with np.errstate(over="ignore"):
+            ends = unstretched(np.array([low - reach, high + reach]), ruler.scale)
+        for key in COORDINATES[name]:
+            if key in values:
+                near = values[key].clip(*ends)
+                placed = values[key] > 0 if ruler.scale == "log" else True
+                values[key] = np.where(placed, near, values[key])
     return values
 
 
