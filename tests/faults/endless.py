@@ -2,9 +2,9 @@
 
 Every count of every block of params.yaml, and the last of every list of counts, becomes the largest that its kind
 allows, a million, and a thousand times itself; every list gets as many points as a figure has a place for. Each such
-run has a few seconds of a processor. If it is neither refused nor done by then, its time is extrapolated: from what the block
-took (artifacts/cost), as if all of it grew with the value; if that is too long, from runs at smaller values, by the
-power of the value that they show. A run that takes thrice an hour and is not refused is a fault; what `maths.limits`
+run has a few seconds of a processor. If it is neither refused nor done by then, its time is extrapolated: from what
+the block takes by itself, as if all of it grew with the value; if that is too long, from runs at smaller values, by
+the power of the value that they show. A run that takes thrice an hour and is not refused is a fault; what `maths.limits`
 estimated stands beside it. FOLDER has the data/ and artifacts/ that some experiments read.
 """
 
@@ -33,6 +33,7 @@ from params import Case, Outcome, attempt
 
 HOUR, FACTOR = 3600, 3  # seconds; how far an extrapolation may be off
 ALARM, LONGEST = 2, 45  # seconds of a processor: of a case, and of a run that is to end
+SLOWEST = 600  # the same of a block with its own parameters
 QUICK = ["autodiff@backprop", "linear@risk", "noise@posterior"]  # of the short form
 
 
@@ -109,13 +110,13 @@ def noting(operations: float) -> float:
     return hours
 
 
-def cost(root: Path, block: Block) -> float:
-    """Seconds that its last run took, as the stage has left them; infinite if there was none."""
+def cost(root: Path, block: Block, upstream: list) -> float:
+    """Seconds that the block takes: what its last run has left in artifacts/cost, else measured here."""
     try:
         text = (root / f"artifacts/cost/{block.path}.json").read_text(encoding="utf-8")
         return float(json.loads(text)["seconds"])
     except (OSError, ValueError, KeyError):
-        return math.inf
+        return tried(block, block.parameters, upstream, SLOWEST).outcome.cpu
 
 
 def extrapolated(block: Block, change: Change, upstream: list, usual: float) -> tuple[float, str]:
@@ -166,7 +167,7 @@ def judged(block: Block, change: Change, upstream: list, root: Path) -> tuple[st
         kind = kind if kind in ("done", "refused") else "fault"
         said = f"{found.outcome.cpu:.1f} s, {estimate}, {found.outcome.said.strip()[-200:]}"
         return kind, said
-    usual = cost(root, block)
+    usual = cost(root, block, upstream)
     hours, why = usual * change.size / change.base / HOUR, "all its time grows with it"
     if hours > FACTOR:
         hours, why = extrapolated(block, change, upstream, usual)
