@@ -21,7 +21,7 @@ from descent.lab.words import words
 
 CODE = Path("artifacts/code")
 SRC, DOORS = Path("src"), Path("stages")
-RESOURCES = {".j2", ".css", ".js"}  # of the page, beside its modules
+RESOURCES = {"page": {".j2", ".css", ".js"}, "documents": {".yaml"}}  # of the page, by folder
 SEEN, SAID = "what there is to see:\n", "docstrings:\n"
 
 
@@ -58,6 +58,11 @@ def seen(file: Path) -> str:
     return hashlib.sha256(words(docstring(file)).see.encode("utf-8")).hexdigest()
 
 
+def files(folder: Path, kinds: set[str]) -> list[Path]:
+    """The files of these suffixes in a folder, which need not be there."""
+    return [f for f in folder.glob("*") if f.suffix in kinds]
+
+
 def digests(root: Path) -> dict[str, str]:
     """What every file of artifacts/code says, by its path there."""
     src, found = root / SRC, {}
@@ -76,7 +81,8 @@ def digests(root: Path) -> dict[str, str]:
     for door in ("download", "curves", "report", "track"):
         if (root / DOORS / f"{door}.py").is_file():
             found[f"{door}.txt"] = used(door)
-    shown = {f for f in (src / "descent/lab/page").iterdir() if f.suffix in RESOURCES}
+    lab = src / "descent/lab"
+    shown = {f for name, kinds in RESOURCES.items() for f in files(lab / name, kinds)}
     found["report.txt"] += listing(shown, root, whole)
     found["report.txt"] += SAID + listing(set(modules), root, said)
     return found

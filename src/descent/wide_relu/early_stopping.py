@@ -184,5 +184,5 @@ def refute(config: Config, found: xr.Dataset) -> tuple[Erratum, ...]:
         return ()
     late = found["risk"].sel(loss="sum").isel(points=slice(-2, None)).values
     slope = float(np.log(late[1] / late[0]) / np.log(M[1] / M[0]))
-    where = "risk at t = Θ(M^(4/5)) of the loss Σ_j (f(x_j) − y_j)²: exponent of M"
+    where = "slides on implicit biases, noisy data: exponent of M, of the risk at t = Θ(M^(4/5))"
     return (Erratum("summed_loss", where, PRINTED, SUMMED, slope, 0.05),)

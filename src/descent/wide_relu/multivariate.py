@@ -160,7 +160,7 @@ def run(config: Config) -> Result:
     g = limits(config, given)
     found, theory = measure(config, given, g), predict(config, given, g)
     slope = np.log10(found["far"][:, 1] / found["far"][:, 0])
-    where = "‖f − g*‖₂ over ℝ^d: the power of the radius of f − g*, below −d/2 if finite"
+    where = "slides on implicit biases, theorem 8: power of the radius of f − g*, if ‖f − g*‖₂ is finite"
     return Result(
         data=found.merge(theory),
         metrics={

@@ -122,7 +122,7 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
 
 def refute(config: Config, found: xr.Dataset) -> tuple[Erratum, ...]:
     """The order of the error for targets that are curved at an end, where N is large enough to tell it."""
-    where = "‖g* − g₀‖_∞ ≤ C‖g₀⁗‖_∞h⁴: the order in h, of a target curved at an end"
+    where = "slides on implicit biases, noiseless data: order in h, of a target curved at an end"
     if config.cells[-2] < LATE:
         return ()
     order = orders(found["error"])

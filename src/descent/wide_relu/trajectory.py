@@ -176,8 +176,6 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
 
 
 def refute(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Erratum, ...]:
-    where = (
-        "slides on implicit biases: described by smoothing splines; the largest gap, of the data"
-    )
+    where = "slides on implicit biases, trajectory: largest gap to smoothing splines, of the data"
     gap, exact = float(found["gap"].max()), float(theory["gap_predicted"].max())
     return (Erratum("described_by_smoothing_splines", where, 0.0, exact, gap, 1e-6),)

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from descent.lab.files import read_text, whole
+from descent.lab.page.documents import erratum_anchor
 from descent.lab.page.listed import listed
 from descent.lab.page.pictures import picture
 from descent.lab.page.spread import rows
@@ -81,7 +82,10 @@ def entry(block: Block, params: dict) -> dict:
         "outcome": outcome(result),
         "unchecked": unchecked,
         "errata": [
-            erratum | cited(erratum["where"]) | {"path": block.path, "anchor": anchor}
+            erratum
+            | cited(erratum["where"])
+            | {"path": block.path, "anchor": anchor}
+            | {"here": erratum_anchor(anchor, erratum["name"])}
             for erratum in result["errata"].values()
         ],
     }

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from descent.lab.files import Damaged, read_text, write_text
 from descent.lab.messages import refuse
+from descent.lab.page.documents import answered
 from descent.lab.page.entries import entry
 from descent.lab.page.pictures import bundle, faces
 from descent.lab.params import PARAMS
@@ -61,6 +62,7 @@ def render() -> str:
         experiments=experiments,
         families=by_family(found, experiments),
         errata=errata,
+        documents=answered(experiments),
         style=read_text(HERE / "report.css"),
         script=read_text(HERE / "chart.js") + read_text(HERE / "report.js"),
         total=len(checks),
