@@ -17,6 +17,7 @@ from descent.lab.messages import refuse
 FOREIGN = ("NPY_", "NUMBA_", "OPENBLAS_", "MKL_", "MPL", "MATPLOTLIB", "PYTHONWARNINGS")
 STAY = ("NUMBA_CACHE_DIR", "MPLCONFIGDIR")
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+SIDE_BY_SIDE = ("LOKY_MAX_CPU_COUNT", *THREADS)  # 1 for each of several stages that run at once
 
 
 def settle() -> None:

@@ -1,7 +1,7 @@
 """`dvc repro`, but better guarded and faster.
 
-What an interrupt has torn is mended before, what belongs to no block is removed, dvc.lock is replaced in one piece, and
-params.yaml is parsed once instead of once a stage.
+What an interrupt has torn is mended before, what belongs to no block is removed, dvc.lock is replaced in one piece,
+params.yaml is parsed once instead of once a stage, and stages that do not wait for each other run side by side.
 """
 
 import logging
@@ -13,6 +13,7 @@ from copy import deepcopy
 from io import StringIO
 from pathlib import Path
 
+from descent.lab.ahead import run_ahead
 from descent.lab.environment import require_clone, require_system
 from descent.lab.files import kept
 from descent.lab.leftovers import forget, sweep
@@ -46,7 +47,7 @@ def repro(*arguments: str) -> int:
     if os.name == "posix":
         os.environ["SHELL"] = "/bin/sh"  # not one that runs nothing, as users without a login have
     try:
-        with written_in_one_piece(), parameters_parsed_once():
+        with written_in_one_piece(), parameters_parsed_once(), run_ahead():
             return main(["repro", *arguments])
     finally:
         with suppress(OSError):  # a full disk: the copy before is kept

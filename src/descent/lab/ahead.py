@@ -1,0 +1,210 @@
+"""Stages run ahead of DVC, as many at a time as there are cores.
+
+DVC runs one stage after another. Meanwhile other cores can run stages that come later, are out of date and wait for
+nothing that is still to be run. DVC keeps its order and its books: where it comes to a stage that has been begun, it
+waits for that command in place of a new one. A stage whose dependencies have changed since it was begun is run again.
+Where DVC no longer has the functions, nothing is changed.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from copy import copy
+from itertools import chain
+from tempfile import TemporaryFile
+from typing import IO, NamedTuple
+
+from descent.lab.environment import SIDE_BY_SIDE
+from descent.lab.messages import refuse
+
+JOBS = "DESCENT_JOBS"  # how many stages at a time; as many as there are cores where it is not set
+GIB = 2  # of memory that a stage is given at the least
+MOMENT = 0.02  # seconds between two looks at what runs
+
+
+class Begun(NamedTuple):
+    """A stage whose command runs or has run."""
+
+    process: subprocess.Popen
+    said: IO[bytes]
+    known: list  # the digests of its dependencies then
+
+
+def jobs() -> int:
+    """How many stages are run side by side on this machine; one line and exit code 2 for no such number."""
+    wanted = os.environ.get(JOBS, "")
+    if wanted.isascii() and wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
+    if wanted:
+        refuse(f"{JOBS}: must be a whole number from 1 on, not {wanted!r}")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with suppress(OSError, ValueError):  # a system that does not tell
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        cores = min(cores or 1, free // (GIB * 2**30))
+    return max(1, cores or 1)
+
+
+class Ahead:
+    """The stages of one `dvc repro`: which are settled, which have been begun, which may be."""
+
+    def __init__(self, steps: list, graph, force: bool, most: int):
+        self.steps, self.planned, self.graph = steps, set(steps), graph
+        self.force, self.most = force, most
+        self.settled: set = set()  # DVC has been there, or they are up to date
+        self.begun: dict = {}
+
+    def ready(self, now) -> Iterator:
+        """Stages other than `now` that are out of date and wait for nothing, in DVC's order."""
+        for stage in self.steps:
+            if stage is now or stage in self.settled or stage in self.begun:
+                continue
+            if self.waits(stage) or not may_run_ahead(stage):
+                continue
+            if self.force or out_of_date(stage):
+                yield stage
+            else:
+                self.settled.add(stage)
+
+    def waits(self, stage) -> bool:
+        """Whether something is still to be run before it."""
+        return any(s in self.planned - self.settled for s in self.graph.successors(stage))
+
+    def running(self) -> int:
+        return sum(one.process.poll() is None for one in self.begun.values())
+
+    def run(self, stage) -> int | None:
+        """The exit code of a stage, begun here or earlier; None if it is to be run by itself, as usual.
+
+        While it runs, others are begun. What it said is printed.
+        """
+        others = self.ready(stage)
+        if stage not in self.begun:
+            first = next(others, None)
+            if first is None and not self.running():
+                return None
+            announce(stage)
+            while self.running() >= self.most:
+                time.sleep(MOMENT)
+            self.begin(stage)
+            others = chain([first] if first else [], others)
+        else:
+            announce(stage)
+        process = self.begun[stage].process
+        while process.poll() is None:
+            while self.running() < self.most and (other := next(others, None)):
+                self.begin(other)
+            time.sleep(MOMENT)
+        return self.taken(stage)
+
+    def begin(self, stage) -> None:
+        from dvc.stage.run import _make_cmd, get_executable, prepare_kwargs
+
+        options, said = prepare_kwargs(stage), nameless()
+        options["env"] |= dict.fromkeys(SIDE_BY_SIDE, "1")
+        known = digests(stage)
+        command = _make_cmd(get_executable(), stage.cmd)
+        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, **options)
+        self.begun[stage] = Begun(process, said, known)
+
+    def taken(self, stage) -> int | None:
+        """The exit code of a stage that has ended; None if what it depends on is no longer as it was."""
+        one = self.begun.pop(stage)
+        with one.said:
+            if one.known != digests(stage):
+                return None
+            one.said.seek(0)
+            sys.stdout.write(one.said.read().decode("utf-8", "replace"))
+            sys.stdout.flush()
+        return one.process.returncode
+
+    def stop(self) -> None:
+        """End what DVC has not come to."""
+        for one in self.begun.values():
+            one.process.terminate()
+        for one in self.begun.values():
+            one.process.wait()
+            one.said.close()
+        self.begun.clear()
+
+
+def nameless() -> IO[bytes]:
+    """A file that is gone when it is closed."""
+    return TemporaryFile()
+
+
+def announce(stage) -> None:
+    """What DVC says where it runs a stage."""
+    from dvc.stage.run import display_command, logger
+
+    logger.info("Running stage '%s':", stage.addressing)
+    display_command(stage.cmd)
+
+
+def may_run_ahead(stage) -> bool:
+    """Whether DVC would only call its command: it removes no output first, and takes none from its cache of runs."""
+    whole = isinstance(stage.cmd, str) and bool(stage.outs) and not stage.frozen
+    return (
+        whole and all(out.persist for out in stage.outs) and all(dep.exists for dep in stage.deps)
+    )
+
+
+def out_of_date(stage) -> bool:
+    """`stage.changed()` without DVC's locks, which it gives back while a command runs."""
+    return stage.changed_stage() or any(one.status() for one in (*stage.deps, *stage.outs))
+
+
+def digests(stage) -> list:
+    """Of what a stage depends on, as it is now; DVC's own books stay as they are."""
+    found = []
+    for dep in map(copy, stage.deps):
+        dep.save()
+        found.append(dep.hash_info)
+    return found
+
+
+@contextmanager
+def run_ahead() -> Iterator[None]:
+    """Meanwhile `dvc repro` runs stages side by side."""
+    import dvc.repo.reproduce as plan
+    import dvc.stage.run as run
+    from dvc.stage.exceptions import StageCmdFailedError
+
+    reproduce, reproduce_stage = (
+        getattr(plan, n, None) for n in ("_reproduce", "_reproduce_stage")
+    )
+    most, usual = jobs(), getattr(run, "cmd_run", None)
+    if most < 2 or None in (reproduce, reproduce_stage, usual):
+        yield
+        return
+    now: list[Ahead] = []  # of the `dvc repro` that runs
+
+    def planned(stages, graph=None, force=False, **options):
+        if graph is None or options.get("dry") or options.get("interactive"):
+            return reproduce(stages, graph=graph, force=force, **options)
+        now.append(Ahead(stages, graph, force, most))
+
+        def one(stage, **given):
+            done = reproduce_stage(stage, **given)
+            now[-1].settled.add(stage)
+            return done
+
+        try:
+            return reproduce(stages, graph=graph, force=force, **options, repro_fn=one)
+        finally:
+            now.pop().stop()
+
+    def command(stage, dry=False, run_env=None):
+        code = now[-1].run(stage) if now and not (dry or run_env) else None
+        if code is None:
+            usual(stage, dry=dry, run_env=run_env)
+        elif code:
+            raise StageCmdFailedError(stage.cmd, code)
+
+    plan._reproduce, run.cmd_run = planned, command
+    try:
+        yield
+    finally:
+        plan._reproduce, run.cmd_run = reproduce, usual
