@@ -23,9 +23,9 @@ def replicate(function: Callable, seed: int, arguments: Sequence[tuple]) -> list
     One process a core. `function` must be importable; large arrays among the arguments arrive read-only.
 
     Raises:
-        Refusal: to begin so many, whatever they do, takes more than an hour.
+        Refusal: to begin so many, whatever they do, takes a core more than an hour.
     """
-    begun = BEGIN * len(arguments) / cpu_count()
-    require_time(f"{len(arguments)} replicates in all, each with a generator of its own", begun)
+    begun = f"{len(arguments)} replicates in all, each with a generator of its own"
+    require_time(begun, BEGIN * len(arguments))
     tasks = (delayed(_alone)(function, seed, k, given) for k, given in enumerate(arguments))
     return Parallel(n_jobs=min(len(arguments), cpu_count()))(tasks)

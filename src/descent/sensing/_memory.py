@@ -80,6 +80,4 @@ def require_run(
     products = 4 * PRODUCT * steps * starts * d**2 * (columns or d)
     drawn = p * (20 * (measurements + held_out) + 2 * PRODUCT * measurements * p)  # S, and SᵀS
     each = limits.SPEED * seconds + drawn + products + CALL * steps + BEGIN
-    require_time(
-        f"size {d}, replicates {replicates}, steps {steps}", replicates * each / cpu_count()
-    )
+    require_time(f"size {d}, replicates {replicates}, steps {steps}", replicates * each)
