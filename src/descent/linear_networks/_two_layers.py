@@ -13,13 +13,14 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from descent.config import Count, experiment_config
 from descent.linear_networks import _paths
 from descent.linear_networks._architectures import Network
 from descent.linear_networks._group_norm import Groups, norm, sizes
 from descent.linear_networks._paths import Path, table
 from descent.linear_networks._references import Given
 from descent.linear_networks._separated import A_DECADE, Setting
-from descent.maths.limits import require_cost
+from descent.maths.limits import require_at_most, require_cost
 from descent.result import measured, steps, sweep
 
 GROWS = 0.02  # an exponent above it, of a part that is small, is that of a saddle
@@ -29,11 +30,23 @@ STILL = 1e-5  # a rate as near to 1 is 1, up to the integrator's error
 EACH = ("seed", "start")
 
 
-def require_affordable(config: Setting, starts: int) -> None:
-    """Refuse more calls than an hour allows."""
-    size = 2 * config.features
-    work = len(config.seeds) * starts * config.calls * (1e4 + 30.0 * size * config.examples)
-    require_cost(config, "seeds, starts, features, examples, calls", 20.0 * size**2, work)
+@experiment_config
+class Started(Setting):
+    """A setting whose networks are run from several starts."""
+
+    starts: Count  # runs of every network on every data set
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_at_most(self, "a few starts show whether the limit depends on them", starts=50)
+        size, runs = 2 * self.features, len(self.seeds) * self.kinds * self.starts
+        work = runs * self.calls * (1e4 + 30.0 * size * self.examples)
+        require_cost(self, "seeds, starts, features, examples, calls", 20.0 * size**2, work)
+
+    @property
+    def kinds(self) -> int:
+        """How many networks are run on every data set."""
+        return 1
 
 
 class Kind(NamedTuple):

@@ -17,11 +17,10 @@ Source: slides on implicit biases, part on linear networks; arXiv 1806.00468, th
 import numpy as np
 import xarray as xr
 
-from descent.config import Count, experiment_config
+from descent.config import experiment_config
 from descent.linear_networks import (
     _architectures,
     _references,
-    _separated,
     _two_layer_limits,
     _two_layers,
 )
@@ -29,19 +28,11 @@ from descent.linear_networks._paths import not_arrived
 from descent.linear_networks._references import Given
 from descent.linear_networks._two_layer_checks import arrived, compare
 from descent.linear_networks._two_layers import Kind, held
-from descent.maths.limits import require_at_most
 from descent.result import Result, predicted
 
 
 @experiment_config
-class Config(_separated.Setting):
-    starts: Count  # runs of every data set
-
-    def __post_init__(self):
-        super().__post_init__()
-        require_at_most(self, "a few starts show whether the limit depends on them", starts=50)
-        _two_layers.require_affordable(self, self.starts)
-
+class Config(_two_layers.Started):
     @property
     def kind(self) -> Kind:
         d = self.features

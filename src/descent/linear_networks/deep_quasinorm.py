@@ -22,14 +22,13 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from descent.config import Count, experiment_config
+from descent.config import experiment_config
 from descent.linear_networks import _architectures, _paths, _references, _separated, _vertices
 from descent.linear_networks._deep_checks import arrived, compare, refute, vertex
 from descent.linear_networks._group_norm import sizes
 from descent.linear_networks._paths import SILENT, Path, not_arrived
 from descent.linear_networks._separated import A_DECADE
-from descent.linear_networks._two_layers import require_affordable
-from descent.maths.limits import require_at_most
+from descent.linear_networks._two_layers import Started
 from descent.result import Result, bound, measured, predicted, steps, sweep
 
 NETWORKS = ["diagonal", "circular"]
@@ -38,19 +37,20 @@ EACH = ("seed", "network", "start")
 
 
 @experiment_config
-class Config(_separated.Setting):
+class Config(Started):
     depth: Annotated[int, Field(ge=3, le=8)]  # L
-    starts: Count  # runs of every network on every data set
 
     def __post_init__(self):
         super().__post_init__()
-        require_at_most(self, "a few starts show whether the limit depends on them", starts=50)
-        require_affordable(self, 2 * self.starts)
         many = _vertices.bases(self.examples, self.features) * len(self.seeds)
         if many > 2_000_000:
             raise ValueError(
                 f"examples {self.examples}, features {self.features}: {many:.2g} bases > 2e6"
             )
+
+    @property
+    def kinds(self) -> int:
+        return len(NETWORKS)
 
     @property
     def q(self) -> float:
