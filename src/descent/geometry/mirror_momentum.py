@@ -22,53 +22,32 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from descent.config import Count, Positive, Refusal, Seed, experiment_config
+from descent.config import Positive, Refusal, experiment_config
 from descent.geometry import _data
-from descent.geometry._data import (
-    Data,
-    require_runs,
-    require_sparse,
-    require_underdetermined,
-    unseen,
-)
+from descent.geometry._data import Data, unseen
 from descent.geometry._momentum import curved, follow, rounding
 from descent.geometry._potentials import Nearest, Potential, nearest, spread
 from descent.geometry._powers import as_the_step_vanishes
+from descent.geometry._small_steps import SAFE, Halved, coarsest, unready
 from descent.maths.limits import require_within
 from descent.maths.times import log_spaced
 from descent.result import Check, Result, measured, predicted, steps, sweep
 
 KINDS = ["dual", "primal"]
-LENGTH = 34  # of the runs, in times 1/λ_n: e⁻³⁴ is rounding
 LONGEST = 2_000_000  # steps of a run
-NEAR, TELLING = 1e-9, 0.02  # of y, to which it has to be met; of the first order, to be told
-SAFE = 4  # times what the largest step adds to an extrapolation to η = 0
 
 
 @experiment_config
-class Config:
-    seed: Seed
-    samples: Count  # n
-    features: Count  # d
-    sparsity: Count  # positive entries of the vector that made y
+class Config(Halved):
     potential: Literal["entropy", "hypentropy"]
     scale: Positive  # α of the entropy's start α1; β of the hypentropy, which starts from 0
     momentum: Annotated[float, Field(gt=0, le=0.95)]  # β
     step: Positive  # ηλ₁/(1 − β) of the coarsest run, λ the eigenvalues of XH⁻¹Xᵀ at w_*
-    halvings: Count
 
     def __post_init__(self):
-        require_underdetermined(self)
-        require_sparse(self)
+        super().__post_init__()
         require_within("scale", self.scale, 1e-6, 1e3, "outside of it a run takes too long")
         require_within("step", self.step, 1e-6, 1, "the limit of small steps is looked for")
-        require_within("halvings", self.halvings, 2, 10, "each doubles the steps")
-        require_runs(self, "samples, features, halvings", 2 * self.halvings, 10_000)
-
-    @property
-    def shares(self) -> np.ndarray:
-        """ηλ₁/(1 − β) of every run."""
-        return self.step / 2.0 ** np.arange(self.halvings + 1)
 
 
 class Given(NamedTuple):
@@ -98,11 +77,7 @@ def draw(config: Config) -> Given:
     best = nearest(potential, data.X, data.y, z0)
     lam = spread(potential, data.X, best.dual)
     growth = np.abs(best.dual - z0).max() / np.abs(data.X.T @ data.y).max()
-    coarse = (LENGTH / lam[-1] + growth) * lam[0] / config.step
-    if not coarse * 2.0**config.halvings <= LONGEST:
-        which = f"step {config.step:g}, halvings {config.halvings}"
-        raise Refusal(f"{which}: {coarse * 2.0**config.halvings:.2g} steps, at most {LONGEST:.0e}")
-    return Given(data, potential, z0, best, lam, int(coarse))
+    return Given(data, potential, z0, best, lam, coarsest(config, lam, growth, LONGEST))
 
 
 def predict(config: Config, given: Given) -> xr.Dataset:
@@ -169,16 +144,12 @@ def measure(config: Config, given: Given) -> xr.Dataset:
 def run(config: Config) -> Result:
     given = draw(config)
     found, theory = measure(config, given), predict(config, given)
-    short = float(found["left"].max() / np.linalg.norm(given.data.y))
-    vague = float(abs(found["shift_blur"]).max() / abs(found["shift"]).max())
-    reasons = [f"Xw − y is still {short:.2g} of y"] if not short <= NEAR else []
-    if not vague <= TELLING:
-        reasons += [f"step {config.step:g}: its first order is known to {vague:.2g} of itself"]
+    reasons = unready(config, found, given.data.y, "Xw − y")
     return Result(
         data=found.merge(theory),
         metrics={"gap": found["gap"] / np.linalg.norm(theory["best"])},
         checks=() if reasons else compare(config, given, found, theory),
-        no_claim=tuple(reasons),
+        no_claim=reasons,
     )
 
 

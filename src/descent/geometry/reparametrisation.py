@@ -21,11 +21,12 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from descent.config import Count, Positive, Refusal, Seed, experiment_config
+from descent.config import Count, Positive, Refusal, experiment_config
 from descent.geometry import _data
-from descent.geometry._data import EPS, Data, require_runs, require_sparse, require_underdetermined
+from descent.geometry._data import EPS, Data
 from descent.geometry._potentials import Nearest, Potential, nearest, spread
 from descent.geometry._powers import as_the_step_vanishes, compared, flow
+from descent.geometry._small_steps import SAFE, Halved, coarsest, unready
 from descent.maths.limits import require_within
 from descent.maths.times import log_spaced
 from descent.result import Check, Erratum, Result, measured, predicted, steps, sweep
@@ -38,36 +39,20 @@ NAMES = {
     "lag": "u − u of mirror descent with 2η",
     "speed": "c of u̇ = −cug",
 }
-LENGTH = 34  # of the runs, in times 1/λ_n: e⁻³⁴ is rounding
 LONGEST = 5_000_000  # steps of a run
-NEAR, TELLING = 1e-9, 0.02  # of y, to which it has to be met; of the first order, to be told
-SAFE = 4  # times what the largest step adds to an extrapolation to η = 0
 
 
 @experiment_config
-class Config:
-    seed: Seed
-    samples: Count  # n
-    features: Count  # d
-    sparsity: Count  # positive entries of the vector that made y
+class Config(Halved):
     alpha: Positive  # u₀ = α1
     step: Positive  # ηλ₁ of the coarsest run, λ the eigenvalues of 4XDXᵀ at u_*
-    halvings: Count
     times: Count  # at which paths are compared
 
     def __post_init__(self):
-        require_underdetermined(self)
-        require_sparse(self)
+        super().__post_init__()
         require_within("alpha", self.alpha, 1e-8, 1e3, "outside of it the flow takes too long")
         require_within("step", self.step, 1e-6, 0.5, "the limit of small steps is looked for")
-        require_within("halvings", self.halvings, 2, 10, "each doubles the steps")
         require_within("times", self.times, 1, 2000, "points of a path")
-        require_runs(self, "samples, features, halvings", 2 * self.halvings, 10_000)
-
-    @property
-    def shares(self) -> np.ndarray:
-        """ηλ₁ of every run."""
-        return self.step / 2.0 ** np.arange(self.halvings + 1)
 
 
 class Given(NamedTuple):
@@ -89,11 +74,8 @@ def draw(config: Config) -> Given:
     best = nearest(ENTROPY, X, y, np.full(config.features, np.log(config.alpha)))
     lam = 4 * spread(ENTROPY, X, best.dual)
     growth = np.abs(best.dual - np.log(config.alpha)).max() / (4 * np.abs(X.T @ y).max())
-    coarse = (LENGTH / lam[-1] + growth) * lam[0] / config.step
-    if not coarse * 2**config.halvings <= LONGEST:
-        which = f"step {config.step:g}, halvings {config.halvings}"
-        raise Refusal(f"{which}: {coarse * 2.0**config.halvings:.2g} steps, at most {LONGEST:.0e}")
-    return Given(data, best, lam, log_spaced(int(coarse), config.times))
+    coarse = coarsest(config, lam, growth, LONGEST)
+    return Given(data, best, lam, log_spaced(coarse, config.times))
 
 
 def predict(config: Config, given: Given) -> xr.Dataset:
@@ -152,11 +134,7 @@ def measure(config: Config, given: Given) -> xr.Dataset:
 def run(config: Config) -> Result:
     given = draw(config)
     found, theory = measure(config, given), predict(config, given)
-    short = float(found["left"].max() / np.linalg.norm(given.data.y))
-    vague = float(abs(found["shift_blur"]).max() / abs(found["shift"]).max())
-    reasons = [f"Xu − y is still {short:.2g} of y"] if not short <= NEAR else []
-    if not vague <= TELLING:
-        reasons += [f"step {config.step:g}: its first order is known to {vague:.2g} of itself"]
+    reasons = unready(config, found, given.data.y, "Xu − y")
     return Result(
         data=found.merge(theory),
         metrics={
@@ -165,7 +143,7 @@ def run(config: Config) -> Result:
         },
         checks=() if reasons else compare(config, given, found, theory),
         errata=() if reasons else refute(config, given, found, theory),
-        no_claim=tuple(reasons),
+        no_claim=reasons,
     )
 
 
