@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from descent.lab.files import Damaged
 from descent.lab.page.documents import documents
 from descent.lab.results import load_report
 from descent.lab.words import cited, words
@@ -75,8 +76,8 @@ def test_a_file_of_another_form_is_refused_with_its_place(tmp_path):
         (("about: b\n", "about: b\nmore: c\n"), "more"),
     ):
         file.write_text(good.replace(*change), encoding="utf-8")
-        with pytest.raises(ValueError, match=re.escape(f"one.yaml: {place}: ")):
+        with pytest.raises(Damaged, match=re.escape(f"one.yaml: {place}: ")):
             documents(tmp_path)
     file.write_text("title: [", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"one\.yaml: not valid YAML"):
+    with pytest.raises(Damaged, match=r"one\.yaml: cannot be read: "):
         documents(tmp_path)

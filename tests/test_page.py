@@ -19,6 +19,18 @@ from toy import MODULES, PARAMS, ROOT, clean_environment, copy_code, pipeline
 # One claim that holds, one that does not, one that says nothing at its setting.
 SHOWN = {"alpha": ("quick", "swept"), "beta": ("quick", "swept")}
 
+SOURCE = """
+title: XYZ100 problem set 1
+about: It asks for sums.
+questions:
+  - number: 1a
+    asks: How large is the sum?
+    answer: As large as the formula says.
+    by: [alpha@swept, beta@swept]
+  - {number: 1b, asks: "Where does it end?", answer: At 2., by: [alpha@gone], errata: [alpha@quick/printed_end]}
+  - {number: 1c, asks: "Is it exact?", answer: Yes., tests: ["tests/test_alpha.py::test_it_is_exact"]}
+"""
+
 
 def door(root: Path, *command: str) -> None:
     call = [sys.executable, f"stages/{command[0]}.py", *command[1:]]
@@ -30,6 +42,7 @@ def folder(tmp_path_factory):
     """A project of toy science with its results, one check of which does not hold, drawn and reported."""
     root = tmp_path_factory.mktemp("page")
     copy_code(root)
+    (root / "src/descent/lab/documents/toy.yaml").write_text(SOURCE, encoding="utf-8")
     YAML().dump(pipeline(), root / "dvc.yaml")
     params = {
         family: {n: dict(PARAMS[family][n]) for n in names} for family, names in SHOWN.items()
@@ -127,6 +140,23 @@ def test_an_experiment_says_its_verdict_what_to_see_and_what_is_not_checked(page
     )
     assert "✗ does not hold" in page.locator("#beta-quick").inner_text()
     assert "nan" in page.locator("#beta-quick table").first.inner_text()
+
+
+@needs_chromium
+def test_the_questions_of_a_source_lead_to_what_answers_them(page):
+    asked = page.locator("#documents table tbody tr")
+    first, second, third = asked.all()
+    assert first.locator("th, td").all_inner_texts()[:3] == [
+        *("1a", "How large is the sum?", "As large as the formula says.")
+    ]
+    assert first.locator("a").all_inner_texts() == ["alpha@swept", "beta@swept"]
+    assert "✓ holds" in first.inner_text()
+    assert second.locator("a").all_inner_texts() == ["printed end"]  # alpha@gone is not there
+    second.locator("a").click()
+    erratum = page.locator("#" + page.url.partition("#")[2])
+    assert "printed end" in erratum.inner_text()
+    assert "test: test it is exact" in third.inner_text()
+    assert page.locator("#documents h3").all_inner_texts() == ["XYZ100 problem set 1"]
 
 
 @needs_chromium

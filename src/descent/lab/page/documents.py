@@ -10,7 +10,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 from ruamel.yaml import YAML, YAMLError
 
-from descent.lab.files import read_text
+from descent.lab.files import Damaged, read_text
+from descent.lab.messages import one_line
 
 FOLDER = Path(__file__).parents[1] / "documents"
 PART = r"[a-z0-9_]+"
@@ -46,7 +47,7 @@ def documents(folder: Path = FOLDER) -> dict[str, Document]:
     """Every source by its key, in alphabetical order.
 
     Raises:
-        ValueError: a file is not of this form; names the file and the place.
+        Damaged: a file is not of this form; names the file and the place.
     """
     return {path.stem: _read(path) for path in sorted(folder.glob("*.yaml"))}
 
@@ -57,9 +58,9 @@ def _read(path: Path) -> Document:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the whole"
-        raise ValueError(f"{path.name}: {place}: {first['msg']}") from None
-    except YAMLError as error:
-        raise ValueError(f"{path.name}: not valid YAML: {error}") from None
+        raise Damaged(f"{path.name}: {place}: {first['msg']}") from None
+    except (YAMLError, OSError, ValueError) as error:
+        raise Damaged(f"{path.name}: cannot be read: {one_line(error)}") from None
 
 
 def erratum_anchor(anchor: str, name: str) -> str:

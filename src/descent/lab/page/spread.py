@@ -52,10 +52,10 @@ def _of(name: str, array: xr.DataArray, data: xr.Dataset) -> Iterator[Row]:
     for place in product(*(last[dim].values for dim in places)):
         where = dict(zip(places, place, strict=True))
         values = last.sel(where).values.astype(float)
-        low, high = np.quantile(values, [0.05, 0.95])
         where |= {dim: data[dim].values[-1] for dim in ends}
         at = ", ".join(f"{dim} = {label(value)}" for dim, value in where.items())
         quantity = array.attrs.get("long_name", name)
         with np.errstate(invalid="ignore"):  # inf − inf, where a replicate diverged
+            low, high = np.quantile(values, [0.05, 0.95])
             sd = float(values.std(ddof=min(1, len(values) - 1)))
         yield Row(quantity, at, float(values.mean()), sd, float(low), float(high), len(values))
