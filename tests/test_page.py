@@ -192,6 +192,9 @@ def test_every_link_leads_somewhere(page, folder):
             assert (folder / "report" / link).exists(), link
     page.locator("#claims a").first.click()
     assert page.url.endswith("#alpha-quick")
+    page.wait_for_selector("#alpha-quick figure.live")
+    place = "document.getElementById('alpha-quick').getBoundingClientRect().top"
+    assert abs(page.evaluate(place)) < 5  # it stays there while figures above and below come alive
 
 
 @needs_chromium
