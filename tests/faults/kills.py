@@ -1,9 +1,10 @@
 """`stages/repro.py` killed at each of its writes: python tests/faults/kills.py [--stage | --whole | --short]
 
-The toy project (tests/toy.py) is reproduced after a change of one number. A first, undisturbed run lists every write
-of DVC and of ours; then one run for each kind of write and moment (before a file is renamed, a moment into its writing, after it) is
-killed there, by SIGKILL, Ctrl-C or SIGTERM, to all of its processes or to the first one alone. The next run must
-finish, say nothing of a traceback, and leave what the undisturbed run left: every file, every run of MLflow once.
+The toy project (tests/toy.py) is reproduced after a change of a number in each of two blocks. A first, undisturbed run
+lists every write of DVC and of ours; then one run for each kind of write and moment (before a file is renamed, a moment
+into its writing, after it) is killed there, by SIGKILL, Ctrl-C or SIGTERM, to all of its processes or to the first one
+alone. The next run must finish, say nothing of a traceback, and leave what the undisturbed run left: every file, every
+run of MLflow once.
 """
 
 import os
@@ -31,7 +32,7 @@ PATIENCE = 900  # seconds, after which a run is endless
 DELAYS = {"open": (0.0005, 0.01), "os.rename": (0, 0.0005), "os.remove": (0.0005,)}
 IDLE = r"os\.remove .*\.partial|os\.mkdir"  # almost always changes nothing
 SHORT = r"rwlock$|rename dvc\.lock|open metrics/beta"
-AFTER = r"plots|curves|report|tracked|dvc\.lock|\.dir|remove \.dvc/cache"  # what only a whole run writes
+AFTER = r"plots|curves|report|tracked|dvc\.lock|\.dir|photos|remove \.dvc/cache"  # what only a whole run writes
 HOW = (  # the signal, and whether the first process alone gets it
     (signal.SIGKILL, False),
     (signal.SIGINT, False),
@@ -105,7 +106,9 @@ def aimed(
 
 
 def change(project: Project, last: int) -> None:
+    """Two blocks that do not wait for each other, so that their stages run side by side."""
     project.params["beta"]["quick"]["last"] = last
+    project.params["photos"]["count"]["batch"] = 32 + last
     project.save()
 
 

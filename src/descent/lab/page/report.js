@@ -21,10 +21,30 @@ function filter() {
     );
     shown += !row.hidden;
   }
-  filters.querySelector("output").textContent = `${shown} of ${body.rows.length} checks`;
+  filters.querySelector("output").textContent = `${shown} of ${body.rows.length} claims`;
 }
-filters.addEventListener("input", filter);
+
+// What is filtered stands behind the # of the address, so that it can be sent: #claims?text=rank&family=sensing.
+const FILTERED = "#claims?";
+
+function filtered() {
+  const chosen = [...new FormData(filters)].filter(([, value]) => value);
+  const address = chosen.length ? FILTERED + new URLSearchParams(chosen) : "#all-claims";
+  history.replaceState(null, "", address);
+  filter();
+}
+
+function fromAddress() {
+  if (!location.hash.startsWith(FILTERED)) return;
+  const chosen = new URLSearchParams(location.hash.slice(FILTERED.length));
+  for (const field of filters.elements) if (field.name) field.value = chosen.get(field.name) ?? "";
+  for (const field of filters.querySelectorAll("select")) if (field.selectedIndex < 0) field.value = "";
+  filter();
+  document.querySelector("#all-claims").scrollIntoView();
+}
+filters.addEventListener("input", filtered);
 filters.addEventListener("submit", (event) => event.preventDefault());
+addEventListener("hashchange", fromAddress);
 
 function value(cell) {
   return cell.dataset.value === undefined ? cell.textContent.trim().toLowerCase() : Number(cell.dataset.value);
@@ -56,3 +76,4 @@ for (const header of table.tHead.rows[0].cells) {
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => (d.open = true)));
 
 filter();
+fromAddress();

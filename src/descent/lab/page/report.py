@@ -18,7 +18,7 @@ from descent.lab.page.pictures import bundle, faces
 from descent.lab.params import PARAMS
 from descent.lab.project import Block, blocks
 from descent.lab.results import plain
-from descent.lab.words import bound, decimals, number, place, sentence
+from descent.lab.words import bound, decimals, finding, number, place, sentence
 
 PAGE, HERE = Path("report/index.html"), Path(__file__).parent
 
@@ -33,7 +33,7 @@ def template() -> Template:
     )
     environment.filters |= {
         **{"number": number, "sentence": sentence, "plain": plain},
-        **{"bound": bound, "place": place, "decimals": decimals},
+        **{"bound": bound, "place": place, "decimals": decimals, "finding": finding},
     }
     return environment.get_template("report.html.j2")
 
