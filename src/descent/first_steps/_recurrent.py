@@ -56,10 +56,8 @@ class Powers(NamedTuple):
         np.ndarray, " k"
     ]  # of a part to a relative change of the Jacobian in one of the k steps
     rounding: Float[np.ndarray, " k"]  # how many such changes k steps are off by
-    slowest: (
-        float  # ρ (|v₁ᵀa₀|/‖a₀‖)^(1/K): the least that a step may change the parts by, from 0 to K
-    )
-    fastest: float  # (Σ |λ_i|ᴷ |v_iᵀa₀| ‖w_i‖/‖a₀‖)^(1/K): the most
+    reach: float  # how far from ρ the change a step, from 0 to K, may be
+    fastest: float  # (Σ |λ_i|ᴷ |v_iᵀa₀| ‖w_i‖/‖a₀‖)^(1/K), the most that it may be
 
 
 def powers(
