@@ -57,7 +57,7 @@ def follow(
             caught.append(np.linalg.norm(V.T @ U, axis=1))
             size.append(np.linalg.norm(U))
             distance.append(np.linalg.norm(error[block]) / np.linalg.norm(X[block]))
-            loss.append(np.vdot(error, P) / 2)
+            loss.append(np.maximum(np.vdot(error, P), 0) / 2)  # −1e-16 is rounding
             if t < count:
                 bent.append(fastest * bent[-1] + 2 * eta * np.linalg.norm((P + M) @ U))
                 change = 2 * eta * P @ U

@@ -8,8 +8,8 @@ from descent.maths.images import Images, Pixels
 from descent.maths.network import Shape
 from descent.result import Erratum, measured
 
-# The notebook's settings, and the norms it prints for them: of layer 1 as epochs 1 to 5, of layer 4 as 36 to 40. Those
-# of layers 2 and 3 are in its figure only.
+# The notebook's settings, and the norms it prints for them: of layer 1 as epochs 1 to 5, of layer 4
+# as 36 to 40. Those of layers 2 and 3 are in its figure only.
 NOTEBOOK = {
     "hidden": (128, 128, 128),
     "activation": "relu",
