@@ -19,9 +19,8 @@ class Backward(NamedTuple):
 
     first: Float[np.ndarray, " N"]  # a₀
     parts: Float[np.ndarray, " k"]  # ‖a_k h_{T−k−1}ᵀ‖
-    off: Float[
-        np.ndarray, " k"
-    ]  # how far D_{T−k−1} is from that of the start, relative, in its worst unit
+    # how far h_{T−k−1} is from the start, and D there in its worst unit: the larger, relative
+    off: Float[np.ndarray, " k"]
 
 
 def backward(
@@ -37,11 +36,12 @@ def backward(
         states.append(np.tanh(W @ states[-1] + b))
     a = first = (1 - states[-1] ** 2) * c
     parts, off = np.empty((2, K + 1))
-    D = 1 - start**2
+    D, height = 1 - start**2, np.linalg.norm(start)
     for k in range(K + 1):
         before = states[-2 - k]  # h_{T−k−1}
         parts[k] = np.linalg.norm(a) * np.linalg.norm(before)
-        off[k] = np.abs((1 - before**2) / D - 1).max()
+        away = np.linalg.norm(before - start) / height
+        off[k] = max(away, np.abs((1 - before**2) / D - 1).max())
         a = (1 - before**2) * (a @ W)
     return Backward(first, parts, off)
 
