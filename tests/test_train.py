@@ -8,13 +8,14 @@ import oracles
 from descent.config import Refusal
 from descent.maths import homogeneity, losses, network
 from descent.maths.homogeneity import squared_layer_norms
-from descent.maths.images import pixel_statistics, standardised
+from descent.maths.images import Pixels, pixel_statistics, standardised
 from descent.maths.initialise import initialise
 from descent.maths.network import Shape
-from descent.train import _errata, _sgd
+from descent.train import _errata, _sgd, figures
 from descent.train import mnist as experiment
 from descent.train._sgd import Settings, evaluate, train
 from fake_mnist import fake_mnist
+from test_reference import metrics as reference
 
 TINY = {
     "seed": 0,
@@ -264,6 +265,44 @@ def test_what_the_notebook_prints_is_compared_on_mnist_at_its_settings_only(mnis
     assert name not in errata(other_batch)
     other_data = run(fake_mnist(np.random.default_rng(0), 130, 40), **_errata.NOTEBOOK, epochs=6)
     assert name not in errata(other_data)
+
+
+def test_the_printed_deviation_is_an_erratum_of_mnist_alone(mnist):
+    name = "standard deviation of a pixel, tenth digit"
+    pixels = Pixels(*_errata.MNIST[1:], 1.0)
+    assert _errata.deviation(pixels).stands
+    assert name not in errata(run(mnist))
+
+
+PRINTED = {  # (layer, epoch of the run): printed norm, and the standard deviation of one run's
+    (1, 2): (0.792060, 0.016), (1, 3): (0.875295, 0.009), (1, 5): (0.898508, 0.008),
+    (4, 36): (0.270867, 0.009), (4, 40): (0.247954, 0.009),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("layer", "epoch"), PRINTED)
+def test_the_printed_norms_are_those_of_one_more_run(layer, epoch):
+    """Of layer 1 an epoch later than printed; of layer 4, which falls by half of its spread an epoch, as printed."""
+    found = reference("train/mnist")["gradient_norm"][f"epoch={epoch}"][f"layer={layer}"]
+    printed, sd = PRINTED[layer, epoch]
+    assert abs(found - printed) <= 4 * sd * np.sqrt(1 + 1 / 5)
+
+
+def test_the_printed_layers_have_the_printed_parameters():
+    widths = (784, 128, 128, 128, 10)
+    shape = Shape(widths, "relu", biases=False)
+    layers = [W.size for W, _ in shape.layers(np.zeros(shape.parameters))]
+    assert layers == [100_352, 16_384, 16_384, 1_280]
+    assert shape.parameters == 134_400
+
+
+def test_the_printed_norms_are_drawn_where_the_run_is_the_notebooks():
+    shown = figures.printed(_errata.printed_norms())
+    assert [mark.values["y"].tolist() for mark in shown] == [
+        list(_errata.PRINTED),
+        list(_errata.PRINTED_LATE),
+    ]
+    assert figures.printed(xr.Dataset()) == []
 
 
 def test_results_are_the_same_again_and_differ_between_replicates(mnist):

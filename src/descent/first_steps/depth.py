@@ -12,7 +12,7 @@ over the middle half of the layers and over all networks.
 See: left, the factors lie on the dashed predictions: ReLU crosses 1 at s² = 2, tanh stays near 1 for larger s²,
 the sigmoid far below; right, the norms over the layers that follow from them.
 
-Source: CS7180 problem set 2, question 1c; arXiv 1611.01232 (mean field); arXiv 1502.01852 (ReLU).
+Source: CS7180 problem set 2, question 1a; arXiv 1611.01232 (mean field); arXiv 1502.01852 (ReLU).
 """
 
 import numpy as np

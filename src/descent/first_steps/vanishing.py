@@ -11,7 +11,7 @@ hidden one, as a geometric mean over the networks.
 See: left, the ratio of first to last layer is the same at every s²; right, the norms themselves run over decades
 with s², all layers at once.
 
-Source: CS7180 problem set 2, question 1c, which compares norms between layers; arXiv 1502.01852 (ReLU).
+Source: CS7180 problem set 2, questions 1a and 1b (part 3 compares the norms of layers); arXiv 1502.01852 (ReLU).
 """
 
 import numpy as np

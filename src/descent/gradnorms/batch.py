@@ -12,7 +12,7 @@ sweep reaches from far below its noise scale to beyond it.
 See: left, the norms against B, on the dashed law; right, the same over ‖g‖ and B*, where all layers fall on one
 curve that bends at 1.
 
-Source: CS7180 problem set 2, question 1c; arXiv 1812.06162, Appendix A (for n = ∞, where B* is the noise
+Source: CS7180 problem set 2, question 1b, part 3; arXiv 1812.06162, Appendix A (for n = ∞, where B* is the noise
 scale itself).
 """
 

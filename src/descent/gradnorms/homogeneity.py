@@ -12,7 +12,7 @@ train@mnist.
 See: left, the inner products of all layers lie on one curve; right, the layers' squared norms, each less its own
 η²Σ‖G‖², move together.
 
-Source: CS7180 problem set 2, question 1c, which compares the layers' norms; arXiv 1806.00900, Theorem 2.1.
+Source: CS7180 problem set 2, question 1b, part 3, which compares the layers' norms; arXiv 1806.00900, Theorem 2.1.
 """
 
 import numpy as np

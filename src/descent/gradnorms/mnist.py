@@ -11,8 +11,8 @@ the gradient itself has become small.
 See: left, the norms of minibatches (circles) lie on the dashed law and stay flat, while the norm over all images
 falls below them; right, the noise scale grows with training.
 
-Source: CS7180 problem set 2, question 1c, whose discussion reads the flat curve as a property of the optimisation;
-arXiv 1812.06162 (noise scale), Appendix A.
+Source: CS7180 problem set 2, question 1b, part 3, which asks what the curves of the norms show; arXiv 1812.06162 (noise
+scale), Appendix A.
 """
 
 import numpy as np

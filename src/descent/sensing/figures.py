@@ -17,6 +17,10 @@ from descent.figure import (
     power,
     text,
 )
+from descent.sensing._early_figures import (  # noqa: F401  drawn by name
+    power_iteration,
+    two_factors,
+)
 
 
 def exact(data: xr.Dataset) -> Figure:

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from descent.figure import Axis, Figure, axis, curve, level, panel, points
+from descent.figure import Axis, Figure, Mark, axis, curve, level, panel, points
 
 
 def mnist(data: xr.Dataset) -> Figure:
@@ -15,6 +15,7 @@ def mnist(data: xr.Dataset) -> Figure:
             curve(data["gradient_norm"].sel(layer=layer), f"layer {layer}", k)
             for k, layer in enumerate(data["layer"].values)
         ),
+        printed(data),
     )
     losses = panel(
         f"{data.sizes['replicate']} runs, median and 5–95 %",
@@ -24,6 +25,18 @@ def mnist(data: xr.Dataset) -> Figure:
         curve(data["test_loss"], colour=1),
     )
     return Figure((norms, losses))
+
+
+def printed(data: xr.Dataset) -> list[Mark]:
+    """The norms that the notebook prints, where the run is its own."""
+    if "printed_norm" not in data:
+        return []
+    marks = []
+    for layer in np.unique(data["printed_layer"].values):
+        one = data.isel(print=np.flatnonzero(data["printed_layer"] == layer))
+        look = {"role": "printed", "marker": "cross", "size": 6}
+        marks.append(points(one["printed_epoch"], one["printed_norm"], "printed", "ink", **look))
+    return marks
 
 
 def edge_of_stability(data: xr.Dataset) -> Figure:
