@@ -140,7 +140,7 @@ def test_best_steps_of_two_modes(squares, step, rate):
 
 def test_the_reference_least_squares():
     config = critical_step.Config(**full("critical_step"))
-    given = critical_step.draw(config)
+    given = config.draw()
     found = critical_step.run(config)
     assert found.metrics["condition"] == pytest.approx(7.571797, rel=1e-7)
     assert found.metrics["critical_step"].item() == pytest.approx(0.0261862196, rel=2e-6)

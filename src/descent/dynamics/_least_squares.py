@@ -9,6 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from descent.config import Count, Number, Refusal, Seed, experiment_config
+from descent.maths.limits import require_within
+
 EPS = np.finfo(float).eps
 
 
@@ -31,6 +34,48 @@ class Regression(NamedTuple):
         """How far rounding moves w in one step: sums of m + n products of |w| and of |y|/σ₁."""
         size = np.linalg.norm(self.solution) + np.linalg.norm(self.y) / np.sqrt(self.squares[0])
         return float(4 * sum(self.X.shape) * EPS * size)
+
+
+@experiment_config
+class Data:
+    """X and y: given, or drawn from N(0, 1)."""
+
+    seed: Seed
+    rows: Count
+    columns: Count
+    inputs: tuple[tuple[Number, ...], ...]  # X, row by row; none to draw it
+    targets: tuple[Number, ...]  # y; none to draw it
+
+    def __post_init__(self):
+        shape = {(self.rows, len(row)) for row in self.inputs} if self.inputs else set()
+        if self.inputs and (len(self.inputs) != self.rows or shape != {(self.rows, self.columns)}):
+            raise ValueError(f"inputs: must be {self.rows} rows of {self.columns} numbers, or none")
+        if len(self.targets) not in (0, self.rows):
+            raise ValueError(f"targets: {len(self.targets)} numbers, must be {self.rows} or none")
+        for name, values in (("inputs", sum(self.inputs, ())), ("targets", self.targets)):
+            sizes = tuple(abs(value) for value in values if value)
+            require_within(name, sizes, 1e-25, 1e25, "their powers leave float64")
+            if values and not sizes:
+                raise ValueError(f"{name}: all are 0, so w = 0 is the solution")
+
+    def draw(self) -> "Regression":
+        """The problem.
+
+        Raises:
+            Refusal: w* is all rounding, or y has no part along the first direction.
+        """
+        rng = np.random.default_rng(self.seed)
+        X, y = rng.standard_normal((self.rows, self.columns)), rng.standard_normal(self.rows)
+        given = regression(
+            np.array(self.inputs, float) if self.inputs else X,
+            np.array(self.targets, float) if self.targets else y,
+        )
+        if given.condition > 1e12:
+            raise Refusal(f"inputs: κ = {given.condition:.1e} > 1e12, so w* is rounding")
+        start = abs(given.Vt[0] @ given.solution)
+        if start * np.sqrt(given.squares[0]) <= 1e-9 * np.linalg.norm(given.y):
+            raise Refusal("targets: y has no part in the direction of the largest singular value")
+        return given
 
 
 def regression(X: Float[np.ndarray, "m n"], y: Float[np.ndarray, " m"]) -> Regression:

@@ -58,6 +58,40 @@ def momentum_stability(data: xr.Dataset) -> Figure:
     return Figure((plane, locus))
 
 
+def momentum_modes(data: xr.Dataset) -> Figure:
+    shown = [(0, "first"), (data.sizes["mode"] - 1, "last")][: data.sizes["mode"]]
+
+    def drawn(title: str, name: str) -> Panel:
+        return panel(
+            title,
+            axis(data["t"]),
+            axis(data[name]),
+            *(
+                curve(data[name].isel(mode=i), f"{text} direction", i, marker=True)
+                for i, text in shown
+            ),
+            *(curve(data[f"{name}_predicted"].isel(mode=i), "powers of R_i") for i, _ in shown),
+        )
+
+    places = np.arange(data.sizes["to"]) + 1
+    sizes = np.abs(data["update"])
+    relative = sizes / np.maximum(sizes.max("from"), 1e-300)
+    whole = panel(
+        "no direction reaches another",
+        Axis("before the update: a₁ … a_n, x₁ … x_n"),
+        Axis("after it: a₁ … a_n, x₁ … x_n"),
+        heat(places, places, relative, "size, of the largest in the row", limits=(0, 1)),
+        square=True,
+    )
+    return Figure(
+        (
+            drawn(f"β = {data.attrs['beta']:g}: errors", "error"),
+            drawn("averaged gradients", "averaged_gradient"),
+            whole,
+        )
+    )
+
+
 def momentum_trajectories(data: xr.Dataset) -> Figure:
     each = list(enumerate(data["regime"].values))
 

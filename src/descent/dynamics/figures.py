@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 
 from descent.dynamics._momentum_figures import (  # noqa: F401  drawn by name
+    momentum_modes,
     momentum_stability,
     momentum_step,
     momentum_trajectories,
