@@ -10,6 +10,7 @@ from descent.config import Refusal
 from descent.dynamics import (
     _landscape,
     _least_squares,
+    _modes,
     _notebook,
     critical_step,
     learning_rate,
@@ -213,6 +214,22 @@ def test_the_characteristic_polynomial():
     assert sympy.expand(tau**2 - 4 * (1 - b) - product) == 0
 
 
+def test_symbolic_eigenvalues_are_the_numeric_ones():
+    """Question 2c: the symbols' eigenvalues, at random β < 2, η and σ²; real and complex ones."""
+    b, eta, s = sympy.symbols("beta eta s", positive=True)
+    R = sympy.Matrix([[1 - b, 2 * b * s], [-eta * (1 - b), 1 - 2 * eta * b * s]])
+    roots = sympy.lambdify((b, eta, s), list(R.eigenvals()), "numpy")
+    beta, height, square = np.random.default_rng(0).uniform(0.05, 2, (3, 500))
+    found = np.array(roots(beta + 0j, height / (beta * square), square))
+    seen = np.linalg.eigvals(_modes.system(beta, height / (beta * square), square))
+    np.testing.assert_allclose(found.sum(0), seen.sum(1), atol=1e-12)
+    np.testing.assert_allclose(found.prod(0), seen.prod(1), atol=1e-11)
+    gap = np.square(found[0] - found[1])
+    np.testing.assert_allclose(gap, np.square(seen[:, 0] - seen[:, 1]), atol=1e-11)
+    assert 100 < np.sum(gap.real < 0) < 400
+    np.testing.assert_allclose(gap.real, forms.discriminant(beta, height), atol=1e-11)
+
+
 @pytest.mark.parametrize(
     ("beta", "eta", "rate"),
     [
@@ -331,6 +348,17 @@ def test_a_wrong_radius_is_caught(monkeypatch):
     wrong = lambda b, h: np.sqrt(np.abs(1 - b)) + 0 * h  # noqa: E731
     monkeypatch.setattr(momentum_stability, "radius", wrong)
     assert broken("momentum_stability") == {"radius"}
+
+
+@pytest.mark.parametrize(
+    ("beta", "wrong"), [(0.1, "def"), (0.5, "def"), (0.83, "e"), (0.9, "e"), (0.98, "e")]
+)
+def test_which_printed_bounds_are_wrong(beta, wrong):
+    """Beyond 2√2 − 2 the document has the repeated and the complex roots right, and the real ones wrong."""
+    found = run("momentum_stability", beta=0.3, large_beta=beta).errata
+    named = [one for one in found if one.name.endswith(f" at β = {beta:g}")]
+    assert sorted(one.where[-1] for one in named) == list(wrong)
+    assert all(one.stands for one in found)
 
 
 @pytest.mark.parametrize("beta", [0.1, 0.9])
