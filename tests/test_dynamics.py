@@ -14,6 +14,7 @@ from descent.dynamics import (
     _notebook,
     critical_step,
     learning_rate,
+    momentum_modes,
     momentum_regression,
     momentum_stability,
     momentum_step,
@@ -66,6 +67,10 @@ def broken(name: str, **changes) -> set[str]:
         ("critical_step", {"margin": 0.1}, "margin · steps = 50 > 9"),
         ("critical_step", {"margin": 0.5, "steps": 1}, "margin 0.5 ≥ 0.5"),
         ("critical_step", {"rows": 10**6}, "rows 1000000 > 5000"),
+        ("critical_step", {"inputs": [[1, 2]]}, "inputs: must be 8 rows of 4 numbers"),
+        ("momentum_modes", {"targets": [0] * 8}, "targets: all are 0, so w = 0 is the solution"),
+        ("momentum_modes", {"targets": [1e30] * 8}, "targets 1e.30 must lie in"),
+        ("momentum_modes", {"height": 3}, "the first mode grows by"),
         ("rank_deficient", {"rank": 4}, "rank 4 must be < columns 4"),
         ("momentum_stability", {"beta": 2}, "beta 2 ≥ 2: .* no step is stable"),
         ("momentum_stability", {"betas": 1}, "betas 1: a range needs at least 2"),
@@ -90,6 +95,16 @@ def test_bad_numbers_are_refused_by_rule(name, change, rule):
 @pytest.mark.parametrize(
     ("name", "change", "rule"),
     [
+        (
+            "critical_step",
+            {"rows": 2, "columns": 2, "inputs": [[1, 0], [0, 2]], "targets": [1, 0]},
+            "y has no part in the direction of the largest",
+        ),
+        (
+            "momentum_modes",
+            {"rows": 2, "columns": 2, "inputs": [[1, 1], [1, 1.0000001]], "targets": [1, 0]},
+            "κ = .* > 1e12",
+        ),
         ("rank_deficient", {"rows": 9, "columns": 9, "rank": 8, "seed": 7}, "more than 200000"),
         ("momentum_regression", {"centre": [-3, -100]}, "no point is on the positive side"),
     ],
@@ -189,12 +204,37 @@ def test_beyond_the_threshold_nothing_is_reached():
     [
         ("critical_step", {"rows": 3, "columns": 6}),
         ("critical_step", {"rows": 1, "columns": 1}),
+        (
+            "critical_step",
+            {"rows": 2, "columns": 2, "inputs": [[1, 0], [0, 1]], "targets": [1, -9]},
+        ),
+        (
+            "momentum_modes",
+            {"rows": 2, "columns": 2, "inputs": [[1, 2], [2, 4]], "targets": [1, 0]},
+        ),
+        ("momentum_modes", {"rows": 2, "columns": 5}),
+        ("momentum_modes", {"beta": 1}),
+        ("momentum_modes", {"beta": 1.7, "height": 0.2}),
+        ("momentum_modes", {"height": 1.8, "steps": 30}),
         ("learning_rate", {"squares": [4, 3, 2, 1]}),
         ("rank_deficient", {"rank": 1}),
     ],
 )
 def test_other_shapes_hold_too(name, change):
     assert broken(name, **change) == set()
+
+
+def test_a_gradient_of_half_the_size_is_caught(monkeypatch):
+    """As with the loss ½‖Xw − y‖²."""
+    right = momentum_modes.update
+
+    def half(config, given, w, z):
+        _, averaged = right(config, given, w, z)
+        averaged = ((1 - config.beta) * z + averaged) / 2
+        return w - momentum_modes.eta_of(config, given) * averaged, averaged
+
+    monkeypatch.setattr(momentum_modes, "update", half)
+    assert broken("momentum_modes") >= {"error", "averaged_gradient", "update"}
 
 
 # --- maths/momentum ---

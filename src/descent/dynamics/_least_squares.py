@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from descent.config import Count, Number, Refusal, Seed, experiment_config
-from descent.maths.limits import require_within
+from descent.config import Count, Refusal, Seed, experiment_config
+from descent.maths.given import Column, Rows, given_or_drawn, require_given
 
 EPS = np.finfo(float).eps
 
@@ -43,20 +43,11 @@ class Data:
     seed: Seed
     rows: Count
     columns: Count
-    inputs: tuple[tuple[Number, ...], ...]  # X, row by row; none to draw it
-    targets: tuple[Number, ...]  # y; none to draw it
+    inputs: Rows
+    targets: Column
 
     def __post_init__(self):
-        shape = {(self.rows, len(row)) for row in self.inputs} if self.inputs else set()
-        if self.inputs and (len(self.inputs) != self.rows or shape != {(self.rows, self.columns)}):
-            raise ValueError(f"inputs: must be {self.rows} rows of {self.columns} numbers, or none")
-        if len(self.targets) not in (0, self.rows):
-            raise ValueError(f"targets: {len(self.targets)} numbers, must be {self.rows} or none")
-        for name, values in (("inputs", sum(self.inputs, ())), ("targets", self.targets)):
-            sizes = tuple(abs(value) for value in values if value)
-            require_within(name, sizes, 1e-25, 1e25, "their powers leave float64")
-            if values and not sizes:
-                raise ValueError(f"{name}: all are 0, so w = 0 is the solution")
+        require_given(self.inputs, self.targets, self.rows, self.columns)
 
     def draw(self) -> "Regression":
         """The problem.
@@ -65,11 +56,8 @@ class Data:
             Refusal: w* is all rounding, or y has no part along the first direction.
         """
         rng = np.random.default_rng(self.seed)
-        X, y = rng.standard_normal((self.rows, self.columns)), rng.standard_normal(self.rows)
-        given = regression(
-            np.array(self.inputs, float) if self.inputs else X,
-            np.array(self.targets, float) if self.targets else y,
-        )
+        X, y = given_or_drawn(self.inputs, self.targets, rng, self.rows, self.columns)
+        given = regression(X, y)
         if given.condition > 1e12:
             raise Refusal(f"inputs: κ = {given.condition:.1e} > 1e12, so w* is rounding")
         start = abs(given.Vt[0] @ given.solution)
