@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from descent.config import Refusal
 from descent.features import (
+    _constant,
     _halves,
     _jacobian,
     _linearised,
@@ -16,10 +17,13 @@ from descent.features import (
     _training,
     kernel,
     large_starts,
+    lost_sides,
     mismatch,
     norms,
+    small_start,
     spectrum,
     stability,
+    zero_biases,
 )
 from descent.features._contrasts import exceeding, fewest_pairs
 from descent.features._training import Pace
@@ -28,7 +32,7 @@ from descent.maths.network import Shape, forward, losses, outputs
 from descent.maths.tangent import jacobian
 from descent.maths.torch_stream import Stream, torch_start
 from descent.maths.training import NEVER
-from harness import config_of
+from harness import config_of, experiments
 from harness import run as harness_run
 
 DATA = _problem.Data(function_seed=0, sample_seed=10, components=5, samples=1500, noise=0.1)
@@ -249,10 +253,90 @@ def test_a_jacobian_of_one_line_is_caught(monkeypatch):
     assert "sigma" in broken("zero_biases")
 
 
-def test_networks_that_are_off_on_a_side_claim_nothing():
-    result = run("zero_biases", width=2, depths=[1, 6])
-    assert result.verdict == "no claim"
-    assert [check.name for check in result.checks if not check.holds] == []
+@pytest.mark.parametrize("width", [1, 2])
+def test_networks_that_are_off_on_a_side_have_fewer_features(width):
+    """The trap: "four at any depth". One side alone has three, none has one."""
+    result = run("zero_biases", width=width, depths=[1, 3, 6])
+    assert result.verdict == "holds"
+    assert result.data["rank"].values[:3].min() < 4
+
+
+def test_features_without_the_constants_are_caught(monkeypatch):
+    monkeypatch.setattr(
+        _halves, "split", lambda x: np.hstack([np.maximum(x, 0), np.minimum(x, 0), x > 0, x > -2])
+    )
+    assert "column" in broken("zero_biases")
+
+
+def test_the_singular_values_of_the_documents_large_and_proper_starts():
+    """Of all 1500 points; every fifth of them stands for five."""
+    config = zero_biases.Config(
+        **experiments()["features@zero_biases"].parameters | {"depths": [1]}
+    )
+    metrics = zero_biases.run(config).metrics
+    large, proper = (metrics[f"{name}_sigma"].values for name in ("large", "proper"))
+    assert large == pytest.approx([21012.1, 14268.2, 4129.06, 3044.04], rel=0.01)
+    assert proper == pytest.approx([46.5199, 14.4934, 6.04122, 3.69203], rel=0.01)
+
+
+def test_chances_of_a_side_are_those_of_all_signs():
+    """Width 2, one hidden layer: of the four signs of two weights, two leave a side without a unit."""
+    config = config_of("features@lost_sides", widths=[2], depths=[1])
+    theory = lost_sides.predict(config)
+    assert theory["on_predicted"].values.ravel() == pytest.approx([0.75, 0.75])
+    assert theory["four_low_bound"].item() == 0.5
+
+
+def test_a_chance_of_one_side_for_all_layers_is_caught(monkeypatch):
+    monkeypatch.setattr(
+        lost_sides, "chance", lambda c: 1 - 0.5 ** np.outer(c.widths, c.depths).astype(float)
+    )
+    assert "sides_that_are_on" in broken("lost_sides")
+
+
+@pytest.mark.parametrize("change", [{"widths": [60]}, {"depths": [30]}, {"seed": 5}], ids=str)
+def test_wide_and_deep_networks_raise_no_false_alarm(change):
+    assert broken("lost_sides", **change) == set()
+
+
+def test_a_small_start_that_stays_put_holds():
+    """The trap: σ₁ is √N in the end only where the units of the last layer have been switched off."""
+    for change in ({"rate": 1e-4}, {"rate": 1e-6, "momentum": 0}, {"rate": 0.5}):
+        result = run("small_start", **change)
+        assert result.verdict == "holds"
+    still = run("small_start", rate=1e-6).data
+    assert abs(still["sigma1"][0] - still["sigma1"][1]).max() < 1e-5
+    assert (still["sigma1"] > 1.0001 * np.sqrt(200)).any()
+
+
+def test_a_bias_without_momentum_is_caught(monkeypatch):
+    right = _constant.biases
+    monkeypatch.setattr(
+        _constant, "biases", lambda y, order, pace: right(y, order, pace._replace(momentum=0.0))
+    )
+    assert broken("small_start") >= {"output_bias", "test"}
+
+
+def test_a_first_singular_value_of_the_constant_alone_is_caught(monkeypatch):
+    right = _constant.split
+
+    def alone(theta, x, shape, samples, sigma):
+        found = right(theta, x, shape, samples, sigma)
+        return found._replace(
+            sigma=np.hstack([0 * found.sigma[:, :1] + samples**0.5, found.sigma[:, 1:]])
+        )
+
+    monkeypatch.setattr(_constant, "split", alone)
+    assert "sigma1" in broken("small_start")
+
+
+def test_the_small_start_errs_as_the_best_constant_and_more_than_a_line():
+    """Question 6b: Var f of the document's sines, and what its best line leaves."""
+    metrics = small_start.run(
+        small_start.Config(**experiments()["features@small_start"].parameters | {"replicates": 2})
+    ).metrics
+    assert metrics["best_constant"].item() == pytest.approx(0.12916, rel=1e-4)
+    assert metrics["best_line"] == pytest.approx(0.081947, rel=1e-4)
 
 
 def test_a_bound_of_one_function_a_kink_is_caught(monkeypatch):

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 
 from descent.maths.network import Shape, forward
-from descent.maths.tangent import kernel
+from descent.maths.tangent import jacobian, kernel
 
 
 def singular_values(
@@ -28,8 +28,24 @@ def features(
     """The first columns of UΣ, each with a positive largest entry."""
     squares, U = np.linalg.eigh(kernel(forward(theta[0], x, shape)))
     columns = (U * np.sqrt(np.maximum(squares, 0)))[:, ::-1][:, :count].T
+    return upright(columns)
+
+
+def upright(columns: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k n"]:
+    """Each with the sign that makes its largest entry positive."""
     top = np.abs(columns).argmax(axis=1)[:, None]
     return columns * np.where(np.take_along_axis(columns, top, 1) < 0, -1.0, 1.0)
+
+
+def beside_lines(
+    theta: Float[np.ndarray, "R P"], x: Float[np.ndarray, "n 1"], shape: Shape
+) -> Float[np.ndarray, " R"]:
+    """The share of all squares of J, so of UΣ, that no straight lines a + bx make up."""
+    Q, shares = np.linalg.qr(np.hstack([np.ones_like(x), x]))[0], []
+    for one in theta:
+        J = jacobian(forward(one, x, shape))
+        shares.append(1 - np.square(Q.T @ J).sum() / max(np.square(J).sum(), 1e-300))
+    return np.array(shares)
 
 
 def effective_rank(sigma: Float[np.ndarray, "R n"]) -> Float[np.ndarray, " R"]:
