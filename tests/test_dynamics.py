@@ -64,6 +64,9 @@ def broken(name: str, **changes) -> set[str]:
         ("learning_rate", {"accuracies": [1e-16]}, "rounding hides it from fractions"),
         ("learning_rate", {"limit": 10}, "fractions: the slowest run takes 166 > limit 10"),
         ("learning_rate", {"limit": 10**9}, "limit 1000000000 > 1000000"),
+        ("learning_rate", {"target": 0}, "target 0: w₀ = 0 is the solution"),
+        ("momentum_regression", {"labels": [0, 0]}, "labels .*: all are 0"),
+        ("momentum_oscillation", {"normal": [0, 0]}, "no point is on its positive side"),
         ("critical_step", {"margin": 0.1}, "margin · steps = 50 > 9"),
         ("critical_step", {"margin": 0.5, "steps": 1}, "margin 0.5 ≥ 0.5"),
         ("critical_step", {"rows": 10**6}, "rows 1000000 > 5000"),
@@ -106,7 +109,7 @@ def test_bad_numbers_are_refused_by_rule(name, change, rule):
             "κ = .* > 1e12",
         ),
         ("rank_deficient", {"rows": 9, "columns": 9, "rank": 8, "seed": 7}, "more than 200000"),
-        ("momentum_regression", {"centre": [-3, -100]}, "no point is on the positive side"),
+        ("momentum_regression", {"centre": [-3, -100]}, "all labels are 0"),
     ],
 )
 def test_what_cannot_be_run_is_refused(name, change, rule):
@@ -217,6 +220,9 @@ def test_beyond_the_threshold_nothing_is_reached():
         ("momentum_modes", {"beta": 1.7, "height": 0.2}),
         ("momentum_modes", {"height": 1.8, "steps": 30}),
         ("learning_rate", {"squares": [4, 3, 2, 1]}),
+        ("learning_rate", {"target": -0.5}),
+        ("momentum_regression", {"labels": [-1, 1]}),
+        ("momentum_oscillation", {"labels": [2, -3], "normal": [1, 1]}),
         ("rank_deficient", {"rank": 1}),
     ],
 )
