@@ -27,7 +27,6 @@ def spectrum(data: xr.Dataset) -> Figure:
         level(data.attrs["root"], "√N", role="bound"),
     )
     each = [
-        ("deep", texts[0], "before"),
         ("deep", texts[0], "after"),
         ("shallow", texts[1], "after"),
     ]
@@ -83,7 +82,10 @@ def small_start(data: xr.Dataset) -> Figure:
 
 
 def mismatch(data: xr.Dataset) -> Figure:
-    titles = {"matched": "trained on all of [−1, 1]", "mismatched": "trained up to the dotted line"}
+    titles = {
+        "matched": "trained on all of [−1, 1]",
+        "mismatched": "trained on one side of the dotted line",
+    }
     panels = []
     for kind, title in titles.items():
         marks: list[Mark] = []
@@ -92,7 +94,7 @@ def mismatch(data: xr.Dataset) -> Figure:
             marks += curve(one, f"{name}, median, 5–95 %", k)
         marks += curve(data["truth"], "f(x)", "ink")
         if kind == "mismatched":
-            marks.append(moment(data.attrs["high"], "end of the data", "grey", "bound"))
+            marks.append(moment(data.attrs["end"], "end of the data", "grey", "bound"))
         panels.append(panel(title, axis(data["x"]), Axis("m(x)", limits=(-1.5, 2.5)), marks))
     dots: list[Mark] = []
     for name, marker in zip(SHAPES, ("circle", "cross"), strict=True):

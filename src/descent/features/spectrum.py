@@ -13,7 +13,7 @@ That a deep network gains features, and more than a shallow one has, and less st
 test over the networks.
 
 See: on the left, before training a deep network has four singular values and after it many; the others show the
-features themselves, of the deep network before and after training and of the shallow one after it.
+features themselves after training, of a deep and of a shallow network.
 
 Source: CS182 homework 2, questions 6c, 6h and 6i.
 """
