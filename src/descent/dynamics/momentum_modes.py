@@ -44,7 +44,8 @@ class Config(Data):
         growth = self.steps * np.log(float(radius(self.beta, self.height)))
         if growth > np.log(GROWN):
             raise ValueError(
-                f"height {self.height:g}: the first mode grows by e^{growth:.3g} in {self.steps} steps"
+                f"height {self.height:g}: the first mode grows by e^{growth:.3g} "
+                f"in {self.steps} steps"
             )
 
 
@@ -140,7 +141,7 @@ def run(config: Config) -> Result:
         metrics={
             "eta": eta_of(config, given),
             "condition": given.condition,
-            "error_at_the_end": found["error"].isel(t=-1),
+            "largest_averaged_gradient": np.abs(found["averaged_gradient"]).max(),
         },
         checks=checks,
         errata=refute(config, given, found, theory, checks[1].tol),
@@ -159,7 +160,8 @@ def compare(
     units = [slope(given) if name.startswith("a") else 1.0 for name in found["to"].values]
     part = one / np.linalg.norm(given.solution) + 4 * shape * EPS
     entry = xr.DataArray(units, dims="to") / xr.DataArray(units, dims="from")
-    entry = (entry * part * given.condition).assign_coords(found["update"].coords)
+    reach = 1 + 2 * config.height / config.beta  # of a in x: η times 2σ₁²
+    entry = (entry * part * reach * given.condition).assign_coords(found["update"].coords)
     rows = [
         ("error", error, later),
         ("averaged_gradient", slope(given) * error, f"{later}, times 2σ₁²"),

@@ -37,7 +37,8 @@ class Small(_problem.Data, Schedule):
             )
         if self.rate >= 1 + self.momentum:
             raise ValueError(
-                f"rate {self.rate:g} ≥ 1 + momentum = {1 + self.momentum:g}: the output bias diverges"
+                f"rate {self.rate:g} ≥ 1 + momentum = {1 + self.momentum:g}: "
+                "the output bias diverges"
             )
         if self.below > STILL:
             raise ValueError(

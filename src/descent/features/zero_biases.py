@@ -165,7 +165,7 @@ def compare(found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
     four = sigma.sel(network=STARTS).values[:, :4]
     apart = np.where(np.eye(4) > 0, np.inf, np.abs(four[:, :, None] - four[:, None, :]))
     # A vector turns by the rounding over the distance to the next value.
-    turn = 1e-12 * four[:, :1] * (1 + four / apart.min(-1))
+    turn = 1e-12 * four[:, :1] * (1 + four / np.maximum(apart.min(-1), 1e-300))
     turn = xr.DataArray(turn, dims=("start", "feature"))
     # The fourth singular value of a small start may itself be rounding.
     drawn = theory.sizes["drawn"]
