@@ -12,6 +12,7 @@ from descent.features import (
     _halves,
     _jacobian,
     _linearised,
+    _outside,
     _problem,
     _stable_steps,
     _training,
@@ -191,6 +192,9 @@ def test_what_the_document_trains():
         assert found == pytest.approx(error, rel=0.05)
         values = _jacobian.singular_values(end, np.sort(x, 0)[2::5], shape, 1500)[0]
         np.testing.assert_allclose(values[: len(sigma)], sigma, rtol=0.05)
+        # Questions 6b and 6h: the small start errs more than the best line, the others far less.
+        line = _outside.line_floor(TEST, DATA.function(TEST))
+        assert found > 1.5 * line if error > 0.1 else found < line / 5
 
 
 def test_the_documents_large_start_is_lost_at_step_2():
@@ -362,7 +366,7 @@ def test_a_floor_of_constants_is_caught(monkeypatch):
 
 def test_the_outside_may_be_on_the_left():
     """f is odd, so a domain and its mirror image miss alike."""
-    result = run("mismatch", low=-0.4, high=1)
+    result = run("mismatch", low=-0.4, high=1, epochs=30)
     assert result.verdict != "does not hold"
     assert result.data.attrs["end"] == -0.4
     errors = result.data["error_outside"].median("replicate")
