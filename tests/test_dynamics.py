@@ -108,6 +108,16 @@ def test_bad_numbers_are_refused_by_rule(name, change, rule):
             {"rows": 2, "columns": 2, "inputs": [[1, 1], [1, 1.0000001]], "targets": [1, 0]},
             "κ = .* > 1e12",
         ),
+        (
+            "rank_deficient",
+            {"rows": 2, "columns": 2, "rank": 1, "inputs": [[1, 0], [0, 2]]},
+            "their rank is 2, not 1",
+        ),
+        (
+            "rank_deficient",
+            {"rows": 2, "columns": 2, "rank": 1, "inputs": [[1, 1], [0, 0]], "targets": [0, 1]},
+            "no part along",
+        ),
         ("rank_deficient", {"rows": 9, "columns": 9, "rank": 8, "seed": 7}, "more than 200000"),
         ("momentum_regression", {"centre": [-3, -100]}, "all labels are 0"),
     ],
@@ -224,6 +234,16 @@ def test_beyond_the_threshold_nothing_is_reached():
         ("momentum_regression", {"labels": [-1, 1]}),
         ("momentum_oscillation", {"labels": [2, -3], "normal": [1, 1]}),
         ("rank_deficient", {"rank": 1}),
+        (
+            "rank_deficient",
+            {
+                "rows": 2,
+                "columns": 3,
+                "rank": 2,
+                "inputs": [[1, 2, 0], [3, 1, 0]],
+                "targets": [1, -1],
+            },
+        ),
     ],
 )
 def test_other_shapes_hold_too(name, change):
