@@ -514,3 +514,14 @@ def test_bad_numbers_are_refused_by_rule(name, change, rule):
 def test_what_cannot_be_run_is_refused(name, change, rule):
     with pytest.raises(Refusal, match=rule):
         run(name, **change)
+
+
+def test_what_is_beside_lines_is_what_lines_leave_of_the_jacobian():
+    rng, shape = np.random.default_rng(0), Shape((1, 5, 4, 1), "relu")
+    theta, x = initialise(rng, "uniform", shape, 3), np.sort(rng.uniform(-1, 1, (12, 1)), 0)
+    lines = np.hstack([np.ones_like(x), x])
+    for one in theta:
+        J = jacobian(forward(one, x, shape))
+        left = np.square(J - lines @ np.linalg.lstsq(lines, J)[0]).sum() / np.square(J).sum()
+        found = _jacobian.beside_lines(one[None], x, shape, np.array([np.square(J).sum()]))
+        assert found.item() == pytest.approx(left, rel=1e-10)
