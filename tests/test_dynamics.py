@@ -10,9 +10,11 @@ from descent.config import Refusal
 from descent.dynamics import (
     _landscape,
     _least_squares,
+    _modes,
     _notebook,
     critical_step,
     learning_rate,
+    momentum_modes,
     momentum_regression,
     momentum_stability,
     momentum_step,
@@ -62,9 +64,16 @@ def broken(name: str, **changes) -> set[str]:
         ("learning_rate", {"accuracies": [1e-16]}, "rounding hides it from fractions"),
         ("learning_rate", {"limit": 10}, "fractions: the slowest run takes 166 > limit 10"),
         ("learning_rate", {"limit": 10**9}, "limit 1000000000 > 1000000"),
+        ("learning_rate", {"target": 0}, "target 0: w₀ = 0 is the solution"),
+        ("momentum_regression", {"labels": [0, 0]}, "labels .*: all are 0"),
+        ("momentum_oscillation", {"normal": [0, 0]}, "no point is on its positive side"),
         ("critical_step", {"margin": 0.1}, "margin · steps = 50 > 9"),
         ("critical_step", {"margin": 0.5, "steps": 1}, "margin 0.5 ≥ 0.5"),
         ("critical_step", {"rows": 10**6}, "rows 1000000 > 5000"),
+        ("critical_step", {"inputs": [[1, 2]]}, "inputs: must be 8 rows of 4 numbers"),
+        ("momentum_modes", {"targets": [0] * 8}, "targets: all are 0, so w = 0 is the solution"),
+        ("momentum_modes", {"targets": [1e30] * 8}, "targets 1e.30 must lie in"),
+        ("momentum_modes", {"height": 3}, "the first mode grows by"),
         ("rank_deficient", {"rank": 4}, "rank 4 must be < columns 4"),
         ("momentum_stability", {"beta": 2}, "beta 2 ≥ 2: .* no step is stable"),
         ("momentum_stability", {"betas": 1}, "betas 1: a range needs at least 2"),
@@ -89,8 +98,28 @@ def test_bad_numbers_are_refused_by_rule(name, change, rule):
 @pytest.mark.parametrize(
     ("name", "change", "rule"),
     [
+        (
+            "critical_step",
+            {"rows": 2, "columns": 2, "inputs": [[1, 0], [0, 2]], "targets": [1, 0]},
+            "y has no part in the direction of the largest",
+        ),
+        (
+            "momentum_modes",
+            {"rows": 2, "columns": 2, "inputs": [[1, 1], [1, 1.0000001]], "targets": [1, 0]},
+            "κ = .* > 1e12",
+        ),
+        (
+            "rank_deficient",
+            {"rows": 2, "columns": 2, "rank": 1, "inputs": [[1, 0], [0, 2]]},
+            "their rank is 2, not 1",
+        ),
+        (
+            "rank_deficient",
+            {"rows": 2, "columns": 2, "rank": 1, "inputs": [[1, 1], [0, 0]], "targets": [0, 1]},
+            "no part along",
+        ),
         ("rank_deficient", {"rows": 9, "columns": 9, "rank": 8, "seed": 7}, "more than 200000"),
-        ("momentum_regression", {"centre": [-3, -100]}, "no point is on the positive side"),
+        ("momentum_regression", {"centre": [-3, -100]}, "all labels are 0"),
     ],
 )
 def test_what_cannot_be_run_is_refused(name, change, rule):
@@ -140,7 +169,7 @@ def test_best_steps_of_two_modes(squares, step, rate):
 
 def test_the_reference_least_squares():
     config = critical_step.Config(**full("critical_step"))
-    given = critical_step.draw(config)
+    given = config.draw()
     found = critical_step.run(config)
     assert found.metrics["condition"] == pytest.approx(7.571797, rel=1e-7)
     assert found.metrics["critical_step"].item() == pytest.approx(0.0261862196, rel=2e-6)
@@ -188,12 +217,50 @@ def test_beyond_the_threshold_nothing_is_reached():
     [
         ("critical_step", {"rows": 3, "columns": 6}),
         ("critical_step", {"rows": 1, "columns": 1}),
+        (
+            "critical_step",
+            {"rows": 2, "columns": 2, "inputs": [[1, 0], [0, 1]], "targets": [1, -9]},
+        ),
+        (
+            "momentum_modes",
+            {"rows": 2, "columns": 2, "inputs": [[1, 2], [2, 4]], "targets": [1, 0]},
+        ),
+        ("momentum_modes", {"rows": 2, "columns": 5}),
+        ("momentum_modes", {"beta": 1}),
+        ("momentum_modes", {"beta": 1.7, "height": 0.2}),
+        ("momentum_modes", {"height": 1.8, "steps": 30}),
         ("learning_rate", {"squares": [4, 3, 2, 1]}),
+        ("learning_rate", {"target": -0.5}),
+        ("momentum_regression", {"labels": [-1, 1]}),
+        ("momentum_oscillation", {"labels": [2, -3], "normal": [1, 1]}),
         ("rank_deficient", {"rank": 1}),
+        (
+            "rank_deficient",
+            {
+                "rows": 2,
+                "columns": 3,
+                "rank": 2,
+                "inputs": [[1, 2, 0], [3, 1, 0]],
+                "targets": [1, -1],
+            },
+        ),
     ],
 )
 def test_other_shapes_hold_too(name, change):
     assert broken(name, **change) == set()
+
+
+def test_a_gradient_of_half_the_size_is_caught(monkeypatch):
+    """As with the loss ½‖Xw − y‖²."""
+    right = momentum_modes.update
+
+    def half(config, given, w, z):
+        _, averaged = right(config, given, w, z)
+        averaged = ((1 - config.beta) * z + averaged) / 2
+        return w - momentum_modes.eta_of(config, given) * averaged, averaged
+
+    monkeypatch.setattr(momentum_modes, "update", half)
+    assert broken("momentum_modes") >= {"error", "averaged_gradient", "update"}
 
 
 # --- maths/momentum ---
@@ -211,6 +278,22 @@ def test_the_characteristic_polynomial():
     r = sympy.sqrt(1 - b)
     product = ((1 + r) ** 2 - 2 * h) * ((1 - r) ** 2 - 2 * h)
     assert sympy.expand(tau**2 - 4 * (1 - b) - product) == 0
+
+
+def test_symbolic_eigenvalues_are_the_numeric_ones():
+    """Question 2c: the symbols' eigenvalues, at random β < 2, η and σ²; real and complex ones."""
+    b, eta, s = sympy.symbols("beta eta s", positive=True)
+    R = sympy.Matrix([[1 - b, 2 * b * s], [-eta * (1 - b), 1 - 2 * eta * b * s]])
+    roots = sympy.lambdify((b, eta, s), list(R.eigenvals()), "numpy")
+    beta, height, square = np.random.default_rng(0).uniform(0.05, 2, (3, 500))
+    found = np.array(roots(beta + 0j, height / (beta * square), square))
+    seen = np.linalg.eigvals(_modes.system(beta, height / (beta * square), square))
+    np.testing.assert_allclose(found.sum(0), seen.sum(1), atol=1e-12)
+    np.testing.assert_allclose(found.prod(0), seen.prod(1), atol=1e-11)
+    gap = np.square(found[0] - found[1])
+    np.testing.assert_allclose(gap, np.square(seen[:, 0] - seen[:, 1]), atol=1e-11)
+    assert 100 < np.sum(gap.real < 0) < 400
+    np.testing.assert_allclose(gap.real, forms.discriminant(beta, height), atol=1e-11)
 
 
 @pytest.mark.parametrize(
@@ -331,6 +414,17 @@ def test_a_wrong_radius_is_caught(monkeypatch):
     wrong = lambda b, h: np.sqrt(np.abs(1 - b)) + 0 * h  # noqa: E731
     monkeypatch.setattr(momentum_stability, "radius", wrong)
     assert broken("momentum_stability") == {"radius"}
+
+
+@pytest.mark.parametrize(
+    ("beta", "wrong"), [(0.1, "def"), (0.5, "def"), (0.83, "e"), (0.9, "e"), (0.98, "e")]
+)
+def test_which_printed_bounds_are_wrong(beta, wrong):
+    """Beyond 2√2 − 2 the document has the repeated and the complex roots right, and the real ones wrong."""
+    found = run("momentum_stability", beta=0.3, large_beta=beta).errata
+    named = [one for one in found if one.name.endswith(f" at β = {beta:g}")]
+    assert sorted(one.where[-1] for one in named) == list(wrong)
+    assert all(one.stands for one in found)
 
 
 @pytest.mark.parametrize("beta", [0.1, 0.9])

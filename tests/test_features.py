@@ -8,18 +8,23 @@ from pydantic import ValidationError
 
 from descent.config import Refusal
 from descent.features import (
+    _constant,
     _halves,
     _jacobian,
     _linearised,
+    _outside,
     _problem,
     _stable_steps,
     _training,
     kernel,
     large_starts,
+    lost_sides,
     mismatch,
     norms,
+    small_start,
     spectrum,
     stability,
+    zero_biases,
 )
 from descent.features._contrasts import exceeding, fewest_pairs
 from descent.features._training import Pace
@@ -28,7 +33,7 @@ from descent.maths.network import Shape, forward, losses, outputs
 from descent.maths.tangent import jacobian
 from descent.maths.torch_stream import Stream, torch_start
 from descent.maths.training import NEVER
-from harness import config_of
+from harness import config_of, experiments
 from harness import run as harness_run
 
 DATA = _problem.Data(function_seed=0, sample_seed=10, components=5, samples=1500, noise=0.1)
@@ -187,6 +192,9 @@ def test_what_the_document_trains():
         assert found == pytest.approx(error, rel=0.05)
         values = _jacobian.singular_values(end, np.sort(x, 0)[2::5], shape, 1500)[0]
         np.testing.assert_allclose(values[: len(sigma)], sigma, rtol=0.05)
+        # Questions 6b and 6h: the small start errs more than the best line, the others far less.
+        line = _outside.line_floor(TEST, DATA.function(TEST))
+        assert found > 1.5 * line if error > 0.1 else found < line / 5
 
 
 def test_the_documents_large_start_is_lost_at_step_2():
@@ -249,10 +257,89 @@ def test_a_jacobian_of_one_line_is_caught(monkeypatch):
     assert "sigma" in broken("zero_biases")
 
 
-def test_networks_that_are_off_on_a_side_claim_nothing():
-    result = run("zero_biases", width=2, depths=[1, 6])
-    assert result.verdict == "no claim"
-    assert [check.name for check in result.checks if not check.holds] == []
+@pytest.mark.parametrize("width", [1, 2])
+def test_networks_that_are_off_on_a_side_have_fewer_features(width):
+    """The trap: "four at any depth". One side alone has three, none has one."""
+    result = run("zero_biases", width=width, depths=[1, 3, 6])
+    assert result.verdict == "holds"
+    assert result.data["rank"].values[:3].min() < 4
+
+
+def test_features_without_the_constants_are_caught(monkeypatch):
+    monkeypatch.setattr(
+        _halves, "split", lambda x: np.hstack([np.maximum(x, 0), np.minimum(x, 0), x > 0, x > -2])
+    )
+    assert "column" in broken("zero_biases")
+
+
+def test_the_singular_values_of_the_documents_large_and_proper_starts():
+    """Of all 1500 points; every fifth of them stands for five."""
+    config = zero_biases.Config(
+        **experiments()["features@zero_biases"].parameters | {"depths": [1]}
+    )
+    metrics = zero_biases.run(config).metrics
+    large, proper = (metrics[f"{name}_sigma"].values for name in ("large", "proper"))
+    assert large == pytest.approx([21012.1, 14268.2, 4129.06, 3044.04], rel=0.01)
+    assert proper == pytest.approx([46.5199, 14.4934, 6.04122, 3.69203], rel=0.01)
+
+
+def test_chances_of_a_side_are_those_of_all_signs():
+    """Width 2, one hidden layer: of the four signs of two weights, two leave a side without a unit."""
+    config = config_of("features@lost_sides", widths=[2], depths=[1])
+    theory = lost_sides.predict(config)
+    assert theory["on_predicted"].values.ravel() == pytest.approx([0.75, 0.75])
+    assert theory["four_low_bound"].item() == 0.5
+
+
+def test_a_chance_of_one_side_for_all_layers_is_caught(monkeypatch):
+    monkeypatch.setattr(
+        lost_sides, "chance", lambda c: 1 - 0.5 ** np.outer(c.widths, c.depths).astype(float)
+    )
+    assert "sides_that_are_on" in broken("lost_sides")
+
+
+@pytest.mark.parametrize("change", [{"widths": [60]}, {"depths": [30]}, {"seed": 5}], ids=str)
+def test_wide_and_deep_networks_raise_no_false_alarm(change):
+    assert broken("lost_sides", **change) == set()
+
+
+def test_a_small_start_that_stays_put_holds():
+    """The trap: σ₁ is √N in the end only where the units of the last layer have been switched off."""
+    for change in ({"rate": 1e-4}, {"rate": 1e-6, "momentum": 0}, {"rate": 0.3, "epochs": 3}):
+        result = run("small_start", **change)
+        assert result.verdict == "holds"
+    ends = run("small_start", rate=1e-6).data["sigma1"].sel(when="after")
+    assert (ends > 1.0005 * np.sqrt(200)).all()
+
+
+def test_a_bias_without_momentum_is_caught(monkeypatch):
+    right = _constant.biases
+    monkeypatch.setattr(
+        _constant, "biases", lambda y, order, pace: right(y, order, pace._replace(momentum=0.0))
+    )
+    assert broken("small_start") >= {"output_bias", "test"}
+
+
+def test_a_first_singular_value_of_the_constant_alone_is_caught(monkeypatch):
+    right = _constant.split
+
+    def alone(theta, x, shape, samples, sigma):
+        found = right(theta, x, shape, samples, sigma)
+        return found._replace(
+            sigma=np.hstack([0 * found.sigma[:, :1] + samples**0.5, found.sigma[:, 1:]])
+        )
+
+    monkeypatch.setattr(_constant, "split", alone)
+    assert "sigma1" in broken("small_start")
+
+
+def test_the_small_start_errs_as_the_best_constant_and_more_than_a_line():
+    """Question 6b: Var f of the document's sines, and what its best line leaves."""
+    metrics = small_start.run(
+        small_start.Config(**experiments()["features@small_start"].parameters | {"replicates": 2})
+    ).metrics
+    assert metrics["best_constant"].item() == pytest.approx(0.12916, rel=1e-4)
+    assert metrics["best_line"] == pytest.approx(0.081947, rel=1e-4)
 
 
 def test_a_bound_of_one_function_a_kink_is_caught(monkeypatch):
@@ -275,6 +362,15 @@ def test_a_floor_of_constants_is_caught(monkeypatch):
 
     monkeypatch.setattr(mismatch, "predict", constants)
     assert broken("mismatch") == {"error_of_a_straight_network"}
+
+
+def test_the_outside_may_be_on_the_left():
+    """f is odd, so a domain and its mirror image miss alike."""
+    result = run("mismatch", low=-0.4, high=1, epochs=30)
+    assert result.verdict != "does not hold"
+    assert result.data.attrs["end"] == -0.4
+    errors = result.data["error_outside"].median("replicate")
+    assert (errors.sel(kind="mismatched") > 2 * errors.sel(kind="matched")).all()
 
 
 @pytest.mark.parametrize("change", [{"high": 0.9}, {"function_seed": 15}, {"epochs": 1}], ids=str)
@@ -382,13 +478,16 @@ def test_features_of_a_start_that_is_linearised_hold_shares():
         ("norms", {"components": 1}, "greater than or equal to 2"),
         ("norms", {"samples": 10**9}, "fills the memory"),
         ("norms", {"sample_seed": 2**32}, "less than 4294967296"),
-        ("zero_biases", {"every": 100}, "leaves 2 of 200 points"),
-        ("zero_biases", {"width": 1}, "two features"),
+        ("zero_biases", {"every": 100}, "leaves 2 points"),
+        ("small_start", {"rate": 1.9}, "the output bias diverges"),
+        ("lost_sides", {"replicates": 5}, "too few to tell a share"),
+        ("lost_sides", {"depths": [60]}, "features are lost in rounding"),
         ("spectrum", {"threshold": 1e-9}, "rounding"),
         ("spectrum", {"batch": 100000}, "no step"),
         ("spectrum", {"epochs": 10**7}, "more than 10000000"),
         ("spectrum", {"momentum": 1}, "less than 1"),
-        ("mismatch", {"high": 0.95}, "low < high ≤ 0.9"),
+        ("mismatch", {"high": 0.95}, "less than 0.1 has no data"),
+        ("mismatch", {"high": 1.1}, "low < high ≤ 1"),
         ("mismatch", {"low": 0.101, "high": 0.11}, "none in"),
         ("stability", {"rate": 0.3}, "must be among the rates"),
         ("stability", {"momenta": [0.9, 0.5]}, "strictly increasing"),
@@ -415,3 +514,14 @@ def test_bad_numbers_are_refused_by_rule(name, change, rule):
 def test_what_cannot_be_run_is_refused(name, change, rule):
     with pytest.raises(Refusal, match=rule):
         run(name, **change)
+
+
+def test_what_is_beside_lines_is_what_lines_leave_of_the_jacobian():
+    rng, shape = np.random.default_rng(0), Shape((1, 5, 4, 1), "relu")
+    theta, x = initialise(rng, "uniform", shape, 3), np.sort(rng.uniform(-1, 1, (12, 1)), 0)
+    lines = np.hstack([np.ones_like(x), x])
+    for one in theta:
+        J = jacobian(forward(one, x, shape))
+        left = np.square(J - lines @ np.linalg.lstsq(lines, J)[0]).sum() / np.square(J).sum()
+        found = _jacobian.beside_lines(one[None], x, shape, np.array([np.square(J).sum()]))
+        assert found.item() == pytest.approx(left, rel=1e-10)

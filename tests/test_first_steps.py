@@ -62,6 +62,8 @@ def broken(name: str, **changes) -> set[str]:
         ("gradient_norms", {"replicates": 3}, "greater than or equal to 6"),
         ("gradient_norms", {"hidden": []}, "at least 1"),
         ("optimizers", {"images": 201}, "images 201 > averaged 200"),
+        ("optimizers", {"first": 41}, r"images 160 . first 41 = 201 > averaged 200"),
+        ("first_pass", {"centred": "median"}, "'mean image', 'mean' or 'none'"),
         ("optimizers", {"momentum": 1}, "less than 1"),
         ("optimizers", {"epsilon": 1e-6}, "epsilon 1e-06 > 3.9.*e-07"),
         ("optimizers", {"hidden": [10**5, 10**5]}, "GiB at once"),
@@ -105,6 +107,17 @@ def test_the_task_is_raw_pixels_minus_the_mean_of_more_images_than_are_trained_o
     )
     np.testing.assert_array_equal(task.validation_labels, MNIST["train_labels"].values[200:240])
     assert task.fractions.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("centred", ["mean image", "mean", "none"])
+def test_other_images_and_other_centres(centred):
+    config = config_of("first_steps@optimizers", images=100, first=40, centred=centred)
+    task = _protocol.task(MNIST, config, config.validation)
+    images = MNIST["train_images"].values.reshape(256, -1).astype(float)
+    mean = images[:200].mean(0)
+    off = {"mean image": mean, "mean": mean.mean(), "none": 0}[centred]
+    np.testing.assert_allclose(task.x, images[40:140] - off, rtol=0, atol=2e-5)
+    np.testing.assert_allclose(task.validation_x, images[200:240] - off, rtol=0, atol=2e-5)
 
 
 # --- classifiers ---
@@ -335,6 +348,9 @@ def test_weights_that_are_not_tiny_are_no_claim(change):
         ("gradient_norms", {"seed": 1}),
         ("gradient_norms", {"hidden": [1] * 12}),
         ("gradient_norms", {"ranges": [0.5, 20, 255]}),
+        ("gradient_norms", {"first": 40, "centred": "none"}),
+        ("first_pass", {"centred": "mean"}),
+        ("optimizers", {"first": 7, "centred": "none"}),
         ("optimizers", {"iterations": 1}),
         ("optimizers", {"seed": 1}),
         ("optimizers", {"seed": 2, "ranges": [1, 2, 100]}),

@@ -294,6 +294,32 @@ def test_one_step_from_the_notebooks_arrays():
 
 
 @pytest.mark.parametrize("name", four_rules.NAMES)
+def test_a_whole_run_is_that_of_torch_optim(name):
+    """200 steps on a loss with valleys and saddles, with the notebook's settings."""
+    config, start = config_of("initialisation@step_sizes"), np.linspace(-2, 3, 7)
+    rate = config.rates[name] * (100 if name in four_rules.ADAPTIVE else 3)
+    square = {"eps": config.epsilon}
+    theta = torch.tensor(start, requires_grad=True)
+    optimiser = {
+        "sgd": lambda: torch.optim.SGD([theta], rate),
+        "momentum": lambda: torch.optim.SGD([theta], rate, momentum=config.momentum),
+        "rmsprop": lambda: torch.optim.RMSprop([theta], rate, alpha=config.decay, **square),
+        "adam": lambda: torch.optim.Adam([theta], rate, (config.beta1, config.beta2), **square),
+    }[name]()
+    rule, ours = config.rules[name], start.copy()
+    memories = rule.start(ours)
+    for t in range(1, 201):
+        optimiser.zero_grad()
+        (theta.cos().sum() + 0.1 * theta.square().sum() * theta.sin().mean()).backward()
+        g = theta.grad.numpy().copy()
+        np.testing.assert_allclose(ours, theta.detach().numpy(), rtol=1e-9, atol=1e-11)
+        memories, update = rule.step(memories, g, t, rate)
+        ours = ours - update
+        optimiser.step()
+    assert np.abs(ours - start).max() > 0.1
+
+
+@pytest.mark.parametrize("name", four_rules.NAMES)
 def test_first_steps_are_the_closed_forms(name):
     g, rule = np.random.default_rng(0).standard_normal(6), SETTINGS.rules[name]
     _, update = rule.step(rule.start(g), g.copy(), 1, SETTINGS.rates[name])

@@ -47,6 +47,7 @@ def broken(name: str, **changes) -> set[str]:
         ("instance_noise", {"replicates": 1}, "too few to tell a mean from chance"),
         ("instance_noise", {"chains": 1}, "chains 1 < 100"),
         ("instance_noise", {"y": 1e60}, "squares of w leave float64"),
+        ("instance_noise", {"y": 0}, "y 0: w stays at w₀ = 0"),
         ("instance_noise", {"sigma": 1e-6}, "agree to 10⁻⁶"),
         ("instance_noise", {"x": -1}, "greater than or equal to 0"),
         (
@@ -64,6 +65,9 @@ def broken(name: str, **changes) -> set[str]:
         ("tails", {"etas": [1.9]}, "at η = 1.9 the tail fills in"),
         ("tails", {"replicates": 8}, "160 of all runs < 500"),
         ("examples", {"replicates": 2}, "too few to tell a mean"),
+        ("examples", {"inputs": [[1, 2]]}, "inputs: must be 4 rows of 2 numbers"),
+        ("examples", {"targets": [0, 0, 0, 0]}, "targets: all are 0"),
+        ("mean_square", {"inputs": [[1e5, 2]] * 4}, r"inputs: 100000 > 10⁴ sigma"),
         ("examples", {"draws": 10**9}, "draws 1000000000, .* GiB at once"),
         ("mean_square", {"fractions": [0.5, 1]}, "1 ≥ 1: the variance diverges"),
         ("mean_square", {"weights": 20}, "weights 20 > 12"),
@@ -189,6 +193,21 @@ def test_a_mean_that_is_not_shrunk_is_caught(monkeypatch):
     assert "mean" in broken("instance_noise")
 
 
+def test_a_way_of_the_mean_without_the_noise_is_caught(monkeypatch):
+    """(1 − ηx²)ᵗ, with the right limit."""
+    monkeypatch.setattr(
+        instance_noise, "raw_moments", lambda x, sigma, k: [1, x, x * x + (k < 2) * sigma**2]
+    )
+    assert "mean_at" in broken("instance_noise")
+
+
+def test_the_printed_limit_is_refuted_at_its_worst_step():
+    (erratum,) = result("instance_noise").errata
+    assert erratum.stands
+    assert erratum.printed == pytest.approx(0.1 * 2 / (0.25 + 0.01))
+    assert erratum.correct == pytest.approx(1.6)
+
+
 def test_twice_the_stationary_variance_is_caught(monkeypatch):
     def twice(chain, eta):
         found = stationary(chain, eta)
@@ -237,7 +256,7 @@ def test_a_wrong_tail_index_is_caught(monkeypatch):
 def test_no_variance_is_tested_where_its_standard_error_has_none():
     """At 0.5, α = 6.1: the mean can be told from a sample, the variance cannot."""
     found = result("instance_noise", etas=[0.5])
-    assert {check.name for check in found.checks} == {"mean"}
+    assert {check.name for check in found.checks} == {"mean", "mean_at", "short"}
     assert "E w⁸ is infinite" in found.unchecked["variance/eta_0.5"]
 
 
@@ -247,6 +266,8 @@ def test_no_variance_is_tested_where_its_standard_error_has_none():
         ("instance_noise", {"x": 0, "etas": [0.5, 0.8]}),
         ("instance_noise", {"x": 3, "sigma": 0.1, "etas": [0.05, 0.1]}),
         ("instance_noise", {"y": 100}),
+        ("instance_noise", {"y": -0.3}),
+        ("tails", {"y": -2}),
         ("critical_steps", {"x": 0}),
         ("critical_steps", {"x": 5, "noises": [0.01, 0.5, 50]}),
         ("tails", {"x": 0, "etas": [4.0]}),
@@ -394,7 +415,16 @@ def test_of_one_example_nothing_is_refuted():
 
 
 @pytest.mark.parametrize("name", ["examples", "mean_square"])
-@pytest.mark.parametrize("change", [{"weights": 5, "examples": 3}, {"sigma": 0.01}, {"sigma": 5}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"weights": 5, "examples": 3},
+        {"sigma": 0.01},
+        {"sigma": 5},
+        {"inputs": [[1, 2], [2, 4], [0, 0], [-3, -6]], "targets": [1, 0, -1, 2]},
+    ],
+    ids=str,
+)
 def test_other_sizes_and_noises_hold(name, change):
     assert broken(name, **change) == set()
 

@@ -9,6 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from descent.config import Count, Refusal, Seed, experiment_config
+from descent.maths.given import Column, Rows, given_or_drawn, require_given
+
 EPS = np.finfo(float).eps
 
 
@@ -31,6 +34,36 @@ class Regression(NamedTuple):
         """How far rounding moves w in one step: sums of m + n products of |w| and of |y|/σ₁."""
         size = np.linalg.norm(self.solution) + np.linalg.norm(self.y) / np.sqrt(self.squares[0])
         return float(4 * sum(self.X.shape) * EPS * size)
+
+
+@experiment_config
+class Data:
+    """X and y: given, or drawn from N(0, 1)."""
+
+    seed: Seed
+    rows: Count
+    columns: Count
+    inputs: Rows
+    targets: Column
+
+    def __post_init__(self):
+        require_given(self.inputs, self.targets, self.rows, self.columns)
+
+    def draw(self) -> "Regression":
+        """The problem.
+
+        Raises:
+            Refusal: w* is all rounding, or y has no part along the first direction.
+        """
+        rng = np.random.default_rng(self.seed)
+        X, y = given_or_drawn(self.inputs, self.targets, rng, self.rows, self.columns)
+        given = regression(X, y)
+        if given.condition > 1e12:
+            raise Refusal(f"inputs: κ = {given.condition:.1e} > 1e12, so w* is rounding")
+        start = abs(given.Vt[0] @ given.solution)
+        if start * np.sqrt(given.squares[0]) <= 1e-9 * np.linalg.norm(given.y):
+            raise Refusal("targets: y has no part in the direction of the largest singular value")
+        return given
 
 
 def regression(X: Float[np.ndarray, "m n"], y: Float[np.ndarray, " m"]) -> Regression:

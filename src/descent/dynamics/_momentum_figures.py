@@ -17,7 +17,6 @@ from descent.figure import (
     points,
     power,
 )
-from descent.maths.nesterov import highest
 
 
 def momentum_stability(data: xr.Dataset) -> Figure:
@@ -55,7 +54,53 @@ def momentum_stability(data: xr.Dataset) -> Figure:
         ),
         square=True,
     )
-    return Figure((plane, locus))
+    ends = [("repeated", "d"), ("real", "e"), ("complex", "f")]
+    bounds = panel(
+        "largest h of every kind of roots, β < 1",
+        axis(data["complex_beta"]),
+        Axis("h = ηβσ²", limits=(0, 2.2)),
+        curve(data["edge"].sel(beta=data["complex_beta"].values), "stable, real", 1),
+        curve(data["complex_to"], "complex; repeated at its end", 0),
+        *(
+            curve(data[f"printed_{name}"], f"document, 2{part}: {name}", k, "printed")
+            for k, (name, part) in enumerate(ends, 2)
+        ),
+    )
+    return Figure((plane, locus, bounds))
+
+
+def momentum_modes(data: xr.Dataset) -> Figure:
+    shown = [(0, "first"), (data.sizes["mode"] - 1, "last")][: data.sizes["mode"]]
+
+    def drawn(title: str, name: str) -> Panel:
+        return panel(
+            title,
+            axis(data["t"]),
+            axis(data[name]),
+            *(
+                curve(data[name].isel(mode=i), f"{text} direction", i, marker=True)
+                for i, text in shown
+            ),
+            *(curve(data[f"{name}_predicted"].isel(mode=i), "powers of R_i") for i, _ in shown),
+        )
+
+    places = np.arange(data.sizes["to"]) + 1
+    sizes = np.abs(data["update"])
+    relative = sizes / np.maximum(sizes.max("from"), 1e-300)
+    whole = panel(
+        "no direction reaches another",
+        Axis("before the update: a₁ … a_n, x₁ … x_n"),
+        Axis("after it: a₁ … a_n, x₁ … x_n"),
+        heat(places, places, relative, "size, of the largest in the row", limits=(0, 1)),
+        square=True,
+    )
+    return Figure(
+        (
+            drawn(f"β = {data.attrs['beta']:g}: errors", "error"),
+            drawn("averaged gradients", "averaged_gradient"),
+            whole,
+        )
+    )
 
 
 def momentum_trajectories(data: xr.Dataset) -> Figure:
@@ -119,54 +164,3 @@ def momentum_step(data: xr.Dataset) -> Figure:
         marks,
     )
     return Figure((rate, count))
-
-
-def polyak(data: xr.Dataset) -> Figure:
-    k = data.sizes["accuracy"] // 2
-    epsilon = float(data["accuracy"][k])
-    at = data.isel(accuracy=k)
-    with np.errstate(divide="ignore"):
-        shade = np.log10(at["iterations"])
-    plane = panel(
-        f"iterations to ε = {power(epsilon)}",
-        axis(data["weight"]),
-        axis(data["step"], "log"),
-        heat(data["weight"], data["step"], shade.T, "log₁₀ iterations"),
-        points(data["beta_predicted"], data["eta_predicted"], "Polyak: least rate", 1, size=8),
-        points(at["least_beta"], at["least_eta"], "fewest iterations", 2, marker="star", size=9),
-    )
-    count = panel(
-        "the least rate does not take the fewest iterations",
-        axis(data["accuracy"], "log"),
-        Axis("iterations", limits=(0, None)),
-        curve(data["at_polyak"], marker=True, colour=1),
-        curve(data["at_polyak_predicted"]),
-        curve(data["least"], marker=True, colour=2),
-        curve(data["least_bound"]),
-    )
-    return Figure((plane, count))
-
-
-def nesterov(data: xr.Dataset) -> Figure:
-    beta = data["beta"].values
-    plane = panel(
-        "momentum shrinks the largest stable step",
-        axis(data["beta"]),
-        axis(data["h"], limits=(0, float(data["h"].max()))),
-        heat(beta, data["h"], data["rate"].T, "rate", limits=(0, 2), diverging=True),
-        line(beta, highest(beta), "2(1 + β)/(1 + 2β)", role="predicted"),
-        line(beta, 2 * (1 + beta), "heavy ball: 2(1 + β)", 1, role="bound"),
-    )
-    errors = []
-    for k, (rule, name) in enumerate((("nesterov", "Nesterov"), ("heavy_ball", "heavy ball"))):
-        one = data.sel(rule=rule)
-        errors.append(curve(one["error"], f"{name}, rate {float(one['best_rate']):.4f}", k))
-        errors.append(curve(one["error_predicted"], "closed form", "ink", width=1))
-    last = float(data["iterations"].max())
-    runs = panel(
-        "each at its best pair",
-        axis(data["t"], limits=(0, 1.2 * last)),
-        axis(data["error"], "log", limits=(0.1 * float(data["accuracy"].min()), None)),
-        *errors,
-    )
-    return Figure((plane, runs))

@@ -1,6 +1,6 @@
 """The notebook's regression: points in the plane with labels 0 and 1, and averaged gradients from z₀ = g₀.
 
-    L(w) = ‖Xw − y‖², X: (points, 2), y_k = 1 where the second coordinate of point k is positive, else 0
+    L(w) = ‖Xw − y‖², X: (points, 2), y_k = 1 where n·x_k > 0, else 0, n = (0, 1): two labels on the sides of a line
     z ← (1 − β)z + βg,   w ← w − ηz,   w₀ = 0, z₀ = g₀: the first step is that of gradient descent
     x_i = v_iᵀ(w − w*),   v_iᵀ∇L = 2σ_i² x_i,   L − L* = Σ σ_i² x_i²
 
@@ -12,13 +12,16 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from descent.config import Count, Positive, Refusal, Seed, experiment_config
+from descent.config import Count, Number, Positive, Refusal, Seed, experiment_config
 from descent.maths.limits import require_at_most, require_cost, require_within
 from descent.maths.momentum import trajectory
 
 EPS = np.finfo(float).eps
 HUGE = 1e100  # size of an error up to which it is compared; its square is a number
-POINTS = {"seed": 0, "points": 500, "centre": (-3.0, 0.0), "spread": (3.0, 1.0)}  # the notebook's
+POINTS = {"seed": 0, "points": 500, "centre": (-3.0, 0.0), "spread": (3.0, 1.0)} | {
+    "normal": (0.0, 1.0),
+    "labels": (0.0, 1.0),
+}  # the notebook's
 
 
 @experiment_config
@@ -27,6 +30,8 @@ class Points:
     points: Count
     centre: tuple[float, float]
     spread: tuple[Positive, Positive]  # standard deviations
+    normal: tuple[Number, Number]  # n
+    labels: tuple[Number, Number]  # where n·x ≤ 0, and where it is > 0
     beta: Positive
     step: Positive  # η
     steps: Count
@@ -39,6 +44,12 @@ class Points:
         require_at_most(self, "the points fill the memory", points=10_000_000)
         require_at_most(self, "rounding, 2⁻⁵²steps², would hide the error", steps=100_000)
         require_cost(self, "points, steps", operations=100.0 * self.points * self.steps)
+        if self.normal == (0, 0):
+            raise ValueError("normal [0, 0]: no point is on its positive side")
+        for name in ("normal", "labels"):
+            require_within(name, getattr(self, name), -1e12, 1e12, "squares leave float64")
+        if max(map(abs, self.labels)) < 1e-12:
+            raise ValueError(f"labels {list(self.labels)}: all are 0, so w* = w₀ = 0")
         require_within("spread", self.spread, 1e-12, 1e12, "squares of σ leave float64")
         require_within("centre", self.centre, -1e12, 1e12, "squares of σ leave float64")
 
@@ -68,15 +79,13 @@ def draw(config: Points) -> Problem:
     """The points and labels.
 
     Raises:
-        Refusal: no label is 1, or the points lie on a line to rounding.
+        Refusal: all labels are 0, or the points lie on a line to rounding.
     """
     rng = np.random.RandomState(config.seed)
     X = rng.normal(config.centre, config.spread, (config.points, 2))
-    y = (X[:, 1] > 0).astype(float)
+    y = np.where(X @ config.normal > 0, *config.labels[::-1])
     if not y.any():
-        raise Refusal(
-            f"centre {list(config.centre)}: no point is on the positive side, so w* = w₀ = 0"
-        )
+        raise Refusal(f"centre {list(config.centre)}: all labels are 0, so w* = w₀ = 0")
     _, s, Vt = np.linalg.svd(X, full_matrices=False)
     if not s[1] > 1e-6 * s[0]:
         raise Refusal(

@@ -19,7 +19,7 @@ minimises it.
 import numpy as np
 import xarray as xr
 
-from descent.config import Count, Positive, experiment_config, require_increasing
+from descent.config import Count, Number, Positive, experiment_config, require_increasing
 from descent.dynamics._iterations import iterations, require_reached, simulated, undecided
 from descent.dynamics._least_squares import EPS, best_rate, best_step, require_decreasing
 from descent.dynamics._modes import least
@@ -30,7 +30,7 @@ from descent.result import Check, Erratum, Result, measured, predicted, sweep
 @experiment_config
 class Config:
     sigma: Positive  # of the problem of one mode
-    target: Positive  # its y
+    target: Number  # its y, not 0
     fractions: tuple[Positive, ...]  # η/η_max there
     accuracies: tuple[Positive, ...]  # ε there
     squares: tuple[Positive, ...]  # σ_i² of the problem of several modes, largest first
@@ -42,8 +42,11 @@ class Config:
         require_increasing("fractions", self.fractions)
         require_increasing("accuracies", self.accuracies)
         require_decreasing("squares", self.squares)
-        for name in ("sigma", "target", "squares"):
-            require_within(name, getattr(self, name), 1e-50, 1e50, "its powers leave float64")
+        if self.target == 0:
+            raise ValueError("target 0: w₀ = 0 is the solution")
+        sizes = {"sigma": self.sigma, "target": abs(self.target), "squares": self.squares}
+        for name, size in sizes.items():
+            require_within(name, size, 1e-50, 1e50, "its powers leave float64")
         for name, value in (("accuracies", self.accuracies[-1]), ("accuracy", self.accuracy)):
             if value >= 1:
                 raise ValueError(f"{name} {value:g} ≥ 1: the start is as good as that")

@@ -9,8 +9,8 @@ when the smaller of two real eigenvalues passes −1.
     stable ⇔ 0 < β < 2, 0 < h < 2 − β
     β < 1, r = √(1 − β):  real up to h₋ = (1 − r)²/2,  complex with |λ| = r up to h₊ = (1 + r)²/2,  then real
 
-See: simulated runs decay up to the line h = 2 − β and not only up to the document's h = 1; on the right both
-roots leave the unit circle at −1.
+See: simulated runs decay up to the line h = 2 − β and not only up to the document's h = 1; in the middle both
+roots leave the unit circle at −1; on the right the document's bounds, of which two are right for β > 2√2 − 2.
 
 Source: CS182 homework 2, questions 2b to 2f. Its stability test |1 − 2ηβσ²| < 1 looks at an entry of R, not at its
 eigenvalues: η < 1/(βσ²) is too small by the factor 2 − β. Question 2c has 1 − βη for (1 − β)η in the determinant.
@@ -23,9 +23,9 @@ from descent.config import Count, Positive, Seed, experiment_config
 from descent.dynamics._kernels import grows
 from descent.dynamics._least_squares import EPS, require_decreasing
 from descent.dynamics._modes import complex_ends, last_stable, roots, system
-from descent.dynamics._printed_bounds import at_one_weight
+from descent.dynamics._printed_bounds import at_one_weight, printed_heights
 from descent.maths.limits import require_at_most, require_within
-from descent.maths.momentum import highest, radius, repeated
+from descent.maths.momentum import discriminant, highest, radius, repeated, trace
 from descent.result import Check, Erratum, Result, measured, predicted, sweep
 
 HORIZON = 10_000  # steps of a simulated run
@@ -36,7 +36,8 @@ TOP = 2.2  # the largest h
 @experiment_config
 class Config:
     seed: Seed
-    beta: Positive  # of the printed bounds and of the root locus
+    beta: Positive  # of the root locus, and of the printed bounds in its case, β ≤ 2√2 − 2
+    large_beta: Positive  # of the printed bounds in the other case
     squares: tuple[Positive, ...]  # σ², largest first, between whose ends the random modes lie
     samples: Count  # random modes whose eigenvalues are computed
     betas: Count  # of the plane
@@ -47,7 +48,9 @@ class Config:
         require_within("squares", self.squares, 1e-12, 1e12, "R is too unbalanced for a solver")
         if self.beta >= 2:
             raise ValueError(f"beta {self.beta:g} ≥ 2: |det R| ≥ 1, so no step is stable")
-        require_within("beta", self.beta, 1e-6, 2, "the roots differ from 1 by rounding")
+        for name in ("beta", "large_beta"):
+            value = getattr(self, name)
+            require_within(name, value, 1e-6, 2, "the roots differ from 1 by rounding")
         for name in ("betas", "levels"):
             if getattr(self, name) < 2:
                 raise ValueError(f"{name} {getattr(self, name)}: a range needs at least 2")
@@ -89,6 +92,8 @@ def predict(config: Config) -> xr.Dataset:
             "complex_from_predicted": predicted("complex_beta", low, "h₋"),
             "complex_to_predicted": predicted("complex_beta", high, "h₊"),
             "radius_predicted": predicted("sample", radius(beta, h), "spectral radius"),
+            "sum_predicted": predicted("sample", trace(beta, h), "2 − β − 2h"),
+            "discriminant_predicted": predicted("sample", discriminant(beta, h), "Δ"),
         }
     )
 
@@ -101,7 +106,8 @@ def measure(config: Config) -> xr.Dataset:
     grown = grows(weights, heights, HORIZON)
     simulated = np.where(grown, 0.0, heights).max(1)
     plane = np.abs(roots(weights[:, None], heights)).max(-1)
-    drawn = np.abs(np.linalg.eigvals(system(beta, h / (beta * square), square))).max(-1)
+    drawn = np.linalg.eigvals(system(beta, h / (beta * square), square))
+    apart = np.square(drawn[:, 0] - drawn[:, 1]).real  # < 0 where they are complex
     levels = np.linspace(0, 1.05 * (2 - config.beta), 211)
     locus = np.sort_complex(roots(config.beta, levels))
     return xr.Dataset(
@@ -110,7 +116,9 @@ def measure(config: Config) -> xr.Dataset:
             "simulated_edge": measured("beta", simulated, "last h that decays, simulated"),
             "complex_from": measured("complex_beta", low, "first h with complex roots"),
             "complex_to": measured("complex_beta", high, "last h with complex roots"),
-            "radius": measured("sample", drawn, "spectral radius of a random mode"),
+            "radius": measured("sample", np.abs(drawn).max(-1), "spectral radius of a random mode"),
+            "sum": measured("sample", drawn.sum(-1).real, "λ₊ + λ₋"),
+            "discriminant": measured("sample", apart, "(λ₊ − λ₋)²"),
             "plane": measured(("beta", "h"), plane, "spectral radius ρ"),
             "root_real": measured(("level", "root"), locus.real, "Re λ"),
             "root_imaginary": measured(("level", "root"), locus.imag, "Im λ"),
@@ -131,8 +139,12 @@ def run(config: Config) -> Result:
     beyond = found["simulated_edge"].sel(beta=config.light)
     cells = xr.where(found["h"] <= beyond, 1.0, 0.0)
     share = float(cells.where(found["h"] >= 1, 0.0).sum() / cells.sum()) if cells.any() else np.nan
+    printed = {
+        f"printed_{part}": measured("complex_beta", height, f"{part} roots, as printed")
+        for part, height in printed_heights(config.light)._asdict().items()
+    }
     return Result(
-        data=found.merge(theory).drop_dims("sample"),
+        data=found.merge(theory).drop_dims("sample").assign(printed),
         metrics={"stable_share_beyond_printed_bound": share},
         checks=compare(config, found, theory),
         errata=refute(config, share),
@@ -145,7 +157,8 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     both = np.linalg.eigvals(R)
     # An eigenvalue of R + E is off by ‖E‖‖R‖/|λ₊ − λ₋|, and E by a few roundings of the entries.
     apart = np.maximum(np.abs(both[:, 0] - both[:, 1]), np.sqrt(EPS))
-    rounding = theory["radius_predicted"].copy(data=16 * EPS * np.square(R).sum((-2, -1)) / apart)
+    size = xr.DataArray(np.square(R).sum((-2, -1)), dims="sample")
+    rounding, one = 16 * EPS * size / apart, 16 * EPS * (size + 1)  # of 1 − 2h, too
     bend = 64 * EPS / np.sqrt(1 - found["complex_beta"])
     rows = [
         ("edge", 128 * EPS, "rounding of the roots"),
@@ -153,6 +166,8 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
         ("complex_from", bend, "rounding of the discriminant, whose slope is 8√(1 − β)"),
         ("complex_to", bend, "rounding of the discriminant, whose slope is 8√(1 − β)"),
         ("radius", rounding, "16 roundings of R over the distance of its roots"),
+        ("sum", one, "16 roundings of R"),
+        ("discriminant", 4 * one, "16 roundings of R, of a square"),
     ]
     return tuple(
         Check(name, found[name], "==", theory[f"{name}_predicted"], tol, why)
@@ -172,6 +187,7 @@ def refute(config: Config, share: float) -> tuple[Erratum, ...]:
         tol=spacing,  # a cell along the edges
     )
     found = (plane,) if spacing < 0.1 else ()
-    return found + (
-        at_one_weight(config.beta, config.squares[0]) if 1e-3 <= config.beta <= 0.999 else ()
-    )
+    for beta in dict.fromkeys((config.beta, config.large_beta)):
+        if 1e-3 <= beta <= 0.999:
+            found += at_one_weight(beta, config.squares[0], "" if beta == config.beta else beta)
+    return found

@@ -27,6 +27,7 @@ from descent.dynamics._least_squares import (
     descend,
     regression,
 )
+from descent.maths.given import Column, Rows, require_given
 from descent.maths.limits import require_at_most
 from descent.result import Check, Erratum, Result, measured, predicted, steps
 
@@ -39,8 +40,11 @@ class Config:
     rows: Count
     columns: Count
     rank: Count
+    inputs: Rows  # of this rank
+    targets: Column
 
     def __post_init__(self):
+        require_given(self.inputs, self.targets, self.rows, self.columns)
         if self.rank >= self.columns or self.rank > self.rows:
             raise ValueError(
                 f"rank {self.rank} must be < columns {self.columns} and ≤ rows {self.rows}"
@@ -49,12 +53,25 @@ class Config:
 
 
 def draw(config: Config) -> tuple[Regression, np.ndarray]:
-    """The problem, and a start that is not 0."""
+    """The problem, and a start that is not 0.
+
+    Raises:
+        Refusal: X has another rank, or y no part along the first or the last direction that moves.
+    """
     rng = np.random.default_rng([config.seed, 1])
     left = rng.standard_normal((config.rows, config.rank))
     X = left @ rng.standard_normal((config.rank, config.columns))
     y, start = rng.standard_normal(config.rows), rng.standard_normal(config.columns)
-    return regression(X, y), start
+    given = regression(
+        np.array(config.inputs) if config.inputs else X,
+        np.array(config.targets) if config.targets else y,
+    )
+    if len(given.squares) != config.rank:
+        raise Refusal(f"inputs: their rank is {len(given.squares)}, not {config.rank}")
+    parts = np.abs(given.Vt[[0, -1]] @ given.solution) * np.sqrt(given.squares[[0, -1]])
+    if parts.min() <= 1e-9 * np.linalg.norm(given.y):
+        raise Refusal("targets: y has no part along the first or the last direction that moves")
+    return given, start
 
 
 def length(given: Regression) -> int:

@@ -32,16 +32,29 @@ def moments(
     return -2 * np.mean(sides * y, axis=0), 2 * np.mean(sides**2, axis=0)
 
 
-def singular_values(
-    theta: Float[np.ndarray, "R P"], x: Float[np.ndarray, "N 1"], shape: Shape
-) -> Float[np.ndarray, "R 4"]:
-    """Of J at the points x, largest first, from two points."""
+def _rows(theta: Float[np.ndarray, "R P"], shape: Shape) -> Float[np.ndarray, "R 4 P"]:
+    """B."""
     weight = np.ones_like(theta[:1])
     for _, b in shape.layers(weight):
         b[:] = 0
     ends = jacobian(forward(theta, ENDS, shape))  # (R, 2, P)
-    B = np.concatenate([ends * weight, ends * (1 - weight)], axis=1)
-    return np.linalg.svd(np.linalg.qr(split(x)).R @ B, compute_uv=False)
+    return np.concatenate([ends * weight, ends * (1 - weight)], axis=1)
+
+
+def singular_values(
+    theta: Float[np.ndarray, "R P"], x: Float[np.ndarray, "N 1"], shape: Shape
+) -> Float[np.ndarray, "R 4"]:
+    """Of J at the points x, largest first, from two points."""
+    return np.linalg.svd(np.linalg.qr(split(x)).R @ _rows(theta, shape), compute_uv=False)
+
+
+def features(
+    theta: Float[np.ndarray, "1 P"], x: Float[np.ndarray, "N 1"], shape: Shape
+) -> Float[np.ndarray, "4 N"]:
+    """The four columns of UΣ, from two points; each of either sign."""
+    Q, R = np.linalg.qr(split(x))
+    U, sigma, _ = np.linalg.svd(R @ _rows(theta, shape)[0], full_matrices=False)
+    return (Q @ U * sigma).T
 
 
 def gradient_norms(

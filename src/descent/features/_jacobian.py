@@ -10,7 +10,7 @@ Source: CS182 homework 2, question 6; Roy and Vetterli, The effective rank (2007
 import numpy as np
 from jaxtyping import Float, Integer
 
-from descent.maths.network import Shape, forward
+from descent.maths.network import Shape, backward, forward
 from descent.maths.tangent import kernel
 
 
@@ -28,8 +28,29 @@ def features(
     """The first columns of UΣ, each with a positive largest entry."""
     squares, U = np.linalg.eigh(kernel(forward(theta[0], x, shape)))
     columns = (U * np.sqrt(np.maximum(squares, 0)))[:, ::-1][:, :count].T
+    return upright(columns)
+
+
+def upright(columns: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k n"]:
+    """Each with the sign that makes its largest entry positive."""
     top = np.abs(columns).argmax(axis=1)[:, None]
     return columns * np.where(np.take_along_axis(columns, top, 1) < 0, -1.0, 1.0)
+
+
+def beside_lines(
+    theta: Float[np.ndarray, "R P"],
+    x: Float[np.ndarray, "n 1"],
+    shape: Shape,
+    squares: Float[np.ndarray, " R"],
+) -> Float[np.ndarray, " R"]:
+    """The share of all `squares` of J, so of UΣ, that no straight lines a + bx make up: 1 − ‖QᵀJ‖²/‖J‖²."""
+    passed, lines = forward(theta, x, shape), 0.0
+    for q in np.linalg.qr(np.hstack([np.ones_like(x), x]))[0].T:
+        seed = np.broadcast_to(q[:, None], passed.outputs.shape).copy()
+        for delta, below in zip(backward(passed, seed), passed.inputs, strict=True):
+            lines = lines + np.square(delta.swapaxes(-1, -2) @ below).sum((-2, -1))
+            lines = lines + np.square(delta.sum(-2)).sum(-1)
+    return 1 - lines / np.maximum(squares, 1e-300)
 
 
 def effective_rank(sigma: Float[np.ndarray, "R n"]) -> Float[np.ndarray, " R"]:

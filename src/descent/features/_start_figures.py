@@ -63,8 +63,58 @@ def zero_biases(data: xr.Dataset) -> Figure:
     marks: list[Mark] = []
     for k, name in enumerate(data["network"].values):
         one = data.sel(network=name)
-        text = "small start" if name == "small" else f"{name}"
-        marks.append(points(data["index"], one["sigma"], text, k))
+        text = f"{name} start" if name in data["start"].values else f"{name}"
+        look = "square" if name in data["start"].values else "circle"
+        marks.append(points(data["index"], one["sigma"], text, k, marker=look))
         marks += curve(one["sigma_predicted"], "from x = ±1")
     four = panel("four singular values, whatever the depth", index, Axis("σ_k of J", "log"), marks)
-    return Figure((four,))
+    shown = [
+        panel(
+            f"features of the {name} start",
+            axis(data["x"]),
+            Axis("column of UΣ"),
+            *(
+                curve(data["column"].sel(start=name)[k], f"feature {k + 1}", k)
+                for k in range(data.sizes["feature"])
+            ),
+            *(
+                curve(data["column_predicted"].sel(start=name)[k], "from x = ±1")
+                for k in range(data.sizes["feature"])
+            ),
+        )
+        for name in ("large", "proper")
+    ]
+    return Figure((four, *shown))
+
+
+def lost_sides(data: xr.Dataset) -> Figure:
+    each = list(enumerate(data["width"].values))
+    x, limits = axis(data["depth"]), (-0.03, 1.03)
+    on = panel(
+        "a side is on through all layers",
+        x,
+        Axis("share of sides", limits=limits),
+        *(
+            curve(data["on"].mean("side").sel(width=n), f"width {n}", k, marker=True)
+            for k, n in each
+        ),
+        *(
+            curve(
+                data["on_predicted"].isel(side=0, width=k).assign_attrs(role="prediction"),
+                "(1 − 2⁻ⁿ)ᴸ",
+            )
+            for k, _ in each
+        ),
+    )
+    four = panel(
+        "four features",
+        x,
+        Axis("share of networks", limits=limits),
+        *(curve(data["four"].sel(width=n), f"width {n}", k, marker=True) for k, n in each),
+        *(
+            curve(data[f"four_{end}_bound"].isel(width=k), "2q − 1 … q", k, "bound")
+            for k, _ in each
+            for end in ("low", "high")
+        ),
+    )
+    return Figure((on, four))

@@ -25,6 +25,11 @@ def spectra(
     columns = [_jacobian.features(at[:1], near, shape, FEATURES) for at in pair]
     rank = [_jacobian.effective_rank(one) for one in sigma]
     kinks = np.array([_jacobian.kinks(at, shape, -1.0, 1.0) for at in pair], float)
+    squares = np.sum(sigma**2, axis=-1) * (len(near) / samples)
+    bent = [
+        _jacobian.beside_lines(at.astype(float), near, shape, square)
+        for at, square in zip(pair, squares, strict=True)
+    ]
     scaled = np.array(columns) * np.sqrt(samples / len(near))
     above = np.sum(sigma > threshold * top, axis=-1).astype(float)
     shown = np.maximum(sigma, 1e-7 * top)[..., :kept]  # below there is rounding alone
@@ -33,6 +38,7 @@ def spectra(
             "sigma": measured((*dims, "index"), shown, "σ_k of the Jacobian"),
             "sigma1": measured(dims, top[..., 0], "σ₁"),
             "effective_rank": measured(dims, rank, "effective rank"),
+            "beside_lines": measured(dims, bent, "share of J² beside straight lines"),
             "rank": measured(dims, above, "σ_k above the threshold"),
             "kinks": measured(dims, kinks, "kinks"),
             "features": measured(("when", "feature", "x"), scaled, "principal feature"),

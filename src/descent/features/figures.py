@@ -2,6 +2,7 @@
 
 import xarray as xr
 
+from descent.features._start_figures import lost_sides as lost_sides
 from descent.features._start_figures import norms as norms
 from descent.features._start_figures import printed_norms as printed_norms
 from descent.features._start_figures import zero_biases as zero_biases
@@ -25,34 +26,66 @@ def spectrum(data: xr.Dataset) -> Figure:
         marks,
         level(data.attrs["root"], "√N", role="bound"),
     )
+    each = [
+        ("deep", texts[0], "after"),
+        ("shallow", texts[1], "after"),
+    ]
     shown = [
         panel(
-            f"principal features {when} training",
+            f"features of {text}, {when}",
             axis(data["x"]),
             Axis("column of UΣ"),
             *(
-                curve(data["features"].sel(network="deep", when=when, feature=f), f"feature {f}", c)
+                curve(data["features"].sel(network=name, when=when, feature=f), f"feature {f}", c)
                 for c, f in enumerate(data["feature"].values)
             ),
         )
-        for when in ("before", "after")
+        for name, text, when in each
     ]
     return Figure((sigmas, *shown))
 
 
 def small_start(data: xr.Dataset) -> Figure:
+    when = list(enumerate(data["when"].values))
     one = panel(
         "one feature before training, and after",
         axis(data["index"]),
         Axis("σ_k of the Jacobian, median, 5–95 %", "log", limits=(1e-6, None)),
-        *(curve(data["sigma"].sel(when=w), w, k) for k, w in enumerate(data["when"].values)),
-        level(data["sigma1_predicted"], "√N"),
+        *(curve(data["sigma"].sel(when=w), w, k) for k, w in when),
+        level(data.attrs["root"], "√N"),
     )
-    return Figure((one,))
+    fits = panel(
+        "what is learned: a constant",
+        axis(data["x"]),
+        Axis("m(x)"),
+        *(
+            curve(data["output"].isel(replicate=k), "trained networks", 1)
+            for k in range(min(data.sizes["replicate"], 12))
+        ),
+        curve(data["truth"], "f(x)", "ink"),
+    )
+    above, shown = data["sigma1"] / data.attrs["root"] - 1, data["on"]
+    exact = data["sigma1_predicted"] / data.attrs["root"] - 1
+    units = panel(
+        "σ₁ above √N: the units that are on",
+        Axis("share of units of the last layer on", limits=(0, None)),
+        Axis("σ₁/√N − 1", "log"),
+        *(points(shown.sel(when=w), above.sel(when=w), w, k) for k, w in when),
+        *(
+            points(
+                shown.sel(when=w), exact.sel(when=w), "σ₁ of F", "ink", "predicted", marker="cross"
+            )
+            for _, w in when
+        ),
+    )
+    return Figure((one, fits, units))
 
 
 def mismatch(data: xr.Dataset) -> Figure:
-    titles = {"matched": "trained on all of [−1, 1]", "mismatched": "trained up to the dotted line"}
+    titles = {
+        "matched": "trained on all of [−1, 1]",
+        "mismatched": "trained on one side of the dotted line",
+    }
     panels = []
     for kind, title in titles.items():
         marks: list[Mark] = []
@@ -61,7 +94,7 @@ def mismatch(data: xr.Dataset) -> Figure:
             marks += curve(one, f"{name}, median, 5–95 %", k)
         marks += curve(data["truth"], "f(x)", "ink")
         if kind == "mismatched":
-            marks.append(moment(data.attrs["high"], "end of the data", "grey", "bound"))
+            marks.append(moment(data.attrs["end"], "end of the data", "grey", "bound"))
         panels.append(panel(title, axis(data["x"]), Axis("m(x)", limits=(-1.5, 2.5)), marks))
     dots: list[Mark] = []
     for name, marker in zip(SHAPES, ("circle", "cross"), strict=True):

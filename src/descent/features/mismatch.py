@@ -4,7 +4,7 @@ Nothing pulls a kink to where there are no data, so few units turn on or off the
 straight line there, and errs at least by what the best line leaves of f.
 
     matched: x ~ U(−1, 1);   mismatched: x ~ U(low, high);   errors (m(x) − f(x))² on all of [−1, 1]
-    outside, on (high, 1]: kinks of m, and effective rank of the Jacobian of points there
+    outside, on (high, 1], or on [−1, low) if that is wider: kinks of m, and effective rank of the Jacobian there
     no kink outside:  mean (m − f)² ≥ min over lines of mean (a + bx − f)²
 
 That mismatched networks err more, have fewer kinks and fewer features outside is a comparison: a sign test over
@@ -26,7 +26,7 @@ from pydantic import Field
 from descent.config import Seed, experiment_config
 from descent.features import _problem
 from descent.features._contrasts import exceeding, require_pairs
-from descent.features._outside import Places, line_floor, seen
+from descent.features._outside import Domain, Places, line_floor, seen
 from descent.features._problem import Hidden, require_room
 from descent.features._training import (
     Schedule,
@@ -51,39 +51,19 @@ NAMES = {  # of the medians
 
 
 @experiment_config
-class Config(_problem.Data, Schedule):
+class Config(_problem.Data, Schedule, Domain):
     seed: Seed
     replicates: Annotated[int, Field(le=10_000)]
     mismatched_seed: Seed  # of the mismatched x and noise
-    low: float
-    high: float
     hidden: Hidden
     width: Annotated[int, Field(ge=1)]  # of the shallow network
-    test_points: Annotated[int, Field(ge=20, le=1_000_000)]
 
     def __post_init__(self):
         super().__post_init__()
         require_pairs(self.replicates, CONTRASTS)
         trained = 2 * self.replicates
         require_steps(self.samples, self.batch, self.epochs, trained, (*self.hidden, self.width))
-        if not -1 <= self.low < self.high <= 0.9:
-            raise ValueError(f"low {self.low:g}, high {self.high:g}: must be −1 ≤ low < high ≤ 0.9")
-        if not self.inside.any() or self.outside.sum() < 3:
-            raise ValueError(
-                f"test_points {self.test_points}: none in [low, high], or fewer than 3 above it"
-            )
-
-    @property
-    def test(self) -> np.ndarray:
-        return np.linspace(-1, 1, self.test_points)[:, None]
-
-    @property
-    def inside(self) -> np.ndarray:
-        return (self.test[:, 0] >= self.low) & (self.test[:, 0] <= self.high)
-
-    @property
-    def outside(self) -> np.ndarray:
-        return self.test[:, 0] > self.high
+        self.require_sides()
 
     @property
     def shapes(self) -> dict[str, Shape]:
@@ -94,7 +74,9 @@ class Config(_problem.Data, Schedule):
 
     @property
     def places(self) -> Places:
-        return Places(self.test, self.function(self.test), self.inside, self.outside, self.high)
+        return Places(
+            self.test, self.function(self.test), self.inside, self.outside, self.end, self.far
+        )
 
     @property
     def samples_by_kind(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -157,7 +139,7 @@ def run(config: Config) -> Result:
     metrics |= {"line_floor": theory["floor_bound"], "straight_fraction": straight.mean()}
     truth = measured("x", config.function(config.test)[:, 0], "f(x)")
     return Result(
-        data=found.merge(theory).assign(truth=truth).assign_attrs(high=config.high),
+        data=found.merge(theory).assign(truth=truth).assign_attrs(end=config.end),
         metrics=metrics,
         checks=checks,
         no_claim=no_claim,

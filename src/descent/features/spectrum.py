@@ -7,12 +7,15 @@ no start without biases has; a network of one hidden layer has one place a unit,
     one hidden layer:  span J = span {1, 1_{z_j>0}, x·1_{z_j>0}}, so
       rank J ≤ 1 + 2g + e,  g gaps between points with kinks of units in them,  e = 1 if x is in the span, else 0
 
-That a deep network gains features, and more than a shallow one has, is a comparison: a sign test over the networks.
+    beside straight lines: the share of Σσ_k² that the features have outside of the span {1, x}
 
-See: on the left, before training a deep network has four singular values and after it many; the middle and the right
-show the features themselves.
+That a deep network gains features, and more than a shallow one has, and less straight ones, is a comparison: a sign
+test over the networks.
 
-Source: CS182 homework 2, question 6c, g, i.
+See: on the left, before training a deep network has four singular values and after it many; the others show the
+features themselves after training, of a deep and of a shallow network.
+
+Source: CS182 homework 2, questions 6c, 6h and 6i.
 """
 
 from typing import Annotated
@@ -24,6 +27,7 @@ from pydantic import Field
 from descent.config import Count, Positive, Refusal, Seed, experiment_config
 from descent.features import _jacobian, _problem
 from descent.features._contrasts import exceeding, require_pairs
+from descent.features._outside import line_floor
 from descent.features._problem import Hidden, require_room
 from descent.features._trained import FEATURES, spectra
 from descent.features._training import (
@@ -41,7 +45,7 @@ from descent.result import Check, Result, bound, measured, predicted, replicates
 
 LARGEST = 1000  # points of a Jacobian
 SMALL = 1e-11  # of σ₁, far above the rounding of an SVD and far below what a kink adds
-CONTRASTS = 2
+CONTRASTS = 3
 
 
 @experiment_config
@@ -143,10 +147,15 @@ def run(config: Config) -> Result:
     theory = predict(found, config)
     checks, undecided = compare(found, theory)
     middle = found.drop_vars("features").median("replicate")
-    metrics = {"shallow_rank_bound_median": theory["rank_bound"].median()}
+    test = np.linspace(-1, 1, config.test_points)[:, None]
+    metrics = {
+        "shallow_rank_bound_median": theory["rank_bound"].median(),
+        "best_constant": config.function(test).var(),
+        "best_line": line_floor(test, config.function(test)),
+    }
     for name in config.shapes:
         at = middle.sel(network=name)
-        for key in ("rank", "effective_rank", "sigma1", "kinks"):
+        for key in ("rank", "effective_rank", "sigma1", "kinks", "beside_lines"):
             for when in ("before", "after"):
                 metrics[f"{name}_{key}_{when}_median"] = at[key].sel(when=when)
         metrics[f"{name}_test_median"] = at["test"]
@@ -162,13 +171,15 @@ def run(config: Config) -> Result:
 
 def compare(found: xr.Dataset, theory: xr.Dataset) -> tuple[tuple[Check, ...], tuple[str, ...]]:
     """The checks, and what the networks do not tell."""
-    rank, kept = found["shallow_rank"], found["effective_rank"].where(found["lost"] == 0)
-    deep, shallow = kept.sel(network="deep"), kept.sel(network="shallow")
+    rank, kept = found["shallow_rank"], found.where(found["lost"] == 0)
+    deep, shallow = (kept["effective_rank"].sel(network=name) for name in ("deep", "shallow"))
     before, after = deep.sel(when="before"), deep.sel(when="after")
+    bent = kept["beside_lines"].sel(when="after")
     told = exceeding(
         {
             "deep_effective_rank_after_above_before": (before, after),
             "deep_effective_rank_above_shallow": (shallow.sel(when="after"), after),
+            "deep_features_bend_more": (bent.sel(network="shallow"), bent.sel(network="deep")),
         }
     )
     most = theory["rank_bound"]

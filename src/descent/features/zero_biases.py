@@ -1,4 +1,4 @@
-"""Without biases a ReLU network on the line has four features, whatever its width and depth.
+"""Without biases a ReLU network on the line has at most four features, whatever its width, depth and scale.
 
 Such a network is two half-lines: what it does at x = 1 and at x = −1 is all of it. So its derivatives by all the
 parameters are combinations of four functions of x, one slope and one constant on either side.
@@ -7,12 +7,14 @@ parameters are combinations of four functions of x, one slope and one constant o
     J = AB,   A = [x₊, x₋, 1_{x>0}, 1_{x<0}]: (N, 4),   B = [∂m(±1)/∂W; ∂m(±1)/∂b]: (4, P)
     so rank J ≤ 4, and the four singular values are those of R_A B, A = QR_A
 
-Both sides have features if a unit of every layer is on at x = 1 and one at x = −1.
+The rank is 4 if a unit of every layer is on at x = 1 and one at x = −1, 3 if that is so on one side alone, else 1. A
+larger start has larger features of the same kind: with a kink at 0 and nowhere else.
 
-See: at every depth four singular values lie on the predicted ones, and the fifth is rounding.
+See: on the left, at every depth and scale four singular values lie on the predicted ones, and the fifth is rounding;
+in the middle and on the right the features of a large and of a proper start, straight on both sides.
 
-Source: CS182 homework 2, question 6c. It finds that before training the singular values of the small start vary
-slightly; the second is a hundredth of the first, and all but four are zero, as at any start.
+Source: CS182 homework 2, questions 6c and 6g. 6c finds that before training the singular values of the small start
+vary slightly; the second is a hundredth of the first, and all but four are zero, as at any start.
 """
 
 from typing import Annotated
@@ -23,14 +25,17 @@ from pydantic import Field
 
 from descent.config import Count, Positive, Refusal, Seed, experiment_config, require_increasing
 from descent.features import _halves, _problem
+from descent.features._jacobian import upright
 from descent.features._problem import Hidden, require_room, require_scale
 from descent.maths.initialise import from_torch, initialise
 from descent.maths.limits import CALL, SMALL, require_cost
 from descent.maths.network import Shape, forward
 from descent.maths.tangent import jacobian
-from descent.result import Check, Erratum, Result, measured, predicted, sweep
+from descent.result import Check, Erratum, Result, bound, measured, predicted, sweep
 
 LARGEST = 1000  # points of a Jacobian
+STARTS = ["small", "large", "proper"]
+RANKS = (1, 3, 4)  # with no, one and both sides
 SHOWN = 6  # singular values
 ROUNDING = 2.3e-16
 PRINTED_AT = (200, 0.03)  # seed and start of the document
@@ -42,21 +47,21 @@ class Config(_problem.Data):
     width: Count
     depths: tuple[Count, ...]  # hidden layers
     every: Count  # one of so many points is looked at
-    hidden: Hidden  # of the document's small start
-    small: Positive  # its c
+    hidden: Hidden  # of the document's starts
+    small: Positive  # c of one
+    large: Positive  # c of another; the third is its own
     small_seed: Seed  # of torch
+    large_seed: Seed
+    proper_seed: Seed
     printed_spread: Annotated[tuple[Positive, ...], Field(max_length=1)]  # σ₂/σ₁, or none
 
     def __post_init__(self):
         super().__post_init__()
         require_increasing("depths", self.depths)
-        require_scale("small", self.small, self.hidden)
+        for name in ("small", "large"):
+            require_scale(name, getattr(self, name), self.hidden)
         if len(self.points) < SHOWN:
-            raise ValueError(
-                f"every {self.every}: leaves {len(self.points)} of {self.samples} points"
-            )
-        if self.width < 2:
-            raise ValueError("width 1: a unit is on on one side only, so there are two features")
+            raise ValueError(f"every {self.every}: leaves {len(self.points)} points")
         # Singular values of Jacobians, points × parameters.
         work = (CALL + 2 * SMALL * (len(self.points) * self.width) ** 2) * float(sum(self.depths))
         jacobian = len(self.points) * self.width**2 * float(self.depths[-1])
@@ -67,16 +72,20 @@ class Config(_problem.Data):
         return range(self.every // 2, self.samples, self.every)
 
     def starts(self) -> list[tuple[Shape, np.ndarray]]:
-        """He's uniform starts at all depths, and the document's small one."""
+        """He's uniform starts at all depths, and the document's three."""
         rng = np.random.default_rng(self.seed)
         shapes = [Shape((1, *[self.width] * depth, 1), "relu") for depth in self.depths]
         document = Shape((1, *self.hidden, 1), "relu")
-        small = from_torch(self.small_seed, self.small, document).astype(float)
-        drawn = [(shape, initialise(rng, "he_uniform", shape)) for shape in shapes]
-        return [*drawn, (document, small)]
+        laws = zip(self.seeds, (self.small, self.large, "student"), strict=True)
+        given = [(document, from_torch(seed, law, document).astype(float)) for seed, law in laws]
+        return [(shape, initialise(rng, "he_uniform", shape)) for shape in shapes] + given
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return self.small_seed, self.large_seed, self.proper_seed
 
     def networks(self) -> xr.Variable:
-        names = [f"{depth} hidden" for depth in self.depths] + ["small"]
+        names = [f"{depth} hidden" for depth in self.depths] + STARTS
         return xr.Variable("network", names, {"long_name": "network"})
 
     def near(self) -> np.ndarray:
@@ -84,70 +93,97 @@ class Config(_problem.Data):
 
 
 def predict(config: Config) -> xr.Dataset:
-    """Four singular values from the points x = ±1; all others are 0."""
-    near, rows = config.near(), []
+    """Four singular values and features from the points x = ±1, and the rank from the sides that are on."""
+    near, rows, columns, ranks = config.near(), [], [], []
     for shape, theta in config.starts():
         four = _halves.singular_values(theta, near, shape)[0]
         rows.append(np.append(four, np.zeros(SHOWN - 4)))
-    sigma = predicted(("network", "index"), rows, "from x = ±1")
-    return xr.Dataset({"sigma_predicted": sigma}, coords={"network": config.networks()})
+        columns.append(upright(_halves.features(theta, near, shape)))
+        ends = forward(theta[0], _halves.ENDS, shape).inputs[1:]
+        ranks.append(RANKS[int(np.all([(h > 0).any(1) for h in ends], axis=0).sum())])
+    drawn, each = len(config.depths), ("start", "feature", "x")
+    return xr.Dataset(
+        {
+            "sigma_predicted": predicted(("network", "index"), rows, "from x = ±1"),
+            "column_predicted": predicted(each, columns[drawn:], "from x = ±1"),
+            "rank_predicted": predicted("drawn", ranks[:drawn], "1, 3, 4"),
+            "rank_bound": bound((), 4, "4"),
+        },
+        coords={"network": config.networks()},
+    )
 
 
 def measure(config: Config) -> xr.Dataset:
-    """Singular values of the Jacobian, and how many are more than rounding."""
-    near = config.near()
-    sigmas, ranks, live = [], [], []
+    """Singular values and features of the Jacobian, and how many are more than rounding."""
+    near, sigmas, ranks, columns = config.near(), [], [], []
     for shape, theta in config.starts():
-        sigma = np.linalg.svd(jacobian(forward(theta[0], near, shape)), compute_uv=False)
+        U, sigma, _ = np.linalg.svd(jacobian(forward(theta[0], near, shape)), full_matrices=False)
         sigmas.append(np.pad(sigma, (0, SHOWN))[:SHOWN])
         ranks.append(np.sum(sigma > max(len(near), theta.size) * ROUNDING * sigma[0]))
-        ends = forward(theta[0], _halves.ENDS, shape).inputs[1:]
-        live.append(all((h > 0).any(1).all() for h in ends))
+        columns.append(upright((U * sigma)[:, :4].T))
+    drawn, each = len(config.depths), ("start", "feature", "x")
     return xr.Dataset(
         {
             "sigma": measured(("network", "index"), sigmas, "σ_k of J"),
             "rank": measured("network", np.array(ranks, float), "rank of J"),
-            "live": measured("network", np.array(live, float), "units on on both sides"),
+            "column": measured(each, columns[drawn:], "column of UΣ"),
         },
         coords={
             "network": config.networks(),
             "index": sweep(range(1, SHOWN + 1), "index", "k"),
+            "start": ("start", STARTS, {"long_name": "start"}),
+            "x": ("x", near[:, 0], {"long_name": "x"}),
         },
     )
 
 
 def run(config: Config) -> Result:
-    if len(config.points) > LARGEST:
-        raise Refusal(
-            f"every {config.every}: {len(config.points)} points > {LARGEST} of a Jacobian"
-        )
+    if (n := len(config.points)) > LARGEST:
+        raise Refusal(f"every {config.every}: {n} points > {LARGEST} of a Jacobian")
     deepest = Shape((1, *[config.width] * config.depths[-1], 1), "relu").parameters
     largest = max(deepest, Shape((1, *config.hidden, 1), "relu").parameters)
-    require_room(len(config.points) * largest, f"depths and hidden: {largest} parameters")
+    require_room(n * largest, f"depths and hidden: {largest} parameters")
     found, theory = measure(config), predict(config)
-    drawn = found.isel(network=slice(0, -1))
-    small = found["sigma"].sel(network="small")
-    dead = int((drawn["live"] == 0).sum())
+    sigma, root = found["sigma"], np.sqrt(config.samples / n)
+    small = sigma.sel(network="small")
+    each = {f"{name}_sigma": root * sigma.sel(network=name)[:4] for name in STARTS}
     return Result(
-        data=found.merge(theory),
-        metrics={
+        data=found.merge(theory.drop_vars("rank_predicted")),
+        metrics=each
+        | {
             "small_sigma2_over_sigma1_before": float(small[1] / small[0]),
-            "zero_bias_rank": float(drawn["rank"].max()),
+            "zero_bias_rank": float(found["rank"][: len(config.depths)].max()),
         },
         checks=compare(found, theory),
         errata=refute(config, found, theory),
-        no_claim=(f"{dead} of {drawn.sizes['network']} networks are off on a side",) * bool(dead),
     )
 
 
 def compare(found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
     sigma, expected = found["sigma"], theory["sigma_predicted"]
-    tol, why = 1e-12 * sigma[:, 0], "rounding of a singular value decomposition"
-    both = (Check("sigma", sigma, "==", expected, tol, why),)
+    first, why = sigma[:, 0], "rounding of a singular value decomposition"
+    four = sigma.sel(network=STARTS).values[:, :4]
+    apart = np.where(np.eye(4) > 0, np.inf, np.abs(four[:, :, None] - four[:, None, :]))
+    # A vector turns by the rounding over the distance to the next value.
+    turn = 1e-12 * four[:, :1] * (1 + four / np.maximum(apart.min(-1), 1e-300))
+    turn = xr.DataArray(turn, dims=("start", "feature"))
     # The fourth singular value of a small start may itself be rounding.
-    drawn = found.isel(network=slice(0, -1))
-    rank = drawn["rank"][drawn["live"].values > 0]
-    return (*both, Check("rank", rank, "==", 4, 0, "a count")) if rank.size else both
+    drawn = theory.sizes["drawn"]
+    rank, most = found["rank"][:drawn].drop_vars("network"), found["rank"]
+    rank, count = rank.rename(network="drawn"), "a count"
+    return (
+        Check("sigma", sigma, "==", expected, 1e-12 * first, why),
+        Check(
+            "column",
+            found["column"],
+            "==",
+            theory["column_predicted"],
+            turn,
+            f"{why}, and a turn",
+        ),
+        Check("rank", rank, "==", theory["rank_predicted"], 0, count),
+        Check("rank_at_most", most, "<=", theory["rank_bound"], 0, count),
+    )
 
 
 def refute(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Erratum, ...]:

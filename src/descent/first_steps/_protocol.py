@@ -1,20 +1,30 @@
 """The notebook's task on MNIST: a few raw images minus a mean image, and networks that learn them.
 
     x = range/255 · (pixels − mean image of the first `averaged` images),   pixels 0 … 255
-    trained on the first `images`, validated on the `validation` images that follow the averaged ones
+    trained on `images` from `first` on, validated on the `validation` images that follow the averaged ones
+
+In place of the mean image its mean over the pixels, or nothing, can be taken off.
 
 Source: CS182 homework 2, question 5, whose notebook has CIFAR-10 and range 255 (pixels as they are).
 """
 
 from itertools import pairwise
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Float, Integer
 from pydantic import Field
 
-from descent.config import Count, Positive, Refusal, Seed, experiment_config, require_increasing
+from descent.config import (
+    Count,
+    Index,
+    Positive,
+    Refusal,
+    Seed,
+    experiment_config,
+    require_increasing,
+)
 from descent.maths.limits import CALL, PRODUCT, require_cost
 from descent.maths.network import Shape
 from descent.maths.sampling import fewest
@@ -27,15 +37,19 @@ PIXELS, CLASSES = 784, 10  # of MNIST, for estimates
 class Images:
     seed: Seed
     replicates: Annotated[Count, Field(ge=fewest("mean"))]  # networks
-    averaged: Count  # images that the mean image is of
+    averaged: Count  # images that the mean is of
+    first: Index  # of those trained on
     images: Count  # trained on, N
+    centred: Literal["mean image", "mean", "none"]  # what is taken off: pixel by pixel, of all, 0
     hidden: Annotated[tuple[Count, ...], Field(min_length=1)]  # widths
     batch: Count  # B, with replacement
 
     def __post_init__(self):
-        if self.images > self.averaged:
+        if (end := self.first + self.images) > self.averaged:
+            what = f"images {self.images}" + f" + first {self.first}" * bool(self.first)
             raise ValueError(
-                f"images {self.images} > averaged {self.averaged}: validation images follow those"
+                f"{what}{f' = {end}' * bool(self.first)} > averaged {self.averaged}: "
+                "validation images follow those"
             )
 
     def require_affordable(self, side_by_side: int, passes: int, looks: int) -> None:
@@ -96,10 +110,12 @@ def task(mnist: xr.Dataset, config: Images, validation: int = 0) -> Task:
         raise Refusal(f"averaged + validation = {end} > {len(images)} training images")
     flat = images[:end].reshape(end, -1)
     mean = flat[: config.averaged].mean(0)
-    chosen = np.r_[: config.images, config.averaged : end]
+    mean = {"mean image": mean, "mean": mean.mean(), "none": 0.0}[config.centred]
+    chosen = np.r_[config.first : config.first + config.images, config.averaged : end]
     x = (flat[chosen] - mean).astype(np.float32)
     y = labels[chosen]
     N = config.images
     if len(np.unique(y[:N])) < 2:
-        raise Refusal(f"the first {N} images are of one class: nothing to learn")
+        at = f"first {config.first}" if config.first else "the first"
+        raise Refusal(f"{at} {N} images are of one class: nothing to learn")
     return Task(x[:N], y[:N], x[N:], y[N:], int(y.max()) + 1)

@@ -40,6 +40,8 @@ from descent.result import (
 FLAT = 10.0  # a norm within this factor of the floor cannot be told from it on the document's axis
 DOCUMENT = {
     "averaged": 49000,
+    "first": 0,
+    "centred": "mean image",
     "images": 4000,
     "hidden": (50,) * 10,
     "batch": 100,

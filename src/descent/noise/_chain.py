@@ -5,6 +5,7 @@
 Source: CS182 homework 2, question 3; Hill, Ann. Statist. 3 (1975).
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -38,7 +39,9 @@ def require_scales(x: float, sigmas: tuple[float, ...], name: str, y: float = 1.
     Raises:
         ValueError: naming the field.
     """
-    require_within("y", y, 1e-50, 1e50, "squares of w leave float64")
+    if y == 0:
+        raise ValueError("y 0: w stays at w₀ = 0")
+    require_within("y", abs(y), 1e-50, 1e50, "squares of w leave float64")
     require_within(name, sigmas, 1e-15, 1e15, "eighth powers leave float64")
     require_within("x", x, 0, 1e15, "eighth powers leave float64")
     for sigma in sigmas:
@@ -48,16 +51,25 @@ def require_scales(x: float, sigmas: tuple[float, ...], name: str, y: float = 1.
             )
 
 
-def simulate(
+def walk(
     rng: np.random.Generator, chain: Chain, eta: Float[np.ndarray, " E"], runs: int, steps: int
-) -> Float[np.ndarray, "E runs"]:
-    """w at t = `steps` of every run, all steps η on the same noise."""
+) -> Iterator[Float[np.ndarray, "E runs"]]:
+    """w at t = 1, …, `steps` of every run, all steps η on the same noise."""
     step, w = eta[:, None], np.zeros((len(eta), runs))
     with np.errstate(over="ignore", invalid="ignore"):  # beyond η_as they diverge
         for _ in range(steps):
             noisy = chain.x + chain.sigma * rng.standard_normal(runs)
             w = w * (1 - step * noisy**2) + step * (noisy * chain.y)
-    return w
+            yield w
+
+
+def simulate(
+    rng: np.random.Generator, chain: Chain, eta: Float[np.ndarray, " E"], runs: int, steps: int
+) -> Float[np.ndarray, "E runs"]:
+    """w at t = `steps`."""
+    for w in walk(rng, chain, eta, runs, steps):
+        last = w
+    return last
 
 
 def evolved(chain: Chain, eta: Float[np.ndarray, " E"], steps: int) -> Moments:

@@ -11,13 +11,16 @@ Both are steps z ← (I − ηPĤ)z of descent.maths.second_moment with z = (w, 
     single example: E ĤSĤ is their mean;   full batch: their sum, plus HSH − Σ H_iSH_i
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from pydantic import Field
 from scipy.linalg import eigh
 
+from descent.config import Count, Seed, experiment_config
 from descent.maths import second_moment
+from descent.maths.given import Column, Rows, given_or_drawn, require_given
 from descent.maths.second_moment import Gradients, congruence, matrices, matrix_of, vectors
 
 MODES = ("full", "single")
@@ -28,9 +31,26 @@ class Problem(NamedTuple):
     y: Float[np.ndarray, " m"]
 
 
-def draw(seed: int, examples: int, weights: int) -> Problem:
-    rng = np.random.default_rng(seed)
-    return Problem(rng.standard_normal((examples, weights)), rng.standard_normal(examples))
+@experiment_config
+class Examples:
+    """Every experiment with several examples has these."""
+
+    seed: Seed  # of X, y ~ N(0, 1) too
+    examples: Count  # m
+    weights: Count  # n
+    inputs: Rows
+    targets: Column
+    sigma: Annotated[float, Field(ge=1e-3, le=1e3, strict=True)]  # of the noise on every input
+
+    def __post_init__(self):
+        require_given(self.inputs, self.targets, self.examples, self.weights)
+        largest = max((abs(x) for x in sum(self.inputs, ())), default=0.0)
+        if largest > 1e4 * self.sigma:
+            raise ValueError(f"inputs: {largest:g} > 10⁴ sigma, beside which the noise is nothing")
+
+    def draw(self) -> Problem:
+        rng = np.random.default_rng(self.seed)
+        return Problem(*given_or_drawn(self.inputs, self.targets, rng, self.examples, self.weights))
 
 
 def gradient(

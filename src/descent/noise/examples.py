@@ -15,30 +15,24 @@ Source: CS182 homework 2, questions 3a, 3c and 3d. The answers there have λ = �
 mσ²I, and so σ² where mσ² stands in the bound and in the limit.
 """
 
-from typing import Annotated
-
 import numpy as np
 import xarray as xr
-from pydantic import Field
 
-from descent.config import Count, Seed, experiment_config
+from descent.config import Count, experiment_config
 from descent.maths.limits import require_at_most, require_cost
 from descent.maths.sampling import Estimate, mean, require_fewest
 from descent.noise._forms import primal
-from descent.noise._noisy import Problem, draw
+from descent.noise._noisy import Examples, Problem
 from descent.result import Check, Erratum, Result, measured, predicted, replicates
 
 
 @experiment_config
-class Config:
-    seed: Seed  # of X, y ~ N(0, 1) too
+class Config(Examples):
     replicates: Count
-    examples: Count  # m
-    weights: Count  # n
-    sigma: Annotated[float, Field(ge=1e-3, le=1e3, strict=True)]  # of the noise on every input
     draws: Count  # of X̌ a replicate
 
     def __post_init__(self):
+        super().__post_init__()
         require_fewest("mean", self.replicates, self.weights**2)
         if self.draws * self.examples < 200:
             raise ValueError(
@@ -99,7 +93,7 @@ def measure(config: Config, problem: Problem) -> xr.Dataset:
 
 
 def run(config: Config) -> Result:
-    problem = draw(config.seed, config.examples, config.weights)
+    problem = config.draw()
     found, theory = measure(config, problem), predict(config, problem)
     names = ("shrinkage", "gram", "solution", "critical_step")
     estimates = {name: mean(found[name]) for name in names}

@@ -24,7 +24,16 @@ def instance_noise(data: xr.Dataset) -> Figure:
         curve(data["variance"], f"{data.sizes['replicate']} samples, 5–95 %", marker=True),
         curve(data["variance_predicted"]),
     )
-    return Figure((means, spreads))
+    each = list(enumerate(data["eta"].values))
+    path = panel(
+        "the way of the mean",
+        axis(data["t"], "log"),
+        axis(data["mean_at"]),
+        *(curve(data["mean_at"].sel(eta=eta), f"η = {eta:g}", k, marker=True) for k, eta in each),
+        *(curve(data["mean_at_predicted"].isel(eta=k), "closed form") for k, _ in each),
+        level(data.attrs["noiseless"], "y/x, without noise", "grey", "bound"),
+    )
+    return Figure((path, means, spreads))
 
 
 MOMENTS = {

@@ -17,14 +17,11 @@ batches at the same share of the critical step.
 Source: CS182 homework 2, questions 3c and 3d, which ask for the mean only.
 """
 
-from typing import Annotated
-
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
-from pydantic import Field
 
-from descent.config import Count, Positive, Seed, experiment_config, require_increasing
+from descent.config import Count, Positive, experiment_config, require_increasing
 from descent.maths.limits import require_at_most, require_cost
 from descent.maths.sampling import mean, require_fewest
 from descent.maths.second_moment import Gradients, covariance, homogeneous, limit
@@ -35,18 +32,15 @@ from descent.result import Check, Result, bound, measured, predicted, replicates
 
 
 @experiment_config
-class Config:
-    seed: Seed  # of X, y ~ N(0, 1) too
+class Config(_noisy.Examples):
     replicates: Count
     chains: Count  # runs a replicate
     steps: Count  # T
-    examples: Count  # m
-    weights: Count  # n
-    sigma: Annotated[float, Field(ge=1e-3, le=1e3, strict=True)]  # of the noise on every input
     fractions: tuple[Positive, ...]  # η/η_ms of the runs
     draws: Count  # of Ĥ a replicate
 
     def __post_init__(self):
+        super().__post_init__()
         require_increasing("fractions", self.fractions)
         if self.fractions[-1] >= 1:
             raise ValueError(f"fractions {self.fractions[-1]:g} ≥ 1: the variance diverges")
@@ -143,7 +137,7 @@ def measure(config: Config, problem: Problem) -> xr.Dataset:
 
 
 def run(config: Config) -> Result:
-    problem = _noisy.draw(config.seed, config.examples, config.weights)
+    problem = config.draw()
     found, theory = measure(config, problem), predict(config, problem)
     heavy = [fraction for fraction in config.fractions if fraction not in config.light]
     trace = {

@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from descent.config import Count, Positive, Seed, experiment_config, require_increasing
+from descent.config import Count, Number, Positive, Seed, experiment_config, require_increasing
 from descent.maths.limits import require_at_most, require_cost
 from descent.maths.sampling import mean, require_fewest
 from descent.noise._chain import Chain, log_excess, require_scales, simulate, steps_to_fill
@@ -41,7 +41,7 @@ class Config:
     steps: Count  # T
     x: NonNegative
     sigma: Positive  # standard deviation of the noise on x
-    y: Positive
+    y: Number  # not 0
     etas: tuple[Positive, ...]  # steps η
     draws: Count  # of x̌ a replicate, for E ln|1 − ηx̌²|
     tail: Annotated[float, Field(gt=0, le=THIN, strict=True)]  # share of the runs that is the tail
