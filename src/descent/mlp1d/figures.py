@@ -16,6 +16,7 @@ from descent.mlp1d._drawing import (
 from descent.mlp1d._landscape_figures import growth, landscape, rescaling, running_mean
 from descent.mlp1d._networks import FORMULA
 from descent.mlp1d._pair import FORMULA as RULES
+from descent.mlp1d._run_figures import unseeded_runs
 
 __all__ = [
     "activation",
@@ -27,6 +28,7 @@ __all__ = [
     "saturation",
     "sharpness",
     "start",
+    "unseeded_runs",
     "width",
 ]
 

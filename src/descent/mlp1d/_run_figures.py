@@ -1,0 +1,66 @@
+"""Figures of the document's own runs."""
+
+import xarray as xr
+
+from descent.figure import Axis, Figure, Mark, Panel, curve, line, panel, points
+from descent.mlp1d._drawing import EPOCH, LOSS, late
+
+MEAN = Axis("mean loss so far", "log")
+X = Axis("x")
+
+
+def unseeded_runs(data: xr.Dataset) -> Figure:
+    first: list[Mark] = []
+    for k, name in enumerate(("3", "3a narrow", "3a wide")):
+        drawn = data["loss" if name == "3" else "mean"].sel(run=name)
+        table = data["said_3_predicted"] if name == "3" else data["said_3a_predicted"]
+        printed = table[0 if name != "3a wide" else 1]
+        words = "loss" if name == "3" else "mean so far"
+        first += curve(late(drawn), f"{name}, {words}", k)
+        first.append(points(printed["printed"], printed, "printed", "ink", "printed", size=3))
+    twelve = []
+    for k, name in enumerate(data["run"].values[3:]):
+        cell, place = name.split()
+        twelve += curve(late(data["mean"].sel(run=name)), f"six starts of {cell}", 3 + k // 6)
+        printed = data[f"said_{cell}_predicted"][int(place) - 1]
+        twelve.append(points(printed["late"], printed, "printed", "ink", "printed", size=3))
+    return Figure(
+        (
+            panel("3 and 3a: the printed numbers", EPOCH, LOSS, first),
+            panel("3c and 3d: the printed means", EPOCH, MEAN, twelve),
+            _near(data),
+            _far(data),
+        )
+    )
+
+
+def _fits(data: xr.Dataset, which: str) -> list[Mark]:
+    names = enumerate(("3", "3a narrow", "3a wide"))
+    return [mark for k, n in names for mark in curve(data[which].sel(run=n), f"network of {n}", k)]
+
+
+def _near(data: xr.Dataset) -> Panel:
+    fits = _fits(data, "fit_near")
+    polynomials = [
+        line(data["near"], data["polynomial"].sel(degree=d), f"degree {d}", k, width=1)
+        for k, d in enumerate((3, 9), 5)
+    ]
+    return panel(
+        "what they fit",
+        X,
+        Axis("m(x)", limits=(-1.5, 1.5)),
+        fits,
+        polynomials,
+        line(data["near"], data["polynomial_printed"], "degree 9 as printed", role="printed"),
+        points(data["point"], data["y"], "y_i", "ink"),
+    )
+
+
+def _far(data: xr.Dataset) -> Panel:
+    fits = _fits(data, "fit_far")
+    six = [
+        line(data["far"], data["fit_far"].sel(run=f"3c {k}"), "networks of 3c", "grey", width=0.8)
+        for k in range(1, 7)
+    ]
+    drawn = points(data["point"], data["y"], "y_i", "ink", size=3)
+    return panel("far from the points", X, Axis("m(x)", limits=(-11, 11)), six, fits, drawn)
