@@ -2,7 +2,7 @@
 
 import xarray as xr
 
-from descent.figure import Axis, Figure, Mark, Panel, curve, line, panel, points
+from descent.figure import Axis, Figure, Mark, Panel, curve, line, moment, panel, points
 from descent.mlp1d._drawing import EPOCH, LOSS, late
 
 MEAN = Axis("mean loss so far", "log")
@@ -64,3 +64,39 @@ def _far(data: xr.Dataset) -> Panel:
     ]
     drawn = points(data["point"], data["y"], "y_i", "ink", size=3)
     return panel("far from the points", X, Axis("m(x)", limits=(-11, 11)), six, fits, drawn)
+
+
+def adam_minima(data: xr.Dataset) -> Figure:
+    pairs = data.where(data["small"] == 1)
+    ends = [points(pairs["descent_sharpness"], pairs["adam_sharpness"], "fresh starts", 0, size=4)]
+    largest = float(data["edge"])
+    if "six" in data.dims:
+        found = (data["six_before"], data["six_after"])
+        ends.append(points(*found, "3d: Adam after descent", 1, marker="star", size=8))
+    right = panel(
+        "sharpness where they end",
+        Axis("λ_max, gradient descent"),
+        Axis("λ_max, Adam"),
+        ends,
+        line([0, largest], [0, largest], "equally sharp", "grey"),
+        moment(data["edge"], "2/η of descent", role="bound"),
+        square=True,
+    )
+    return Figure((*_six(data), right) if "six" in data.dims else (right,))
+
+
+def _six(data: xr.Dataset) -> list[Panel]:
+    losses, fits = [], []
+    for k in range(6):
+        losses += curve(late(data["six_loss"].isel(six=k)), f"network {k + 1}", k)
+        fits += curve(data["fit"].isel(six=k).sel(rule="adam"), f"network {k + 1}", k)
+    where = Axis("training loss", "log", limits=(1e-15, 10))
+    x = data["near"].values
+    before = [
+        line(x, data["fit"].isel(six=k).sel(rule="descent"), "gradient descent", "grey", width=0.8)
+        for k in range(6)
+    ]
+    return [
+        panel("3d: Adam without its stop leaves minima again", EPOCH, where, losses),
+        panel("3d: fits by Adam, and before", X, Axis("m(x)", limits=(-1.5, 1.5)), before, fits),
+    ]

@@ -16,10 +16,11 @@ from descent.mlp1d._drawing import (
 from descent.mlp1d._landscape_figures import growth, landscape, rescaling, running_mean
 from descent.mlp1d._networks import FORMULA
 from descent.mlp1d._pair import FORMULA as RULES
-from descent.mlp1d._run_figures import unseeded_runs
+from descent.mlp1d._run_figures import adam_minima, unseeded_runs
 
 __all__ = [
     "activation",
+    "adam_minima",
     "growth",
     "landscape",
     "optimizer",

@@ -103,6 +103,8 @@ def predict(config: Config) -> xr.Dataset:
         f"said_{name}_predicted": predicted(_cells(name), np.array(table), f"printed in {name}")
         for name, table in tables.items()
     }
+    if config.epochs < EPOCHS:
+        return xr.Dataset(numbers)
     end = predicted((), config.printed_end, "loss printed for the end of 3")
     return xr.Dataset(numbers | {"end_predicted": end})
 
@@ -122,7 +124,8 @@ def measure(config: Config) -> xr.Dataset:
     data = {}
     for name in PLACES:
         data[f"said_{name}"] = measured(_cells(name), single[name], f"what {name} prints")
-        data[f"double_{name}"] = measured(_cells(name), exact[name], f"{name} in float64")
+        rounding = abs(single[name] - exact[name])
+        data[f"rounding_{name}"] = measured(_cells(name), rounding, "what float64 changes of it")
     return xr.Dataset(
         data
         | {
@@ -166,10 +169,10 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     checks = []
     for name in PLACES:
         value = found[f"said_{name}"]
-        tol = 2 * abs(value - found[f"double_{name}"]) + 16 * EPS * abs(value)
+        tol = 2 * found[f"rounding_{name}"] + 16 * EPS  # all are of order 1 or less
         expected = theory[f"said_{name}_predicted"]
         checks.append(Check(f"printed_in_{name}", value, "==", expected, tol, WHY))
-    if config.epochs == EPOCHS:
+    if "end_predicted" in theory:
         end, printed = found["final"][0].drop_vars("run"), theory["end_predicted"]
         checks.append(Check("end_of_3", end, "==", printed, 5.001e-6, "five decimals are printed"))
     return tuple(checks)
