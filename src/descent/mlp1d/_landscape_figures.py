@@ -7,6 +7,8 @@ from descent.figure import Axis, Figure, axis, curve, heat, line, panel, points
 from descent.mlp1d._drawing import EPOCH, LOSS, late
 from descent.mlp1d._networks import FORMULA
 
+CUT = 200.0  # loss at which the document cuts off its planes
+
 
 def landscape(data: xr.Dataset) -> Figure:
     lines = []
@@ -103,5 +105,30 @@ def running_mean(data: xr.Dataset) -> Figure:
             )
             for name in data["network"].values
             for one in [data.sel(network=name)]
+        )
+    )
+
+
+def printed_landscape(data: xr.Dataset) -> Figure:
+    near, far = [], []
+    for k, (name, text) in enumerate(FORMULA.items()):
+        for j, (kind, words) in enumerate((("raw", "Δ as drawn"), ("normalised", "normalised"))):
+            label, shade = f"{text}, {words}", k + 2 * j
+            near += curve(data[f"{name}_near"].sel(kind=kind), label, shade)
+            far += curve(data[f"{name}_far"].sel(kind=kind), label, shade)
+    planes = [
+        panel(
+            f"{text}, cut off at {CUT:g}",
+            axis(data["s2"]),
+            axis(data["t2"]),
+            heat(data["s2"], data["t2"], data[f"{name}_plane"].clip(max=CUT), "f", (0, CUT)),
+        )
+        for name, text in FORMULA.items()
+    ]
+    return Figure(
+        (
+            panel("along the document's Δ", axis(data["near"]), Axis("f(θ* + tΔ)", "log"), near),
+            panel("the same from afar", axis(data["far"]), Axis("f(θ* + tΔ)"), far),
+            *planes,
         )
     )

@@ -13,7 +13,13 @@ from descent.mlp1d._drawing import (
     late,
     rates_of,
 )
-from descent.mlp1d._landscape_figures import growth, landscape, rescaling, running_mean
+from descent.mlp1d._landscape_figures import (
+    growth,
+    landscape,
+    printed_landscape,
+    rescaling,
+    running_mean,
+)
 from descent.mlp1d._networks import FORMULA
 from descent.mlp1d._pair import FORMULA as RULES
 from descent.mlp1d._run_figures import adam_minima, unseeded_runs
@@ -24,6 +30,7 @@ __all__ = [
     "growth",
     "landscape",
     "optimizer",
+    "printed_landscape",
     "rescaling",
     "running_mean",
     "saturation",
