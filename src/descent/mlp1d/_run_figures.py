@@ -3,7 +3,8 @@
 import xarray as xr
 
 from descent.figure import Axis, Figure, Mark, Panel, curve, line, moment, panel, points
-from descent.mlp1d._drawing import EPOCH, LOSS, late
+from descent.mlp1d._drawing import EPOCH, LOSS, ROUNDING, late
+from descent.mlp1d._networks import FORMULA
 
 MEAN = Axis("mean loss so far", "log")
 X = Axis("x")
@@ -100,3 +101,28 @@ def _six(data: xr.Dataset) -> list[Panel]:
         panel("3d: Adam without its stop leaves minima again", EPOCH, where, losses),
         panel("3d: fits by Adam, and before", X, Axis("m(x)", limits=(-1.5, 1.5)), before, fits),
     ]
+
+
+def carried_rates(data: xr.Dataset) -> Figure:
+    panels = []
+    for index, text in enumerate(FORMULA.values()):
+        one, marks = data.isel(network=index), []
+        for k in range(one.sizes["rate"]):
+            at, there = one["total"].values[k], one.isel(rate=k)
+            marks.append(line(at, there["loss"].clip(ROUNDING), "training", 0))
+            marks.append(line(at, there["test"], "test, mean of the sets", 1))
+            marks.append(moment(at[0], "a new rate", "grey", "bound"))
+        panels.append(panel(f"{text}, rate after rate", Axis("epoch"), Axis("loss", "log"), marks))
+    far = []
+    for index, text in enumerate(FORMULA.values()):
+        fits = [
+            line(data["near"], data["fit_near"].isel(network=index, rate=k), f"η = {rate:g}", k)
+            for k, rate in enumerate(data["rate"].values)
+        ]
+        panels.append(panel(f"{text} after every rate", X, Axis("m(x)", limits=(-1.5, 1.5)), fits))
+        far += [
+            line(data["far"], data["fit_far"].isel(network=index, rate=k), text, index, width=0.8)
+            for k in range(data.sizes["rate"])
+        ]
+    panels.append(panel("far from the points", X, Axis("m(x)", limits=(-11, 11)), far))
+    return Figure(tuple(panels))

@@ -22,11 +22,12 @@ from descent.mlp1d._landscape_figures import (
 )
 from descent.mlp1d._networks import FORMULA
 from descent.mlp1d._pair import FORMULA as RULES
-from descent.mlp1d._run_figures import adam_minima, unseeded_runs
+from descent.mlp1d._run_figures import adam_minima, carried_rates, unseeded_runs
 
 __all__ = [
     "activation",
     "adam_minima",
+    "carried_rates",
     "growth",
     "landscape",
     "optimizer",
