@@ -26,7 +26,8 @@ from descent.mlp1d import _document, _problem
 from descent.mlp1d._left_over import EPOCHS, means_so_far, trained
 from descent.mlp1d._polynomials import polynomials
 from descent.mlp1d._problem import DRAWN
-from descent.result import Check, Erratum, Result, measured, predicted, steps
+from descent.mlp1d._run_errata import errata, reach_of
+from descent.result import Check, Result, measured, predicted, steps
 
 EPS = float(np.finfo(np.float32).eps)
 NAMES = (
@@ -112,7 +113,9 @@ def predict(config: Config) -> xr.Dataset:
 def measure(config: Config) -> xr.Dataset:
     """All fifteen runs in float32 and in float64, what they print, and what they have become."""
     settings = (config.torch_seed, config.points, config.rate, config.epochs)
-    (losses, networks), (double, _) = (trained(*settings, kind) for kind in (np.float32, float))
+    (losses, networks), (double, exact_ends) = (
+        trained(*settings, kind) for kind in (np.float32, float)
+    )
     near, far = _document.NEAR, _document.FAR
     fits = [
         np.concatenate([outputs(theta, x, shape)[..., 0] for theta, shape in networks])
@@ -135,6 +138,9 @@ def measure(config: Config) -> xr.Dataset:
             "final_double": measured("run", double[-1], "loss at the end, in float64"),
             "fit_near": measured(("run", "near"), fits[0], "m(x)"),
             "fit_far": measured(("run", "far"), fits[1], "m(x)"),
+            "reach_double": measured(
+                (), reach_of(exact_ends[-1]), "largest |m| of 3c on ±11, in float64"
+            ),
             "y": measured("point", y[:, 0], "y_i"),
         },
         coords={
@@ -160,7 +166,7 @@ def run(config: Config) -> Result:
         data=found.merge(theory).merge(fits),
         metrics={"final": found["final"], "degree_9_at_1": fits["degree_9_at_1"]},
         checks=compare(config, found, theory) if own else (),
-        errata=errata(config, found, fits) if own and config.epochs == EPOCHS else (),
+        errata=errata(config, found, fits, PLACES) if own and config.epochs == EPOCHS else (),
         no_claim=() if own else (reason,),
     )
 
@@ -176,22 +182,3 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
         end, printed = found["final"][0].drop_vars("run"), theory["end_predicted"]
         checks.append(Check("end_of_3", end, "==", printed, 5.001e-6, "five decimals are printed"))
     return tuple(checks)
-
-
-def errata(config: Config, found: xr.Dataset, fits: xr.Dataset) -> tuple[Erratum, ...]:
-    """Of what is said of these runs, and of the polynomial that they are drawn beside."""
-    where, final, double = "FRTN50 assignment", found["final"].values, found["final_double"].values
-    y, x_end = float(found["y"][-1]), float(np.sum(config.printed_polynomial))
-    means = found["said_3a"].values[:, -1]
-    decades = [float(np.log10(ends[1] / ends[2])) for ends in (double, final)]
-    worst = [float(ends[PLACES["3c"]].max()) for ends in (double, final)]
-    return (
-        Erratum("degree_9_at_1", f"{where} 3", x_end, y, float(fits["degree_9_at_1"]), 1e-9),
-        Erratum(
-            "decades_between_the_losses",
-            f"{where} 3a",
-            float(np.log10(means[0] / means[1])),
-            *(*decades, 0.01),  # of the losses, not of the means so far
-        ),
-        Erratum("loss_of_the_worst_start", f"{where} 3c", config.printed_stuck, *worst, 1e-3),
-    )

@@ -18,6 +18,7 @@ from descent.figure import (
     points,
     power,
 )
+from descent.polynomial._fits import panels_of
 
 COLOURS = 7  # of the palette
 
@@ -334,4 +335,4 @@ def double_descent(data: xr.Dataset) -> Figure:
         level(none, "no fit, m = 0", "grey"),
         moment(n - 1, "d + 1 = n", "grey", "bound"),
     )
-    return Figure((errors_of,))
+    return Figure((errors_of, *panels_of(data)))
