@@ -6,9 +6,11 @@ import torch
 from pydantic import ValidationError
 from torch.utils.data import DataLoader, TensorDataset
 
-from descent.maths.network import Shape
+from descent.config import Refusal
+from descent.maths.initialise import initialise
+from descent.maths.network import Shape, outputs
 from descent.maths.torch_stream import Stream
-from descent.mlp1d import _left_over
+from descent.mlp1d import _left_over, _problem, _test_set, printed_landscape
 from harness import config_of, run
 
 
@@ -80,6 +82,69 @@ def test_of_other_runs_the_document_says_nothing(change):
 
 
 @pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("adam_minima", {"epochs": 1}),
+        ("adam_minima", {"adam_rate": 50.0, "epochs": 50}),
+        ("adam_minima", {"adam_rate": 1e-6, "epochs": 50}),
+        ("carried_rates", {"points": 9, "epochs": 500}),
+        ("printed_landscape", {"epochs": 20}),
+        ("printed_landscape", {"seeds": [1, 2], "epochs": 20, "hidden": [3, 4, 2]}),
+    ],
+)
+def test_where_the_claim_says_nothing_it_is_not_refuted(name, change):
+    assert run(f"mlp1d@{name}", **change).verdict == "no claim"
+
+
+def test_a_rate_that_loses_the_network_is_refused():
+    table = [[1.0], [1.0]]
+    change = {"rates": [0.02, 1e4], "printed_epochs": [0], "epochs": 30}
+    with pytest.raises(Refusal, match="rate 10000: the network is lost"):
+        run("mlp1d@carried_rates", **change, printed_relu=table, printed_sigmoid=table)
+
+
+# --- test sets and directions ---
+
+
+def test_the_mean_test_loss_is_that_of_many_sets():
+    rng, shape = np.random.default_rng(0), Shape((1, 5, 1), "relu")
+    theta = initialise(rng, "uniform", shape, 2)
+    x = _test_set.sets(rng, 7, 0.3, 20_000)
+    losses = _test_set.losses_on(theta, x, shape)
+    error = losses.std(1) / np.sqrt(len(x))
+    expected = _test_set.expected_loss(theta, 7, 0.3, shape)
+    assert (np.abs(losses.mean(1) - expected) < 5 * error).all()
+    off = outputs(theta, x[:1].T, shape)[..., 0] - _problem.target(x[0])
+    np.testing.assert_allclose(losses[:, 0], (off**2).mean(1), rtol=1e-13)
+    away = _test_set.share_outside(7, 0.3)
+    assert (np.abs(x) > 1).mean() == pytest.approx(away, abs=5 * 0.5 / np.sqrt(x.size))
+    assert away == pytest.approx(0.1848, abs=1e-4)
+
+
+def test_the_directions_are_drawn_as_state_dicts_are_walked():
+    config = config_of("mlp1d@printed_landscape")
+    layers = [torch.nn.Linear(1, 10), torch.nn.Linear(10, 10), torch.nn.Linear(10, 1)]
+    tensors = [p for layer in layers for p in layer.state_dict().values()]
+    np.random.seed(42)
+    line = np.concatenate([np.random.normal(0, 0.1, tuple(p.shape)).ravel() for p in tensors])
+    np.testing.assert_array_equal(printed_landscape.direction(config)[0], line)
+    for row, seed in zip(printed_landscape.of_the_planes(config), (42, 44), strict=True):
+        parts = []
+        for p in tensors:
+            np.random.seed(seed)
+            parts.append(np.random.normal(0, 0.1, tuple(p.shape)).ravel())
+        np.testing.assert_array_equal(row, np.concatenate(parts))
+
+
+def test_other_directions_are_not_what_the_document_draws(monkeypatch):
+    def drawn_anew(config):
+        return 3 * _left_over.np.random.default_rng(0).normal(size=(1, 141))
+
+    monkeypatch.setattr(printed_landscape, "direction", drawn_anew)
+    assert failed("printed_landscape") >= {"factor_of_sigmoid"}
+
+
+@pytest.mark.parametrize(
     ("name", "change", "rule"),
     [
         ("unseeded_runs", {"epochs": 50}, "epoch 100 > epochs 50"),
@@ -87,6 +152,15 @@ def test_of_other_runs_the_document_says_nothing(change):
         ("unseeded_runs", {"late_epochs": [0, 1]}, "2 epochs, 1 printed numbers"),
         ("unseeded_runs", {"printed_starts": [[1.0]]}, "1 rows, must be 12"),
         ("unseeded_runs", {"points": 3}, "points 3 < 4"),
+        ("adam_minima", {"stop_loss": 1.0}, "stop_loss 1 must be below small_loss"),
+        ("adam_minima", {"printed_first": [1.0]}, "1 values, must be 6 or none"),
+        ("adam_minima", {"replicates": 5}, "replicates 5 <"),
+        ("carried_rates", {"noise": 4}, "noise 4 > 3"),
+        ("carried_rates", {"rates": [0.1, 0.02]}, "rates"),
+        ("carried_rates", {"rates": [0.02, 0.1]}, "1 rows, 2 rates"),
+        ("printed_landscape", {"torch_seeds": [1, 2]}, "one"),
+        ("printed_landscape", {"half": 101}, "half 101"),
+        ("printed_landscape", {"scale": 100}, "scale 100"),
     ],
 )
 def test_bad_numbers_are_refused_by_rule(name, change, rule):
