@@ -15,7 +15,7 @@ from descent.mlp1d import _document, _problem, _test_set
 from descent.mlp1d._left_over import means_so_far, starts
 from descent.result import measured
 
-KEPT = 40  # epochs of a rate that are drawn
+KEPT = 30  # epochs of a rate that are drawn
 
 
 def chained(config, index: int, shape: Shape, x: np.ndarray) -> tuple[xr.Dataset, np.ndarray]:
@@ -37,7 +37,8 @@ def chained(config, index: int, shape: Shape, x: np.ndarray) -> tuple[xr.Dataset
         fits = [outputs(path[-1:], at, shape)[0, :, 0] for at in (_document.NEAR, _document.FAR)]
         rounding = abs(said[:, 1:] - said[:, :1]).max(1)
         away = _test_set.error_outside(path[-1:], x, shape)
-        rows.append((said[:, 0], rounding, runs[0].losses[kept, 0], test, test[-1], *fits, away))
+        last = _test_set.losses_on(path[-1:], x, shape, _test_set.REACH)[0]
+        rows.append((said[:, 0], rounding, runs[0].losses[kept, 0], test, last, *fits, away))
     columns = (np.array(one) for one in zip(*rows, strict=True))
     said, rounding, loss, test, last, near, far, away = columns
     found = {
@@ -45,7 +46,7 @@ def chained(config, index: int, shape: Shape, x: np.ndarray) -> tuple[xr.Dataset
         "rounding": (("rate", "printed"), rounding, "what rounding changes of it"),
         "loss": (("rate", "epoch"), loss, "training loss"),
         "test": (("rate", "epoch"), test.mean(-1), "test loss, mean over test sets"),
-        "test_end": (("rate", "replicate"), last, "test loss at the end of a rate"),
+        "test_end": (("rate", "replicate"), last, "test loss at the end of a rate, |x| ≤ 1.5"),
         "error_outside": ("rate", away, "share of the test error from outside of [−1, 1]"),
         "fit_near": (("rate", "near"), near, "m(x)"),
         "fit_far": (("rate", "far"), far, "m(x)"),

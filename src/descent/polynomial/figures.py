@@ -324,7 +324,7 @@ def double_descent(data: xr.Dataset) -> Figure:
     wide = wide.where(data["degree"] > 3 * n)
     names = ("legendre", "chebyshev", "monomial")
     errors_of = panel(
-        "",
+        "test error, median and 5–95 % of data sets",
         axis(data["degree"], "log"),
         axis(data["error"], "log", limits=(none / 30, 1e14)),
         *(
