@@ -91,4 +91,5 @@ def trained(
 def means_so_far(losses: Float[np.ndarray, "T R"], precision: type) -> Float[np.ndarray, "T R"]:
     """sum(losses)/len(losses) as torch adds them up, one by one; in float32 that shows."""
     count = np.arange(1, len(losses) + 1, dtype=precision)[:, None]
-    return np.cumsum(losses.astype(precision), axis=0, dtype=precision) / count
+    small = np.minimum(losses, 1e30)  # of a run that is lost; their sum stays a float32
+    return np.cumsum(small.astype(precision), axis=0, dtype=precision) / count
