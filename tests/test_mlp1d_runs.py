@@ -122,6 +122,17 @@ def test_the_mean_test_loss_is_that_of_many_sets():
     assert away == pytest.approx(0.1848, abs=1e-4)
 
 
+def test_the_documents_sets_follow_scalar_draws():
+    """As its loops draw, one number a call; the first numbers of exercise 2 stand for all."""
+    one, many = (np.random.RandomState(0) for _ in range(2))
+    singles = [one.randint(2000) for _ in range(500)] + [one.randint(0, 7) for _ in range(500)]
+    np.testing.assert_array_equal(
+        singles, np.concatenate([many.randint(2000, size=500), many.randint(7, size=500)])
+    )
+    np.testing.assert_array_equal(one.normal(0, 0.3, 7), many.normal(0, 0.3, 7))
+    assert _test_set.documents().shape == (3, 7)
+
+
 def test_the_directions_are_drawn_as_state_dicts_are_walked():
     config = config_of("mlp1d@printed_landscape")
     layers = [torch.nn.Linear(1, 10), torch.nn.Linear(10, 10), torch.nn.Linear(10, 1)]

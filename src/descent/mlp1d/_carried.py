@@ -24,6 +24,7 @@ def chained(config, index: int, shape: Shape, x: np.ndarray) -> tuple[xr.Dataset
     ulp = np.spacing(np.abs(first))
     single, double = np.concatenate([first, first + ulp, first - ulp]), first.astype(float)
     kept, rows, ends = log_spaced(config.epochs, KEPT), [], []
+    own = _test_set.documents()[:1]
     for rate in config.rates:
         runs = [_at(config, theta, shape, rate, kept) for theta in (single, double)]
         single, double = (run.theta for run in runs)
@@ -38,14 +39,16 @@ def chained(config, index: int, shape: Shape, x: np.ndarray) -> tuple[xr.Dataset
         rounding = abs(said[:, 1:] - said[:, :1]).max(1)
         away = _test_set.error_outside(path[-1:], x, shape)
         last = _test_set.losses_on(path[-1:], x, shape, _test_set.REACH)[0]
-        rows.append((said[:, 0], rounding, runs[0].losses[kept, 0], test, last, *fits, away))
+        loss, of_own = runs[0].losses[kept, 0], _test_set.losses_on(path, own, shape)[:, 0]
+        rows.append((said[:, 0], rounding, loss, test, last, *fits, away, of_own))
     columns = (np.array(one) for one in zip(*rows, strict=True))
-    said, rounding, loss, test, last, near, far, away = columns
+    said, rounding, loss, test, last, near, far, away, of_own = columns
     found = {
         "said": (("rate", "printed"), said, "mean loss so far at a rate"),
         "rounding": (("rate", "printed"), rounding, "what rounding changes of it"),
         "loss": (("rate", "epoch"), loss, "training loss"),
         "test": (("rate", "epoch"), test.mean(-1), "test loss, mean over test sets"),
+        "test_own": (("rate", "epoch"), of_own, "test loss, the document's set"),
         "test_end": (("rate", "replicate"), last, "test loss at the end of a rate, |x| ≤ 1.5"),
         "error_outside": ("rate", away, "share of the test error from outside of [−1, 1]"),
         "fit_near": (("rate", "near"), near, "m(x)"),

@@ -111,6 +111,7 @@ def carried_rates(data: xr.Dataset) -> Figure:
             at, there = one["total"].values[k], one.isel(rate=k)
             marks.append(line(at, there["loss"].clip(ROUNDING), "training", 0))
             marks.append(line(at, there["test"], "test, mean of the sets", 1))
+            marks.append(line(at, there["test_own"], "test, the document's set", 2))
             marks.append(moment(at[0], "a new rate", "grey", "bound"))
         panels.append(panel(f"{text}, rate after rate", Axis("epoch"), Axis("loss", "log"), marks))
     far = []

@@ -2,7 +2,7 @@
 
 Both networks go on at every rate from where the one before left them, and their first weights are what the seeded
 exercise had left in the generator. So the printed means can be had again, up to where training becomes chaotic: there
-a rounding decides, and nothing is compared. The test sets are drawn from no seed; their mean is known without them.
+a rounding decides, and nothing is compared. So can the test set be had again; over all sets the mean is known.
 
     printed at rate k, epoch t:  (f_0 + … + f_t)/(t + 1), counted from the first epoch at that rate
     a number is compared if starts an ulp apart and float64 change it by less than `claim_known` of itself

@@ -22,7 +22,7 @@ from pydantic import Field
 from descent.config import Count, Index, Number, Positive, Seed, experiment_config
 from descent.maths.network import Shape, outputs
 from descent.maths.times import log_spaced
-from descent.mlp1d import _document, _problem
+from descent.mlp1d import _document, _problem, _test_set
 from descent.mlp1d._left_over import EPOCHS, means_so_far, trained
 from descent.mlp1d._polynomials import polynomials
 from descent.mlp1d._problem import DRAWN
@@ -141,6 +141,9 @@ def measure(config: Config) -> xr.Dataset:
             "reach_double": measured(
                 (), reach_of(exact_ends[-1]), "largest |m| of 3c on ±11, in float64"
             ),
+            "test_3c": measured(
+                "network_3c", _tested(*networks[-1]), "test loss, the document's set"
+            ),
             "y": measured("point", y[:, 0], "y_i"),
         },
         coords={
@@ -155,6 +158,11 @@ def measure(config: Config) -> xr.Dataset:
     )
 
 
+def _tested(theta: np.ndarray, shape: Shape) -> np.ndarray:
+    """The six networks of 3c on the document's test set."""
+    return _test_set.losses_on(theta[1:7], _test_set.documents()[1:2], shape)[:, 0]
+
+
 def run(config: Config) -> Result:
     found, theory = measure(config), predict(config)
     own, fits = config.is_documents, polynomials(config.points, config.printed_polynomial)
@@ -164,7 +172,11 @@ def run(config: Config) -> Result:
     )
     return Result(
         data=found.merge(theory).merge(fits),
-        metrics={"final": found["final"], "degree_9_at_1": fits["degree_9_at_1"]},
+        metrics={
+            "final": found["final"],
+            "degree_9_at_1": fits["degree_9_at_1"],
+            "test_3c": found["test_3c"],
+        },
         checks=compare(config, found, theory) if own else (),
         errata=errata(config, found, fits, PLACES) if own and config.epochs == EPOCHS else (),
         no_claim=() if own else (reason,),
