@@ -8,7 +8,8 @@ the cycle bends. Where coordinates move alike only one solution can be reached, 
     RMSProp:  v ← b_v v + (1 − b_v) g∘g,   w ← w − η g/√v;      Adam: m as well, both corrected for their start
     w̄ the mean of the last steps:   Xw̄ ≈ t, so w̄ᵀX⁺t ≈ ‖X⁺t‖²,   ‖w̄ − X⁺t‖ ≫ ‖Xw̄ − t‖/σ_n
 
-See: the weights of both methods lie off the dashed lines of the shortest solution at every rate.
+See: the weights of both methods lie off the dashed lines of their own colours, the shortest solution, at
+every rate.
 
 Source: CSE 891 homework 2, the question on linear regression and optimisation, part 3, "other adaptive methods".
 """

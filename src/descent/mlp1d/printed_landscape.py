@@ -101,13 +101,14 @@ def measure(config: Config, both: dict[str, Ends]) -> xr.Dataset:
         end = along(first, delta, sides, config, shape)[:, 0]
         far = along(first, delta, WIDE * sides, config, shape)[:, 0]
         added = along(first, others, sides[1:], config, shape)[0] - loss[0]
-        surface = plane(first, two, WIDE * near, config, shape)
+        pairs = (two, config.scale * filtered(two, first, shape))
+        surface = [plane(first, pair, WIDE * near, config, shape) for pair in pairs]
         data |= {
             f"{name}_end": measured("side", end / loss[0], f"f(θ* ± Δ)/f(θ*), {text}"),
             f"{name}_wide_end": measured("side", far / loss[0], f"f(θ* ± 10Δ)/f(θ*), {text}"),
             f"{name}_added": measured("replicate", added, f"f(θ* + Δ) − f(θ*), {text}"),
             f"{name}_loss": measured((), loss[0], f"f(θ*), {text}"),
-            f"{name}_plane": measured(("t2", "s2"), surface, f"f(θ* + tΔ + sΔ′), {text}"),
+            f"{name}_plane": measured(("kind", "t2", "s2"), surface, f"f(θ* + tΔ + sΔ′), {text}"),
         }
         data[f"{name}_top"] = measured(
             (), plane(first, two, grid, config, shape).max(), f"highest point of {text}'s plane"
