@@ -182,6 +182,13 @@ def test_the_jacobian_in_disguise_is_caught(monkeypatch):
     assert failed("vjp") == {"free_products", "free_sums"}
 
 
+def test_the_jacobian_alone_takes_half_of_its_product():
+    v, y = np.random.default_rng(2).standard_normal((2, 7))
+    tally, entries = vjp.counted(vjp.jacobian_alone, v, y)
+    assert (tally.products, tally.sums) == (49, 0)
+    np.testing.assert_array_equal(entries.reshape(7, 7), np.outer(v, v))
+
+
 def test_a_wrong_product_is_caught(monkeypatch):
     monkeypatch.setattr(vjp, "vjp", lambda v, y: y * (v @ y))
     assert failed("vjp") == {"product"}

@@ -418,3 +418,46 @@ def test_no_crossing_is_predicted_where_rounding_decides(name):
 def test_a_single_sample_is_met_in_one_step(features):
     changes = {"samples": 1, "features": features, "batches": [1], "step": 0.5}
     assert result("row_space", **changes).verdict == "holds"
+
+
+# --- forgetting ---
+
+
+def test_reference_of_adam_with_two_samples():
+    mean = result("forgetting", etas=[1e-3], steps=8000).metrics["mean"].sel(rule="Adam")
+    np.testing.assert_allclose(mean[0], [0.5383341, 0.7254750, 0.3957136], rtol=0, atol=2e-7)
+
+
+def test_adam_is_the_naive_loop():
+    X, t = np.array([[2, 1, 0.5], [1, -1, 3]]), np.array([2.0, 1])
+    w, m, v, tail = np.zeros(3), np.zeros(3), np.zeros(3), []
+    for k in range(1, 2001):
+        g = 2 / 2 * X.T @ (X @ w - t)
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        w = w - 0.01 * (m / (1 - 0.9**k)) / np.sqrt(v / (1 - 0.999**k))
+        tail.append(w)
+    found = result("forgetting", etas=[0.01], steps=2000).metrics["mean"].sel(rule="Adam")[0]
+    np.testing.assert_allclose(found, np.mean(tail[-1000:], 0), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"samples": [[1, -1, 1], [1, 1, 1]]}, "move alike"),
+        ({"rms_decay": 0}, "too far from the targets"),
+        ({"targets": [1e8, 3]}, "too far from the targets"),
+    ],
+)
+def test_where_nothing_can_be_told_of_rules_that_forget(change, reason):
+    assert reason in untold("forgetting", **change)
+
+
+def test_the_shortest_solution_as_an_end_is_caught(monkeypatch):
+    """Of gradient descent in place of the two rules."""
+    plain = np.linalg.lstsq(np.array([[2, 1, 0.5], [1, -1, 3]]), np.array([2.0, 1]))[0]
+
+    def ends(X, t, etas, memory, kept):
+        return np.broadcast_to(plain, (len(etas), len(kept), 3))
+
+    monkeypatch.setattr(_adaptive, "ends", ends)
+    assert failed("forgetting") == {"distance_from_the_shortest"}

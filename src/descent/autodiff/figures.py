@@ -40,9 +40,9 @@ def backprop(data: xr.Dataset) -> Figure:
 
 
 def vjp(data: xr.Dataset) -> Figure:
-    titles = {"products": "counted products of Jᵀy", "bytes": "bytes kept"}
-    formulas = {"products": "2n² and 2n", "bytes": "8n² and 8n"}
-    ways = (("free", "v(vᵀy)", 0), ("dense", "through J", 1))
+    titles = {"products": "counted products", "bytes": "bytes kept"}
+    formulas = {"products": "n², 2n² and 2n", "bytes": "8n² and 8n"}
+    ways = (("free", "Jᵀy as v(vᵀy)", 0), ("dense", "Jᵀy through J", 1), ("alone", "J alone", 2))
     return Figure(
         tuple(
             panel(

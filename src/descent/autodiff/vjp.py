@@ -5,25 +5,25 @@ multiple of v. The products are counted, not timed: the same two functions run o
 products and sums.
 
     J = vvᵀ: (n, n), symmetric, of rank 1;    Jᵀy = (vvᵀ)ᵀy = v(vᵀy)
+    J alone:    n² products and no sums, 8n² bytes
     through J:  n² products to form it, n² products and n(n − 1) sums to use it, 8n² bytes to keep it
     v(vᵀy):     2n products and n − 1 sums, 8n bytes
 
-See: counted products and bytes lie on 2n² and 8n² through J, on 2n and 8n without it.
+See: counted products lie on n² for J alone, on 2n² through J, on 2n without it; bytes on 8n² and 8n.
 
 Source: CSE 891 homework 2, question 2, with v = (1, 2, 3) and y = (1, 1, 1).
 """
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import xarray as xr
 
+from descent.autodiff._counted import counted
 from descent.config import Count, Number, Refusal, Seed, experiment_config, require_increasing
 from descent.result import Check, Result, measured, predicted, sweep
 
 LARGEST = 1024  # n² numbers that count are Python objects: some seconds
 EPS = np.finfo(float).eps
-NAMES = {"dense": "through J", "free": "v(vᵀy)"}
+NAMES = {"alone": "of J alone", "dense": "through J", "free": "v(vᵀy)"}
 
 
 @experiment_config
@@ -46,28 +46,6 @@ class Config:
             raise Refusal(f"sizes: n = {self.sizes[-1]} > {LARGEST}: n² Python objects count")
 
 
-@dataclass
-class Tally:
-    products: int = 0
-    sums: int = 0
-
-
-@dataclass(frozen=True)
-class Counted:
-    """A number that enters every product and sum it takes part in."""
-
-    value: float
-    tally: Tally = field(repr=False)
-
-    def __mul__(self, other: "Counted") -> "Counted":
-        self.tally.products += 1
-        return Counted(self.value * other.value, self.tally)
-
-    def __add__(self, other: "Counted") -> "Counted":
-        self.tally.sums += 1
-        return Counted(self.value + other.value, self.tally)
-
-
 def f(v: np.ndarray, x: np.ndarray) -> np.ndarray:
     """vvᵀx."""
     return v * (v @ x)
@@ -87,7 +65,12 @@ def vjp(v: np.ndarray, y: np.ndarray) -> np.ndarray:
     return v * (v @ y)
 
 
-WAYS = {"dense": through_jacobian, "free": vjp}
+def jacobian_alone(v: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Row after row; y is not used."""
+    return jacobian(v).reshape(-1)
+
+
+WAYS = {"alone": jacobian_alone, "dense": through_jacobian, "free": vjp}
 
 
 def columns(v: np.ndarray) -> np.ndarray:
@@ -95,18 +78,13 @@ def columns(v: np.ndarray) -> np.ndarray:
     return np.stack([f(v, e) for e in np.eye(len(v))], axis=1)
 
 
-def counted(function, v: np.ndarray, y: np.ndarray) -> tuple[Tally, np.ndarray]:
-    """Products and sums that `function` takes, and its value."""
-    tally = Tally()
-    v_, y_ = (np.array([Counted(float(a), tally) for a in x], object) for x in (v, y))
-    result = function(v_, y_)
-    return tally, np.array([entry.value for entry in result])
-
-
 def predict(config: Config) -> xr.Dataset:
     """Counts by the formulas, the Jacobian, its rank, and Jᵀy through it."""
     n, v, y = np.array(config.sizes), np.array(config.v), np.array(config.y)
     counts = {
+        "alone_products": n**2,
+        "alone_sums": 0 * n,
+        "alone_bytes": 8 * n**2,
         "dense_products": 2 * n**2,
         "dense_sums": n * (n - 1),
         "dense_bytes": 8 * n**2,
@@ -131,16 +109,17 @@ def measure(config: Config) -> xr.Dataset:
     """Counts of both ways, and J column by column."""
     v, y, rng = np.array(config.v), np.array(config.y), np.random.default_rng(config.seed)
     counts = {f"{way}_{kind}": [] for way in WAYS for kind in ("products", "sums", "bytes")}
-    values = {way: [] for way in WAYS}
+    values = {way: [] for way in ("dense", "free")}
     for n in config.sizes:
         a, b = rng.standard_normal((2, n))
         for way, function in WAYS.items():
             tally, value = counted(function, a, b)
-            kept = jacobian(a).nbytes if way == "dense" else function(a, b).nbytes
+            kept = function(a, b).nbytes if way == "free" else jacobian(a).nbytes
             numbers = {"products": tally.products, "sums": tally.sums, "bytes": kept}
             for kind, count in numbers.items():
                 counts[f"{way}_{kind}"].append(count)
-            values[way].append(value @ b)  # one number of Jᵀy: (vᵀy)²
+            if way != "alone":
+                values[way].append(value @ b)  # one number of Jᵀy: (vᵀy)²
     J = columns(v)
     size = np.abs(v).max() ** 2
     rank = int((np.linalg.svd(J, compute_uv=False) > len(v) ** 2 * EPS * max(size, 1e-300)).sum())

@@ -122,6 +122,18 @@ def adagrad(data: xr.Dataset) -> Figure:
     return Figure((panel("", axis(data["eta"], "log"), Axis("limit"), marks),))
 
 
+def forgetting(data: xr.Dataset) -> Figure:
+    panels = []
+    for name in data["rule"].values:
+        marks: list[Mark] = []
+        for place, j in enumerate(data["j"].values[:COLOURS]):
+            marks += curve(data["mean"].sel(rule=name, j=j), f"w_{j}", place, marker=True)
+            marks.append(level(float(data["shortest"].sel(j=j)), "shortest solution", place))
+        limit = Axis("mean of the last steps")
+        panels.append(panel(str(name), axis(data["eta"], "log"), limit, marks))
+    return Figure(tuple(panels))
+
+
 def one_sample(data: xr.Dataset) -> Figure:
     x, t = np.atleast_1d(data.attrs["x"]), float(data.attrs["t"])
     middle = data["eta"].values[data.sizes["eta"] // 2]

@@ -11,14 +11,14 @@ the part of the truth in those directions.
 See: on the left the measured distance lies on the predicted one down to rounding; on the right the part of a
 run that no sample sees stays what it was at the start.
 
-Source: CSE 891 homework 2, questions 3.3c and 3.4.
+Source: CSE 891 homework 2, questions 3.1, 3.3c and 3.4.
 """
 
 import numpy as np
 import xarray as xr
 
 from descent.config import Count, Positive, Seed, experiment_config
-from descent.linear import _problem
+from descent.linear import _gradient, _problem
 from descent.linear._problem import EPS, SLACK, Given, nearness
 from descent.maths.limits import require_cost
 from descent.maths.projection import project
@@ -78,6 +78,7 @@ def predict(config: Config, given: list[Given]) -> xr.Dataset:
         {
             "limit": predicted(("replicate", "start", "j"), columns["limit"], "w₀ + X⁺(t − Xw₀)"),
             "distance_predicted": predicted(("replicate", "k"), columns["distance"], "by modes"),
+            "gradient_predicted": _gradient.by_formula(given),
             "crossing_predicted": predicted("replicate", columns["crossing"], "first k, by modes"),
             "null_predicted": predicted(("replicate", "start"), columns["null"], "‖Pw₀‖"),
             "risk_predicted": predicted("replicate", columns["risk"], "‖Pw*‖²"),
@@ -106,6 +107,7 @@ def measure(config: Config, given: list[Given]) -> xr.Dataset:
         {
             "end": measured(("replicate", "start", "j"), end, "w_K"),
             "distance": measured(("replicate", "k"), columns["distance"], "‖w_k − ŵ‖ from 0"),
+            "gradient": _gradient.by_differences(given),
             "crossing": measured("replicate", columns["crossing"], "first k within the level"),
             "null": measured(("replicate", "start", "k"), columns["null"], "‖Pw_k‖"),
             "across": measured("replicate", columns["across"], "largest ‖P(w_k − w₀)‖, relative"),
@@ -153,6 +155,7 @@ def compare(
     return (
         Check("unseen_part", found["null"], "==", theory["null_predicted"], walk, why),
         Check("distance", found["distance"], "==", theory["distance_predicted"], near, SLACK),
+        _gradient.check(given, found, theory),
         *_problem.crossing(given, config.level, found, theory),
     )
 

@@ -7,7 +7,8 @@ run is a straight line along x, and it ends where that meets the solutions, at a
     w_k = w_∞ + (1 − 2γ‖x‖²)ᵏ (w₀ − w_∞),   w_∞ = w₀ + (t − xᵀw₀) x/‖x‖²;   stable for γ < 1/‖x‖²
     w₁ on the line:   ‖w₁‖² = t²/‖x‖² + ‖w₁ − ŵ‖²,   ŵ = tx/‖x‖²
 
-With x = (2, 1), t = 2 the limit is (0.8, 0.4) and the factor 1 − 10γ.
+With x = (2, 1), t = 2 the limit is (0.8, 0.4), the factor 1 − 10γ, and the gradient points along −(2, 1)/√5 from
+first to last.
 
 See: on the left every run goes straight along x and stops at the cross, the nearest solution; on the right the
 distances from the line fall by the same factor a step.
@@ -61,6 +62,13 @@ class Config:
         return 1 / float(np.square(self.x).sum())
 
     @property
+    def turns(self) -> np.ndarray:
+        """The signs of the residual, from 0 on, while it is more than 10⁻⁶ of the first; 20 at the most."""
+        factor = 1 - 2 * self.step / self.critical
+        early = int(min(fold(abs(factor), FOLD), 20, self.steps))
+        return (np.sign(factor) ** np.arange(early))[:, None]
+
+    @property
     def origins(self) -> np.ndarray:
         return np.array([(0.0, 0.0), *self.starts], float)
 
@@ -78,7 +86,7 @@ def predict(config: Config, along: np.ndarray) -> xr.Dataset:
     powers = (1 - 2 * config.step / config.critical) ** np.arange(config.steps + 1)
     way = starts - limit
     factors = [1 - 2 * config.margin, 1 + 2 * config.margin]
-    squares = t**2 / (x @ x) + along**2
+    squares, unit = t**2 / (x @ x) + along**2, -np.sign(t) * x / np.linalg.norm(x)
     distance = abs(powers) * np.linalg.norm(way, axis=1)[:, None]
     path = limit[:, None] + powers[:, None] * way[:, None]
     return xr.Dataset(
@@ -89,6 +97,7 @@ def predict(config: Config, along: np.ndarray) -> xr.Dataset:
             "factor_predicted": predicted("side", factors, "1 ∓ 2·margin"),
             "squared_norm_predicted": predicted("along", squares, "t²/‖x‖² + ‖w₁ − ŵ‖²"),
             "gradient_predicted": predicted("i", -2 * t * x, "−2tx"),
+            "unit_predicted": predicted(("early", "i"), config.turns * unit, "∓sign(t) x/‖x‖"),
         }
     )
 
@@ -100,6 +109,9 @@ def measure(config: Config, along: np.ndarray) -> xr.Dataset:
     w = np.stack([path(config, w0, config.step, k) for w0 in starts])
     # ∇f by central differences, which are exact for a quadratic but for rounding.
     gradient = [((e @ x - t) ** 2 - (-e @ x - t) ** 2) / 2 for e in np.eye(2)]
+    way = -np.diff(w[0], axis=0)[: len(config.turns)]
+    length = np.linalg.norm(way, axis=1, keepdims=True)
+    unit = np.divide(way, length, out=np.zeros_like(way), where=length > 0)
     # A residual of more than t, so that the rounding of t does not matter.
     off, factors = (2 * abs(t) + 1) * np.sign(t or 1.0) * x / (x @ x), []
     for sign in (-1, 1):
@@ -116,6 +128,7 @@ def measure(config: Config, along: np.ndarray) -> xr.Dataset:
             "line": measured(("along", "i"), line, "solutions"),
             "squared_norm": measured("along", np.square(line).sum(1), "‖w₁‖² on the line"),
             "gradient": measured("i", gradient, "∇f(0)"),
+            "unit": measured(("early", "i"), unit, "∇f/‖∇f‖ along the run from 0"),
         },
         coords={
             "start": sweep(range(len(starts)), "start", "start, the origin first"),
@@ -147,6 +160,8 @@ def run(config: Config) -> Result:
             "limit_norm": np.linalg.norm(limit),
             "gradient_1": found["gradient"][0],
             "gradient_2": found["gradient"][1],
+            "unit_1": found["unit"][0, 0],
+            "unit_2": found["unit"][0, 1],
             "factor": 1 - 2 * config.step / config.critical,
             "critical_step": config.critical,
         },
@@ -155,39 +170,24 @@ def run(config: Config) -> Result:
 
 
 def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
-    x, t, starts, line = (
-        np.array(config.x, float),
-        abs(config.t),
-        config.origins,
-        config.critical**0.5,
-    )
+    x, t, starts = np.array(config.x, float), abs(config.t), config.origins
+    line = config.critical**0.5
     size = 2 * float(np.abs(starts).max() * np.sqrt(2) + t * line)
     share = 2 * config.step / config.critical
     # Each step rounds w by ε of its size and the run forgets a share of that.
     near, rounding = 64 * EPS * size / min(share, 2 - share), "rounding, which a run forgets"
-    end = near + NEAR * size
+    end, turn = near + NEAR * size, 64 * EPS * FOLD / min(share, 1)  # of steps of 10⁻⁶ the first
     slope = 16 * EPS * float((np.abs(x).max() + t) ** 2)
     squares = 32 * EPS * float(found["along"].max() ** 2 + (t * line) ** 2)
+    norms, along = found["squared_norm"], theory["squared_norm_predicted"]
+    gradient, expected, why = found["gradient"], theory["gradient_predicted"], "rounding of f"
     return (
-        Check(
-            "gradient_at_0",
-            found["gradient"],
-            "==",
-            theory["gradient_predicted"],
-            slope,
-            "rounding of f",
-        ),
+        Check("gradient_at_0", gradient, "==", expected, slope, why),
+        Check("unit_gradient", found["unit"], "==", theory["unit_predicted"], turn, "ε of w"),
         Check("path", found["w"], "==", theory["w_predicted"], near, rounding),
         Check("distance", found["distance"], "==", theory["distance_predicted"], near, rounding),
         Check("end", found["w"][:, -1], "==", theory["limit"], end, "10⁻⁹ of the way is left"),
-        Check(
-            "squared_norm",
-            found["squared_norm"],
-            "==",
-            theory["squared_norm_predicted"],
-            squares,
-            "rounding of squares",
-        ),
+        Check("squared_norm", norms, "==", along, squares, "rounding of squares"),
         Check(
             "factor",
             found["factor"],

@@ -8,7 +8,7 @@ each direction as likely as any other, so of the squared length of the truth the
 
 See: the median over problems and its band fall along the line 1 − n/d.
 
-Source: CSE 891 homework 2, question 3.4c. The mean of draws of Beta(a, b) deviates no more than that of normal
+Source: CSE 891 homework 2, question 3.4, beyond what it asks. The mean of draws of Beta(a, b) deviates no more than that of normal
 draws of the variance 1/(4(a + b + 1)) does: Electronic Communications in Probability 22 (2017) 54.
 """
 

@@ -12,14 +12,14 @@ targets moves it by an amount that the singular values of X give.
 See: on the left the measured distance lies on the predicted one down to rounding; on the right the error
 that noise leaves scatters around its expectation, on the diagonal.
 
-Source: CSE 891 homework 2, question 3.2. It has XᵀX invertible for n > d; n = d is enough.
+Source: CSE 891 homework 2, questions 3.1 and 3.2. It has XᵀX invertible for n > d; n = d is enough.
 """
 
 import numpy as np
 import xarray as xr
 
 from descent.config import Count, Positive, Seed, experiment_config
-from descent.linear import _problem
+from descent.linear import _gradient, _problem
 from descent.linear._problem import SLACK, Given, nearness
 from descent.maths.limits import require_cost
 from descent.maths.quadratic import first_within, iterate, squared_distance
@@ -82,6 +82,7 @@ def predict(config: Config, given: list[Given]) -> xr.Dataset:
         {
             "fit_predicted": predicted(("replicate", "j"), fits, "ŵ_j"),
             "distance_predicted": predicted(("replicate", "k"), distance, "‖w_k − ŵ‖, by modes"),
+            "gradient_predicted": _gradient.by_formula(given),
             "crossing_predicted": predicted(("replicate", "start"), crossing, "first k within"),
             "risk_predicted": predicted("replicate", risk, "σ² tr (XᵀX)⁻¹"),
         }
@@ -107,6 +108,7 @@ def measure(config: Config, given: list[Given], noises: list[np.ndarray]) -> xr.
             "end": measured(("replicate", "start", "j"), ends, "w_K"),
             "truth": measured(("replicate", "j"), truths, "w*"),
             "distance": measured(("replicate", "k"), distance, "‖w_k − ŵ‖ from 0"),
+            "gradient": _gradient.by_differences(given),
             "crossing": measured(("replicate", "start"), crossing, "first k within the level"),
             "risk": measured("replicate", risk, "‖ŵ − w*‖² with noise"),
         },
@@ -154,6 +156,7 @@ def compare(
     return (
         Check("distance", found["distance"], "==", theory["distance_predicted"], near, SLACK),
         Check("noisy_risk", found["risk"].mean(), "==", expected, chance, why),
+        _gradient.check(given, found, theory),
         *_problem.crossing(given, config.level, found, theory),
     )
 

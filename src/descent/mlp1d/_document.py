@@ -10,6 +10,7 @@ from jaxtyping import Float
 from pydantic import Field
 from scipy import stats
 
+from descent.config import require_increasing
 from descent.maths import rules
 from descent.maths.initialise import from_torch
 from descent.maths.network import Shape
@@ -21,6 +22,22 @@ from descent.result import Erratum
 Scale = Annotated[float, Field(ge=0)]  # 0 where it prints nothing
 POINTS, SEED, RATE = 7, 42, 0.05
 WIDTHS = (1, 10, 10, 1)
+# Where it draws a fit: near the points, and far from them.
+NEAR = np.linspace(-1.1, 1.1, 221)[:, None]
+FAR = np.linspace(-11, 11, 221)[:, None]
+
+
+def require_table(name: str, at: tuple[int, ...], epochs: int, row: tuple[float, ...]) -> None:
+    """Refuse epochs that do not increase or are not trained, and a row of another length.
+
+    Raises:
+        ValueError: naming them.
+    """
+    require_increasing(name, at)
+    if at[-1] > epochs:
+        raise ValueError(f"{name}: epoch {at[-1]} > epochs {epochs}")
+    if len(row) != len(at):
+        raise ValueError(f"{name}: {len(at)} epochs, {len(row)} printed numbers")
 
 
 def losses_from(

@@ -3,9 +3,11 @@
 import numpy as np
 import xarray as xr
 
-from descent.figure import Axis, Figure, axis, curve, heat, line, panel, points
+from descent.figure import Axis, Figure, Panel, axis, curve, heat, line, panel, points
 from descent.mlp1d._drawing import EPOCH, LOSS, late
 from descent.mlp1d._networks import FORMULA
+
+CUT = 200.0  # loss at which the document cuts off its planes
 
 
 def landscape(data: xr.Dataset) -> Figure:
@@ -105,3 +107,31 @@ def running_mean(data: xr.Dataset) -> Figure:
             for one in [data.sel(network=name)]
         )
     )
+
+
+def printed_landscape(data: xr.Dataset) -> Figure:
+    near, far = [], []
+    for k, (name, text) in enumerate(FORMULA.items()):
+        for j, (kind, words) in enumerate((("raw", "Δ as drawn"), ("normalised", "normalised"))):
+            label, shade = f"{text}, {words}", k + 2 * j
+            near += curve(data[f"{name}_near"].sel(kind=kind), label, shade)
+            far += curve(data[f"{name}_far"].sel(kind=kind), label, shade)
+    planes = [_plane(data, name, kind) for kind in ("raw", "normalised") for name in FORMULA]
+    return Figure(
+        (
+            panel("along the document's Δ", axis(data["near"]), Axis("f(θ* + tΔ)", "log"), near),
+            panel("the same from afar", axis(data["far"]), Axis("f(θ* + tΔ)"), far),
+            *planes,
+        )
+    )
+
+
+def _plane(data: xr.Dataset, name: str, kind: str) -> Panel:
+    surface = data[f"{name}_plane"].sel(kind=kind)
+    marks = heat(data["s2"], data["t2"], surface.clip(max=CUT), "f", (0, CUT))
+    title, surface = f"{FORMULA[name]}, cut off at {CUT:g}", surface.values
+    if kind == "normalised":  # far lower, on scales of their own
+        with np.errstate(divide="ignore"):
+            marks = heat(data["s2"], data["t2"], np.log10(surface), "log₁₀ f")
+        title = f"{FORMULA[name]}, normalised"
+    return panel(title, axis(data["s2"]), axis(data["t2"]), marks)

@@ -13,20 +13,31 @@ from descent.mlp1d._drawing import (
     late,
     rates_of,
 )
-from descent.mlp1d._landscape_figures import growth, landscape, rescaling, running_mean
+from descent.mlp1d._landscape_figures import (
+    growth,
+    landscape,
+    printed_landscape,
+    rescaling,
+    running_mean,
+)
 from descent.mlp1d._networks import FORMULA
 from descent.mlp1d._pair import FORMULA as RULES
+from descent.mlp1d._run_figures import adam_minima, carried_rates, unseeded_runs
 
 __all__ = [
     "activation",
+    "adam_minima",
+    "carried_rates",
     "growth",
     "landscape",
     "optimizer",
+    "printed_landscape",
     "rescaling",
     "running_mean",
     "saturation",
     "sharpness",
     "start",
+    "unseeded_runs",
     "width",
 ]
 

@@ -13,7 +13,7 @@ that of no fit at all in the end. P_k fall off as k^{-1/2}, so Legendre's keep b
 [0, 1], so more monomials add nothing there, and the error stays where the peak at d + 1 = n left it.
 
 See: all bases agree up to d + 1 = n, where the error peaks; then Legendre falls below no fit, Chebyshev comes
-to it along the dashed law, and monomials stay far above.
+to it along the dashed law, and monomials stay far above. On the right, fits of both kinds to one data set.
 
 Source: CSE 891 homework 2, question 3.5 (fit_poly; the numbers are those of a public copy). Over data sets the
 median of overparameterised Legendre does not beat the best low degree; on one data set it may.
@@ -24,7 +24,7 @@ import xarray as xr
 
 from descent.config import Count, Number, Positive, Seed, experiment_config, require_increasing
 from descent.maths.limits import require_cost
-from descent.polynomial import _bases
+from descent.polynomial import _bases, _fits
 from descent.polynomial._bases import BASES, Data, Expected
 from descent.result import Check, Result, measured, predicted, replicates, sweep
 
@@ -126,6 +126,7 @@ def run(config: Config) -> Result:
     wide = "spikes are not narrow beside the points, the wave, the grid, or noise hides them"
     label = {"long_name": "test error of m = 0", "role": "prediction"}
     result = found[["error"]].merge(theory[["spikes"]]).assign(none=((), none, label))
+    result = result.merge(_fits.shown(data, config.degrees, found["error"]))
     return Result(
         data=result.assign_attrs(points=config.points),
         metrics={

@@ -18,6 +18,7 @@ from descent.figure import (
     points,
     power,
 )
+from descent.polynomial._fits import panels_of
 
 COLOURS = 7  # of the palette
 
@@ -323,7 +324,7 @@ def double_descent(data: xr.Dataset) -> Figure:
     wide = wide.where(data["degree"] > 3 * n)
     names = ("legendre", "chebyshev", "monomial")
     errors_of = panel(
-        "",
+        "test error, median and 5–95 % of data sets",
         axis(data["degree"], "log"),
         axis(data["error"], "log", limits=(none / 30, 1e14)),
         *(
@@ -334,4 +335,4 @@ def double_descent(data: xr.Dataset) -> Figure:
         level(none, "no fit, m = 0", "grey"),
         moment(n - 1, "d + 1 = n", "grey", "bound"),
     )
-    return Figure((errors_of,))
+    return Figure((errors_of, *panels_of(data)))
