@@ -35,8 +35,8 @@ from descent.polynomial._problem import (
 from harness import config_of, run
 
 PARAMS = YAML(typ="safe").load(Path(__file__).parents[1] / "params.yaml")["polynomial"]
-DATA = Points(points=7, interval=(-1, 1), frequency=5, growth=2, amplitude=0.1)
-SMALL = Points(points=4, interval=(-0.5, 1), frequency=5, growth=2, amplitude=0.1)
+DATA = Points(points=7, interval=(-1, 1), frequency=5, growth=2, amplitude=0.1, data=())
+SMALL = Points(points=4, interval=(-0.5, 1), frequency=5, growth=2, amplitude=0.1, data=())
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +65,9 @@ def made(found) -> set[str]:
     [
         ("gd", {"interval": [1, -1]}, r"interval \[1, -1\]: the lower end must come first"),
         ("gd", {"degrees": [9, 3]}, "increasing"),
+        ("gd", {"data": [[0, 1]]}, "points 7: data has 1 of them"),
+        ("sgd", {"points": 2, "data": [[0, 1], [2, 1]]}, "x from 0 to 2 must lie in the interval"),
+        ("minnorm", {"data": [[0, 1], [0, 2], [1, 3]]}, "x 0 stands twice"),
         ("gd", {"milestones": [4000]}, "milestone 4000 > iterations 3000"),
         ("gd", {"iterations": 10**15}, "iterations 1000000000000000, .* hours"),
         ("gd", {"snapshots": 10**12}, "GiB"),
@@ -97,6 +100,7 @@ def test_bad_numbers_are_refused_by_rule(name, change, rule):
     ("name", "change", "rule"),
     [
         ("gd", {"frequency": 0}, "every y is 0"),
+        ("gd", {"points": 2, "data": [[0, 0], [1, 0]]}, "every y is 0"),
         ("gd", {"growth": 1000}, "leaves float64"),
         ("gd", {"interval": [1, 1.001], "degrees": [6]}, "cond X"),
         ("gd", {"points": 10**7}, "X is more than"),
@@ -343,7 +347,7 @@ def test_reshuffled_moments_are_those_of_all_orders(degree):
 
 def test_shuffled_epochs_take_every_sample_once():
     """With one column, an epoch multiplies θ − θ* by the same product in any order."""
-    line = Points(points=3, interval=(0.5, 1), frequency=1, growth=0, amplitude=1)
+    line = Points(points=3, interval=(0.5, 1), frequency=1, growth=0, amplitude=1, data=())
     problem = build(line, 1)
     X, y = problem.X[:, 1:].copy(), problem.X[:, 1].copy()  # y = x, so θ* = 1
     floor = _kernels.descend_reshuffled(np.random.default_rng(0), X, y, np.ones(1), 0.1, 5, 4)
@@ -497,6 +501,18 @@ def test_other_data_keep_the_claims(change):
     found = result("gd", **change)
     assert [c.name for c in found.checks if not c.holds] == []
     assert "rate" in made(found) or found.no_claim
+
+
+@pytest.mark.parametrize("name", ["gd", "sgd", "stability", "reshuffling"])
+@pytest.mark.parametrize(
+    "data", [[[-0.9, 0.3], [-0.5, -1.2], [0.1, 0.4], [0.8, 2]], [[-1, 2], [0, 1], [1, 2], [0.5, 7]]]
+)
+def test_points_of_your_own_keep_the_claims(name, data):
+    """Out of order, and neither odd nor at equal distances."""
+    degrees = [1] if name == "reshuffling" else [2, 5]
+    found = result(name, data=data, points=4, degrees=degrees)
+    assert [(c.name, c.worst) for c in found.checks if not c.holds] == []
+    assert found.verdict == "holds"
 
 
 def test_a_short_run_claims_nothing():

@@ -70,6 +70,7 @@ def course():
         ("projection", {"outside": [1, -1]}, "lower end must come first"),
         ("scaled_projection", {"spans": [3, 0]}, "increasing"),
         ("scaled_projection", {"spans": [0, 400]}, "less than or equal to 250"),
+        ("scaled_projection", {"points": 2, "data": [[1e-6, 1], [1, 1]]}, "x 1e-06 is nearer to 0"),
         ("scaled_gd", {"levels": [1e-16, 1e-8]}, "decreasing"),
         ("scaled_gd", {"low": -300}, "greater than or equal to -125"),
         ("scaled_gd", {"rate": 2}, "rate 2 ≥ 2"),
@@ -260,6 +261,18 @@ def test_h_for_its_inverse_is_caught(monkeypatch):
 
     monkeypatch.setattr(scaled_projection, "project", wrong)
     assert {"solution", "rmse_inside", "rmse_outside"} <= broken("scaled_projection")
+
+
+OWN = {"data": [[-0.9, 0.3], [-0.5, -1.2], [0.1, 0.4], [0.8, 2]], "points": 4}
+AT_0 = {"data": [[-1, 2], [0, 1], [1, 2], [0.5, 1.25]], "points": 4}
+
+
+@pytest.mark.parametrize("name", ["projection", "scaled_projection"])
+@pytest.mark.parametrize("data", [OWN, AT_0])
+def test_points_of_your_own_keep_the_claims(name, data):
+    """Out of order, neither odd nor at equal distances; and with y ≠ 0 at x = 0, which hides in a graded norm."""
+    assert broken(name, **data) == set()
+    assert result(name, **data, degree=7).errata == ()
 
 
 def test_extreme_and_other_gradings_stay_right():
