@@ -78,7 +78,7 @@ def made(found) -> set[str]:
         ("sgd", {"points": 1}, "nothing to draw from"),
         ("sgd", {"replicates": 3}, "replicates 3 < 6"),
         ("averaging", {"replicates": 2}, "replicates 2 < 6"),
-        ("sgd", {"printed": [[7, 0.1]]}, "hold 7 is none of holds"),
+        ("sgd", {"printed": [[3, 0, 0.1]]}, r"printed \[3, 0, 0.1\]: a degree n, a hold, and n"),
         ("stability", {"fractions": [0.5, 0.9]}, "limit 1 must lie strictly between"),
         ("stability", {"enumerated": 5}, "not one draw"),
         ("stability", {"replicates": 2**40}, "replicates 1099511627776: .* GiB at once"),

@@ -1,5 +1,7 @@
 """Figures of the polynomial family: one function per experiment, named after it."""
 
+from dataclasses import replace
+
 import xarray as xr
 
 from descent.figure import (
@@ -41,12 +43,19 @@ def gd(data: xr.Dataset) -> Figure:
     late, panels = after_start(data), []
     titles = {
         "gap": "the loss falls to rounding at its own rate",
-        "squared_distance": "and so does the distance to the shortest solution",
+        "squared_distance": "and so does the distance to a solution",
     }
     for name, title in titles.items():
         marks = [by_degree(late[name], late[f"{name}_predicted"], "closed form")]
         panels.append(panel(title, axis(data["k"], "log"), errors(late[name]), *marks))
+    for shown, title in zip(panels[:2], ("the loss over k itself", "the distance"), strict=True):
+        panels.append(straight(title, shown, data["k"]))
     return Figure(tuple(panels))
+
+
+def straight(title: str, shown: Panel, k: xr.DataArray) -> Panel:
+    """The same panel over a linear axis of iterations, on which a linear rate is a straight line."""
+    return replace(shown, title=title, x=axis(k))
 
 
 def by_degree(found: xr.DataArray, law: xr.DataArray, label: str) -> list[Mark]:
@@ -67,7 +76,8 @@ def gd_average(data: xr.Dataset) -> Figure:
         line(k, limit.sel(degree=n), "C/(k + 1)²", "grey", "bound") for n in data["degree"].values
     ]
     title = "the average only falls like 1/k²"
-    return Figure((panel(title, axis(data["k"], "log"), errors(found, above=10.0), marks),))
+    shown = panel(title, axis(data["k"], "log"), errors(found, above=10.0), marks)
+    return Figure((shown, straight("over k itself", shown, data["k"])))
 
 
 def gd_iterations(data: xr.Dataset) -> Figure:
@@ -103,6 +113,7 @@ def sgd(data: xr.Dataset) -> Figure:
         y = errors(late["gap_predicted"].sel(degree=n), "f − f*")
         title = f"n = {n}: {data.sizes['replicate']} runs, 5–95 %"
         panels.append(panel(title, axis(data["k"], "log"), y, marks))
+        panels.append(straight(f"n = {n}: the same over k itself", panels[-1], data["k"]))
     return Figure(tuple(panels))
 
 
@@ -167,17 +178,19 @@ def averaging(data: xr.Dataset) -> Figure:
 def minnorm(data: xr.Dataset) -> Figure:
     gd = data["gd"][1:]
     left = [curve(gd, "GD", 0), curve(data["gd_predicted"][1:], "GD, closed form")]
-    right = [line(data["t"], data["gd_null"], "GD", 0)]
+    right, runs = [line(data["t"], data["gd_null"], "GD", 0)], []
     for c, b in enumerate(data["batch"].values, 1):
         one = data.sel(batch=b, k=slice(1, None))
-        left += [curve(one["sgd"], f"SGD, b = {b}", c), curve(one["sgd_predicted"], "E, SGD")]
+        runs += [curve(one["sgd"], f"SGD, b = {b}", c), curve(one["sgd_predicted"], "E, SGD")]
         right.append(curve(one["null"], f"SGD, b = {b}", c))
+    left += runs
     start, low = float(data["gd"][0]), float(data["gd"].min())
     y = axis(data["gd"], "log", limits=(max(low, LEAST) / 100, 100 * start))
     x = Axis("step k", "log")
     return Figure(
         (
             panel("distance to the shortest solution", x, y, *left),
+            straight("over SGD's k itself", panel("", x, y, *runs), data["k"]),
             panel("no step leaves range Xᵀ but by rounding", x, axis(data["null"], "log"), *right),
         )
     )
