@@ -39,6 +39,44 @@ def errors(shown: xr.DataArray, label: str = "", above: float = 3.0) -> Axis:
     return axis(shown, "log", limits=limits) if not label else Axis(label, "log", limits)
 
 
+def solutions(data: xr.Dataset) -> Figure:
+    degrees, N = data["degree"].values, data.sizes["i"]
+    under = [n for n in degrees if n + 1 < N][-2:]
+    shown = [*under, *(n for n in degrees if n >= N)][:4]
+    fits = [curve(data["curve"].sel(degree=n), f"n = {n}", c) for c, n in enumerate(shown)]
+    left = panel(
+        "the points, and the shortest fits",
+        axis(data["x"]),
+        Axis("y", limits=tuple(1.5 * abs(data["point"]).max() * side for side in (-1, 1))),
+        *fits,
+        curve(data["truth"], "the function", "grey"),
+        points(data["i"], data["point"], "(x_i, y_i)", "ink"),
+    )
+    looks = {"rank": ("circle", 9), "rank_gram": ("cross", 6), "free": ("square", 5)}
+    middle = []
+    for c, (name, (marker, size)) in enumerate(looks.items()):
+        label = data[name].attrs["long_name"]
+        middle.append(points(data["degree"], data[name], label, c, marker=marker, size=size))
+        law = data[f"{name}_predicted"]
+        middle += curve(law, law.attrs["long_name"])
+    counts = panel(
+        "ranks, and dimension of the fits",
+        axis(data["degree"]),
+        Axis("count"),
+        middle,
+        level(N, "N points", "grey", "bound"),
+    )
+    lost = panel(
+        "loss of the best fit: 0 from n + 1 = N on",
+        axis(data["degree"]),
+        Axis("f", "log"),
+        curve(data["loss"], "measured", marker=True),
+        curve(data["loss_predicted"], "(1/N)‖y − QQᵀy‖²"),
+        moment(N - 1, "n + 1 = N", "grey", "bound"),
+    )
+    return Figure((left, counts, lost))
+
+
 def gd(data: xr.Dataset) -> Figure:
     late, panels = after_start(data), []
     titles = {
