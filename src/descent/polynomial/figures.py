@@ -77,6 +77,26 @@ def solutions(data: xr.Dataset) -> Figure:
     return Figure((left, counts, lost))
 
 
+def smoothness(data: xr.Dataset) -> Figure:
+    pairs, modes = [], []
+    for c, n in enumerate(data["degree"].values):
+        one = data.sel(degree=n)
+        pairs.append(points(one["replicate"], one["ratio"], f"n = {n}", c, size=3))
+        pairs.append(level(float(one["beta"]), "β, the spectral norm", c, "bound"))
+        pairs.append(level(float(one["frobenius"]), "Frobenius norm", "grey", "printed"))
+        along = one["along"].where(one["along"] > 0)
+        modes.append(points(one["mode"] + 1, along, f"n = {n}", c))
+        modes.append(line(one["mode"] + 1, one["along_predicted"], "λ of the mode", c, "predicted"))
+    between = panel(
+        "between random θ, the last pair along mode 1",
+        Axis("pair of θ"),
+        axis(data["ratio"]),
+        pairs,
+    )
+    each = panel("along one mode", Axis("mode, by size"), Axis("the same", "log"), modes)
+    return Figure((between, each))
+
+
 def gd(data: xr.Dataset) -> Figure:
     late, panels = after_start(data), []
     titles = {
