@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import xarray as xr
 
 from descent.figure import (
@@ -346,6 +347,36 @@ def projection(data: xr.Dataset) -> Figure:
             polynomials(data, "scale", scales[:3], (-3, 3), "every scale meets the points"),
             panel(title, axis(data["scale"], "log"), Axis("norm and error", "log"), marks),
             digits(data, "symlog", "scale", routes, "against rational arithmetic"),
+        )
+    )
+
+
+def nearest(data: xr.Dataset) -> Figure:
+    multipliers, others = [], []
+    for c, skew in enumerate(data["skew"].values):
+        one = data.sel(skew=skew).isel(replicate=0)
+        name = f"cond H = {power(10.0**skew)}"
+        multipliers.append(points(one["i"], one["multiplier"], name, c % COLOURS))
+        law = one["multiplier_predicted"]
+        multipliers.append(line(one["i"], law, "(XH⁻¹Xᵀ)⁻¹(Xa − y)", c % COLOURS, "predicted"))
+        every = data.sel(skew=skew)
+        others.append(points(every["other_predicted"], every["other"], name, c % COLOURS))
+    ends = np.sort(data["other_predicted"].values.ravel())
+    return Figure(
+        (
+            panel(
+                "the multipliers of the first start",
+                axis(data["i"]),
+                Axis("multiplier λ_i"),
+                multipliers,
+            ),
+            panel(
+                "another solution is further, by ‖v‖_H²",
+                Axis("‖θ* − a‖_H² + ‖v‖_H²", "log"),
+                axis(data["other"], "log"),
+                others,
+                line(ends, ends, "equal", role="predicted"),
+            ),
         )
     )
 
