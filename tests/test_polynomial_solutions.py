@@ -365,6 +365,25 @@ def test_published_distances_of_the_adaptive_methods(course):
         assert loss(course, theta[None])[0] < 1e-6
 
 
+def test_the_notebooks_epsilon_moves_adam_little(course):
+    """ε = 1e-5 for 1e-8 on the same samples; and the norm that its figure shows is not the square of its label."""
+    batches, memory = (
+        optimisers.drawn(np.random.default_rng(0), 7, 60_000, 1),
+        optimisers.adam(0.9, 0.999),
+    )
+    away = [
+        optimisers.adapt(
+            course.X, course.y, np.zeros(10), 1e-3, epsilon, memory, batches, np.array([60_000])
+        )[0]
+        - course.theta
+        for epsilon in (1e-8, 1e-5)
+    ]
+    first, second = (np.linalg.norm(one) for one in away)
+    assert 0.2 < first < 0.3
+    assert abs(second / first - 1) < 0.05
+    assert first**2 < 0.1  # where the label says what the curve does not
+
+
 def test_adagrad_of_two_samples_depends_on_its_rate():
     X, t = np.array([[2, 1, 0.5], [1, -1, 3]]), np.array([2.0, 1.0])
     published = {

@@ -278,6 +278,19 @@ def adam(data: xr.Dataset) -> Figure:
         along = next(dim for dim in smallest.dims if dim not in ("replicate", "power"))
         coefficients += curve(smallest.isel({along: 0}), label, c, marker=True)
     powers = Axis(data["power"].attrs["long_name"])
+    rates = data["rate"].values
+    models = panel(
+        "the models of Adam's first run",
+        axis(data["x"]),
+        Axis("m(x; θ)", limits=tuple(2 * abs(data["point"]).max() * side for side in (-1, 1))),
+        *(
+            curve(data["fit"].sel(rate=rate), f"γ = {power(rate)}", c % COLOURS)
+            for c, rate in enumerate(rates)
+        ),
+        curve(data["shortest_fit"], "the shortest", role="predicted"),
+        curve(data["truth"], "the function", "grey"),
+        points(data["i"], data["point"], "points", "ink"),
+    )
     return Figure(
         (
             panel(
@@ -299,6 +312,7 @@ def adam(data: xr.Dataset) -> Figure:
                 coefficients,
                 curve(data["shortest"], "θ*, the shortest"),
             ),
+            models,
         )
     )
 
