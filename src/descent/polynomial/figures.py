@@ -176,6 +176,35 @@ def sgd(data: xr.Dataset) -> Figure:
     return Figure(tuple(panels))
 
 
+def networks(data: xr.Dataset) -> Figure:
+    late, near, far = after_start(data), [], []
+    for c, hold in enumerate(data["hold"].values):
+        name = {0: "γ₀", 1: "γ₀/(k + 1)"}.get(int(hold), f"γ₀/(⌊k/{hold}⌋ + 1)")
+        near += curve(late["near"].sel(hold=hold), name, c)
+        near += curve(late["near_predicted"].sel(hold=hold), "expectation")
+        for n, look in zip(data["degree"].values, ("predicted", "bound"), strict=False):
+            one = late["polynomials"].sel(hold=hold, degree=n)
+            far.append(line(late["t"][1:], one[1:], f"n = {n}, {name}", c, look))
+    far += curve(late["far"].isel(t=slice(1, None)), "network, γ₀", "ink")
+    k = Axis("iteration k", "log")
+    return Figure(
+        (
+            panel(
+                "beside weights that meet the points",
+                k,
+                errors(late["near_predicted"], "f(w_k)/f(w₀)"),
+                near,
+            ),
+            panel(
+                "from random weights, and polynomials",
+                k,
+                errors(late["polynomials"], "f(w_k)/f(w₀)"),
+                far,
+            ),
+        )
+    )
+
+
 def stability(data: xr.Dataset) -> Figure:
     late, panels, growth = after_start(data), [], []
     for n in data["degree"].values:
