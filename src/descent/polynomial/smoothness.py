@@ -78,7 +78,7 @@ def measure(config: Config, problems: list[Problem], given: list[np.ndarray]) ->
         ratios.append(change / np.linalg.norm(other - theta, axis=1))
         slopes.append(one)
         terms.append(complex_step(x, y, theta[:1])[0])
-        # f is quadratic: the difference of the gradient over a step of any length is its derivative.
+        # f is quadratic: a difference of the gradient over any length is its derivative.
         far = np.linalg.norm(problem.theta)
         bends.append(differences(x, y, theta[0], far * np.eye(len(problem.theta))) / far)
         steps = differences(x, y, theta[0], far * problem.V.T) / far

@@ -48,7 +48,8 @@ class Config(Points):
         free = max(self.degrees[-1] + 1 - self.points, 0)
         if self.replicates < 2 * free + 2:
             raise ValueError(
-                f"replicates {self.replicates} < {2 * free + 2}: too few fits to span {free} directions"
+                f"replicates {self.replicates} < {2 * free + 2}: too few fits to span {free} "
+                "directions"
             )
         p = self.degrees[-1] + 1.0
         work = len(self.degrees) * 100 * p * self.points * (p + self.points)
