@@ -416,6 +416,11 @@ def test_crossings_of_the_course():
     assert second_moment.first_below(law, 1e-16) == pytest.approx(2.780e6, rel=2e-4)
     # A Monte Carlo of 64 runs: median 2.668e6, 5–95 % 2.305e6 to 2.900e6; the median's error is 0.03e6.
     assert second_moment.first_below(law, 1e-16, 0.5) == pytest.approx(2.668e6, abs=0.12e6)
+    # With the Frobenius norm, in the document's 7·10⁵ N steps.
+    problem = build(DATA, 9)
+    slower = second_moment.first_below(course_decay(0.1 * problem.beta / problem.frobenius), 1e-16)
+    assert slower == pytest.approx(3.650e6, rel=5e-4)
+    assert slower < 700_000 * 7
     k = np.array([7e5])
     assert second_moment.squared_distance(law, k)[0] == pytest.approx(2.465076804e-8, rel=1e-6)
     assert second_moment.first_below(course_decay(0.4), 1e-16) is None
