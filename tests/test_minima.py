@@ -113,6 +113,15 @@ def test_what_gradient_descent_does_around_the_critical_step(gamma, stays):
         assert end[-1] == pytest.approx(2.21062068, abs=2e-7)
 
 
+def test_a_function_of_other_means_is_caught(monkeypatch):
+    """The sine mean for the cosine mean, in the figure of f alone."""
+    right = sharp_well.predict_landscape
+    monkeypatch.setattr(
+        sharp_well, "predict_landscape", lambda config, t: right(config, t._replace(A=t.B))
+    )
+    assert failed("sharp_well") == {"landscape"}
+
+
 def test_the_stream_of_the_course():
     legacy = np.random.RandomState(0)
     phi = 2 * np.pi * legacy.rand(2000)
@@ -218,5 +227,6 @@ def test_what_the_document_says_is_compared_for_its_own_wells():
     assert errata("sharp_well") == both
     assert errata("sharp_well", centre=4, start=4) == []
     quick = {"gammas": [1e-3], "resolution": 20}
-    assert errata("flat_sharp", replicates=400, **quick) == ["sgd_converges_in_the_flat_well"]
+    two = ["sgd_converges_in_the_flat_well", "iterations_until_sgd_leaves"]
+    assert errata("flat_sharp", replicates=400, **quick) == two
     assert errata("flat_sharp", replicates=100, **quick) == []  # too few to tell a spread

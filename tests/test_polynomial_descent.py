@@ -35,8 +35,8 @@ from descent.polynomial._problem import (
 from harness import config_of, run
 
 PARAMS = YAML(typ="safe").load(Path(__file__).parents[1] / "params.yaml")["polynomial"]
-DATA = Points(points=7, interval=(-1, 1), frequency=5, growth=2, amplitude=0.1)
-SMALL = Points(points=4, interval=(-0.5, 1), frequency=5, growth=2, amplitude=0.1)
+DATA = Points(points=7, interval=(-1, 1), frequency=5, growth=2, amplitude=0.1, data=())
+SMALL = Points(points=4, interval=(-0.5, 1), frequency=5, growth=2, amplitude=0.1, data=())
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +65,9 @@ def made(found) -> set[str]:
     [
         ("gd", {"interval": [1, -1]}, r"interval \[1, -1\]: the lower end must come first"),
         ("gd", {"degrees": [9, 3]}, "increasing"),
+        ("gd", {"data": [[0, 1]]}, "points 7: data has 1 of them"),
+        ("sgd", {"points": 2, "data": [[0, 1], [2, 1]]}, "x from 0 to 2 must lie in the interval"),
+        ("minnorm", {"data": [[0, 1], [0, 2], [1, 3]]}, "x 0 stands twice"),
         ("gd", {"milestones": [4000]}, "milestone 4000 > iterations 3000"),
         ("gd", {"iterations": 10**15}, "iterations 1000000000000000, .* hours"),
         ("gd", {"snapshots": 10**12}, "GiB"),
@@ -75,7 +78,7 @@ def made(found) -> set[str]:
         ("sgd", {"points": 1}, "nothing to draw from"),
         ("sgd", {"replicates": 3}, "replicates 3 < 6"),
         ("averaging", {"replicates": 2}, "replicates 2 < 6"),
-        ("sgd", {"printed": [[7, 0.1]]}, "hold 7 is none of holds"),
+        ("sgd", {"printed": [[3, 0, 0.1]]}, r"printed \[3, 0, 0.1\]: a degree n, a hold, and n"),
         ("stability", {"fractions": [0.5, 0.9]}, "limit 1 must lie strictly between"),
         ("stability", {"enumerated": 5}, "not one draw"),
         ("stability", {"replicates": 2**40}, "replicates 1099511627776: .* GiB at once"),
@@ -97,6 +100,7 @@ def test_bad_numbers_are_refused_by_rule(name, change, rule):
     ("name", "change", "rule"),
     [
         ("gd", {"frequency": 0}, "every y is 0"),
+        ("gd", {"points": 2, "data": [[0, 0], [1, 0]]}, "every y is 0"),
         ("gd", {"growth": 1000}, "leaves float64"),
         ("gd", {"interval": [1, 1.001], "degrees": [6]}, "cond X"),
         ("gd", {"points": 10**7}, "X is more than"),
@@ -343,7 +347,7 @@ def test_reshuffled_moments_are_those_of_all_orders(degree):
 
 def test_shuffled_epochs_take_every_sample_once():
     """With one column, an epoch multiplies θ − θ* by the same product in any order."""
-    line = Points(points=3, interval=(0.5, 1), frequency=1, growth=0, amplitude=1)
+    line = Points(points=3, interval=(0.5, 1), frequency=1, growth=0, amplitude=1, data=())
     problem = build(line, 1)
     X, y = problem.X[:, 1:].copy(), problem.X[:, 1].copy()  # y = x, so θ* = 1
     floor = _kernels.descend_reshuffled(np.random.default_rng(0), X, y, np.ones(1), 0.1, 5, 4)
@@ -412,6 +416,11 @@ def test_crossings_of_the_course():
     assert second_moment.first_below(law, 1e-16) == pytest.approx(2.780e6, rel=2e-4)
     # A Monte Carlo of 64 runs: median 2.668e6, 5–95 % 2.305e6 to 2.900e6; the median's error is 0.03e6.
     assert second_moment.first_below(law, 1e-16, 0.5) == pytest.approx(2.668e6, abs=0.12e6)
+    # With the Frobenius norm, in the document's 7·10⁵ N steps.
+    problem = build(DATA, 9)
+    slower = second_moment.first_below(course_decay(0.1 * problem.beta / problem.frobenius), 1e-16)
+    assert slower == pytest.approx(3.650e6, rel=5e-4)
+    assert slower < 700_000 * 7
     k = np.array([7e5])
     assert second_moment.squared_distance(law, k)[0] == pytest.approx(2.465076804e-8, rel=1e-6)
     assert second_moment.first_below(course_decay(0.4), 1e-16) is None
@@ -497,6 +506,18 @@ def test_other_data_keep_the_claims(change):
     found = result("gd", **change)
     assert [c.name for c in found.checks if not c.holds] == []
     assert "rate" in made(found) or found.no_claim
+
+
+@pytest.mark.parametrize("name", ["gd", "sgd", "stability", "reshuffling"])
+@pytest.mark.parametrize(
+    "data", [[[-0.9, 0.3], [-0.5, -1.2], [0.1, 0.4], [0.8, 2]], [[-1, 2], [0, 1], [1, 2], [0.5, 7]]]
+)
+def test_points_of_your_own_keep_the_claims(name, data):
+    """Out of order, and neither odd nor at equal distances."""
+    degrees = [1] if name == "reshuffling" else [2, 5]
+    found = result(name, data=data, points=4, degrees=degrees)
+    assert [(c.name, c.worst) for c in found.checks if not c.holds] == []
+    assert found.verdict == "holds"
 
 
 def test_a_short_run_claims_nothing():

@@ -70,6 +70,7 @@ def course():
         ("projection", {"outside": [1, -1]}, "lower end must come first"),
         ("scaled_projection", {"spans": [3, 0]}, "increasing"),
         ("scaled_projection", {"spans": [0, 400]}, "less than or equal to 250"),
+        ("scaled_projection", {"points": 2, "data": [[1e-6, 1], [1, 1]]}, "x 1e-06 is nearer to 0"),
         ("scaled_gd", {"levels": [1e-16, 1e-8]}, "decreasing"),
         ("scaled_gd", {"low": -300}, "greater than or equal to -125"),
         ("scaled_gd", {"rate": 2}, "rate 2 ≥ 2"),
@@ -262,6 +263,18 @@ def test_h_for_its_inverse_is_caught(monkeypatch):
     assert {"solution", "rmse_inside", "rmse_outside"} <= broken("scaled_projection")
 
 
+OWN = {"data": [[-0.9, 0.3], [-0.5, -1.2], [0.1, 0.4], [0.8, 2]], "points": 4}
+AT_0 = {"data": [[-1, 2], [0, 1], [1, 2], [0.5, 1.25]], "points": 4}
+
+
+@pytest.mark.parametrize("name", ["projection", "scaled_projection"])
+@pytest.mark.parametrize("data", [OWN, AT_0])
+def test_points_of_your_own_keep_the_claims(name, data):
+    """Out of order, neither odd nor at equal distances; and with y ≠ 0 at x = 0, which hides in a graded norm."""
+    assert broken(name, **data) == set()
+    assert result(name, **data, degree=7).errata == ()
+
+
 def test_extreme_and_other_gradings_stay_right():
     assert broken("scaled_projection", spans=[-250, -100, 100, 250]) == set()
     assert broken("scaled_projection", points=12, degree=19, frequency=3) == set()
@@ -350,6 +363,25 @@ def test_published_distances_of_the_adaptive_methods(course):
         )[0]
         assert np.linalg.norm(theta - course.theta) == pytest.approx(distance, abs=6e-6)
         assert loss(course, theta[None])[0] < 1e-6
+
+
+def test_the_notebooks_epsilon_moves_adam_little(course):
+    """ε = 1e-5 for 1e-8 on the same samples; and the norm that its figure shows is not the square of its label."""
+    batches, memory = (
+        optimisers.drawn(np.random.default_rng(0), 7, 60_000, 1),
+        optimisers.adam(0.9, 0.999),
+    )
+    away = [
+        optimisers.adapt(
+            course.X, course.y, np.zeros(10), 1e-3, epsilon, memory, batches, np.array([60_000])
+        )[0]
+        - course.theta
+        for epsilon in (1e-8, 1e-5)
+    ]
+    first, second = (np.linalg.norm(one) for one in away)
+    assert 0.2 < first < 0.3
+    assert abs(second / first - 1) < 0.05
+    assert first**2 < 0.1  # where the label says what the curve does not
 
 
 def test_adagrad_of_two_samples_depends_on_its_rate():

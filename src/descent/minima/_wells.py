@@ -46,7 +46,7 @@ def _inside(x, w: Wells):
     return (w.left <= x) & (x < w.right)
 
 
-def value(x: Points, A: float, B: float, w: Wells) -> Points:
+def value(x: Points, A: Points, B: Points, w: Wells) -> Points:
     """f(x); f_i(x) with A = cos φ_i, B = sin φ_i."""
     wave = A * np.sin(w.frequency * x) + B * np.cos(w.frequency * x)
     ripple = w.amplitude * np.cos(w.envelope * (x - w.centre)) * wave

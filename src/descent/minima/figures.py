@@ -29,7 +29,20 @@ def sharp_well(data: xr.Dataset) -> Figure:
         ),
         points(predicted, np.arange(predicted.size), "f' = 0, rising", 1, marker="cross"),
     )
-    return Figure((run, places))
+    whole = panel(
+        "f: a flat well and a sharp one",
+        axis(data["x_grid"]),
+        Axis("f(x)"),
+        curve(data["f"], "the mean of all terms"),
+        curve(data["f_predicted"], "by two means"),
+    )
+    terms = panel(
+        "two of its terms",
+        axis(data["x_grid"]),
+        Axis("f_i(x)"),
+        *(curve(data["f_i"].sel(term=i), f"f_{i}", k) for k, i in enumerate(data["term"].values)),
+    )
+    return Figure((whole, terms, run, places))
 
 
 def flat_sharp(data: xr.Dataset) -> Figure:

@@ -13,7 +13,8 @@ See: the measured shares lie on the dashed ones of the operator, over time and o
 leaves.
 
 Source: FRTN50 assignment, exercise 5, with N = 2000 phases from RandomState(0). The exercise says that SGD finds the
-flat minimum "most of the time": P = 0.888 at γ = 10⁻³; and that it converges there, where it keeps a spread.
+flat minimum "most of the time": P = 0.888 at γ = 10⁻³; that it leaves "after around 750 iterations", where half of
+the runs are out by about 230 and the document's own seed at 274; and that it converges, where it keeps a spread.
 """
 
 from typing import Annotated
@@ -27,6 +28,7 @@ from descent.maths.limits import require_cost, require_within
 from descent.maths.sampling import mean, require_fewest, share
 from descent.minima import _chain as chain
 from descent.minima._descent import settled
+from descent.minima._document import first_out, refute
 from descent.minima._laws import Laws, carry, carrying, require_size
 from descent.minima._setting import Setting, Terms
 from descent.result import Check, Erratum, Result, measured, predicted, replicates, steps, sweep
@@ -102,6 +104,7 @@ def measure(config: Config, terms: Terms) -> xr.Dataset:
             "spread": measured((), last[out].std() if out.any() else 0.0, "of x_K outside"),
             "last": measured("replicate", last, "x_K"),
             "first": measured("replicate", first, "first k outside; K + 1: never"),
+            "course_exit": measured((), first_out(course, w), "the same in the course's stream"),
         },
         coords={
             "k": steps(k, "k", "iteration k"),
@@ -131,12 +134,13 @@ def run(config: Config) -> Result:
         | {name: shares[name] for name in ("escaped_predicted", "ever_left_predicted")}
         | {
             "median_exit": found["first"].median(),
+            "exit_in_the_course_stream": found["course_exit"],
             "median_exit_predicted": int(np.argmax(gone)) if gone.any() else config.steps + 1,
             "spread_outside": found["spread"],
             "spread_outside_predicted": theory["spread_predicted"],
         },
         checks=compare(config, laws, found, theory),
-        errata=refute(config, laws, found),
+        errata=errata(config, laws, found),
         no_claim=elsewhere(config, laws, found),
         unchecked={} if told(config, found) else {"spread": f"fewer than {TELLING} escaped"},
     )
@@ -159,6 +163,14 @@ def elsewhere(config: Config, laws: Laws, found: xr.Dataset) -> tuple[str, ...]:
 def told(config: Config, found: xr.Dataset) -> bool:
     """Whether enough runs escaped to tell their spread."""
     return found["escaped"][config.here].item() * config.replicates >= TELLING
+
+
+def errata(config: Config, laws: Laws, found: xr.Dataset) -> tuple[Erratum, ...]:
+    """What the document says of its own wells, start and steps, if enough runs show it."""
+    own = (config.start, config.step, config.steps, config.of_the_course)
+    if own != (5.0, 1e-3, 2000, True) or not told(config, found):
+        return ()
+    return refute(laws.fine[config.here], found, spread(config, laws, found)[0])
 
 
 def spread(config: Config, laws: Laws, found: xr.Dataset) -> tuple[float, str]:
@@ -185,16 +197,3 @@ def compare(config: Config, laws: Laws, found: xr.Dataset, theory: xr.Dataset) -
         rest = (theory["spread_predicted"], *spread(config, laws, found))
         checks.append(Check("spread", found["spread"], "==", *rest))
     return tuple(checks)
-
-
-def refute(config: Config, laws: Laws, found: xr.Dataset) -> tuple[Erratum, ...]:
-    """SGD does not converge in the flat well, if enough runs show it on the course's own wells."""
-    own = (config.start, config.step, config.steps, config.of_the_course)
-    if own != (5.0, 1e-3, 2000, True) or not told(config, found):
-        return ()
-    where, tol = (
-        "FRTN50 assignment, exercise 5: spread of x_K there",
-        spread(config, laws, found)[0],
-    )
-    numbers = (0.0, laws.fine[config.here].spread, found["spread"].item(), tol)
-    return (Erratum("sgd_converges_in_the_flat_well", where, *numbers),)

@@ -7,8 +7,8 @@ makes the curvature, and more minimisers than the two of the parabolas.
     f(x) = b(x) + a cos(m(x − c)) [A sin ωx + B cos ωx],   b(x) = κ(x − c)² in the sharp well, else x²
     A, B the means of cos φ_i, sin φ_i;   x ← x − γf'(x) → x*, downhill of x₀, at the rate 1 − γf''(x*)
 
-See: on the left the run ends on the dashed minimiser; on the right the minimisers that descent reaches from a grid of
-starts are all those at which f' vanishes and rises.
+See: the function, and two of its terms; the run, which ends on the dashed minimiser; on the right the minimisers that
+descent reaches from a grid of starts are all those at which f' vanishes and rises.
 
 Source: FRTN50 assignment, exercise 5, with N = 2000 phases from RandomState(0). Curvatures are not those of the
 parabolas: 224.9 at the sharp minimiser, not 2κ = 200; and 66.8 at the lowest minimiser of the flat well, not 2. Flat
@@ -22,11 +22,19 @@ import xarray as xr
 from pydantic import Field
 
 from descent.config import experiment_config
+from descent.maths.limits import require_cost
 from descent.minima._chain import descend
 from descent.minima._descent import REST, downhill, ends, growth, settled, third_bound
+from descent.minima._document import refute_curvatures
+from descent.minima._landscape import (
+    POINTS,
+    compare_landscape,
+    measure_landscape,
+    predict_landscape,
+)
 from descent.minima._setting import Setting, Terms
 from descent.minima._wells import curvature, curvature_bound, minima, slope, value
-from descent.result import Check, Erratum, Result, measured, predicted, steps
+from descent.result import Check, Result, measured, predicted, steps
 
 SIDES = (-1, 1)  # below and above the critical step
 
@@ -34,6 +42,10 @@ SIDES = (-1, 1)  # below and above the critical step
 @experiment_config
 class Config(Setting):
     margin: Annotated[float, Field(ge=1e-9, lt=0.5)]  # around the critical step, as a share of it
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_cost(self, "terms", 10.0 * self.terms, 60.0 * POINTS * self.terms)
 
 
 def predict(config: Config, terms: Terms) -> xr.Dataset:
@@ -89,7 +101,8 @@ def measure(config: Config, terms: Terms) -> xr.Dataset:
 def run(config: Config) -> Result:
     terms = config.draw()
     mean, w = (terms.A, terms.B), config.wells
-    found, theory = measure(config, terms), predict(config, terms)
+    found = measure(config, terms).merge(measure_landscape(config, terms))
+    theory = predict(config, terms).merge(predict_landscape(config, terms))
     place = theory["minimiser_predicted"].values
     lowest = place[value(place, *mean, w).argmin()]
     bend = found["curvature"].item()
@@ -108,7 +121,9 @@ def run(config: Config) -> Result:
             "minima": len(place),
         },
         checks=compare(config, terms, found, theory),
-        errata=refute(config, terms, bend, float(lowest)) if config.of_the_course else (),
+        errata=refute_curvatures(config, terms, bend, float(lowest))
+        if config.of_the_course
+        else (),
         no_claim=elsewhere(config, terms, found),
         unchecked=unsteady(config, terms, bend),
     )
@@ -159,6 +174,7 @@ def compare(
     digits = 1e-8 * top * (1 + abs(found["end"].item()))  # ε/10⁻⁶, and a third order
     stop = f"descent stops within {REST:g}"
     checks = [
+        compare_landscape(config, found, theory.assign_coords(x_grid=found["x_grid"])),
         Check("every_minimum_is_reached", nearest, "==", place, 2 * REST, stop),
         Check("every_end_is_a_minimum", reached, "==", beside, 2 * REST, stop),
         Check(
@@ -176,23 +192,3 @@ def compare(
             Check("critical_step", found["critical_step"], "==", expected, 2 * tol / bend, why),
         ]
     return tuple(checks)
-
-
-def refute(config: Config, terms: Terms, bend: float, lowest: float) -> tuple[Erratum, ...]:
-    where, mean, w = (
-        "FRTN50 assignment, exercise 5: the parabola alone",
-        (terms.A, terms.B),
-        config.wells,
-    )
-    flat = float((slope(lowest + 1e-6, *mean, w) - slope(lowest - 1e-6, *mean, w)) / 2e-6)
-    sharp = float(curvature(settled(config.start, *mean, w), *mean, w))
-    tol = 1e-8 * float(curvature_bound(w.centre, *mean, w)) * (1 + config.centre)
-    return (
-        Erratum(
-            *("curvature_at_the_sharp_minimiser", where, 2 * config.sharpness, sharp, bend, tol)
-        ),
-        Erratum(
-            *("curvature_at_the_flat_minimiser", where, 2.0),
-            *(float(curvature(lowest, *mean, w)), flat, tol),
-        ),
-    )

@@ -17,6 +17,12 @@ def log_spaced(last: int, count: int) -> Int[np.ndarray, " s"]:
     return np.unique(np.concatenate([[0], inner[inner <= last], [last]]))
 
 
+def spaced(last: int, count: int) -> Int[np.ndarray, " s"]:
+    """0, …, last: about `count` integers, half for a logarithmic axis and half for a linear one."""
+    half = count // 2 + 1
+    return np.union1d(log_spaced(last, half), np.linspace(0, last, half).round().astype(int))
+
+
 @no_type_check
 @njit(cache=True)
 def descend(X, y, start, target, step, record, squared):

@@ -14,8 +14,9 @@ from descent.maths.optimisers import (
     full_batch,
     rmsprop,
 )
+from descent.polynomial import _overparameterised
 from descent.polynomial._problem import Problem, null_projector
-from descent.result import replicates, steps, sweep
+from descent.result import measured, replicates, steps, sweep
 
 NO_LEVELS = np.empty(0)
 
@@ -84,4 +85,18 @@ def coordinates(config) -> dict[str, xr.Variable]:
         "sgd_rate": sweep(config.sgd_rates, "sgd_rate", "γβ of SGD"),
         "replicate": replicates(config.replicates),
         "power": xr.Variable("power", power, {"long_name": "power j"}),
+        "x": xr.Variable("x", np.linspace(*config.interval, 201), {"long_name": "x"}),
+        "i": xr.Variable("i", config.taken()[0], {"long_name": "x_i"}),
+    }
+
+
+def fitted(config, problem: Problem, final: Float[np.ndarray, "r s p"]) -> dict[str, xr.Variable]:
+    """The points, the function, and the models at which Adam's first run ends, by rate; and the shortest fit."""
+    _, truth, fits = _overparameterised.fits(config, final[0], config.interval)
+    shortest = _overparameterised.fits(config, problem.theta, config.interval)[2]
+    return {
+        "fit": measured(("rate", "x"), fits, "m(x; θ) of Adam's first run"),
+        "shortest_fit": measured("x", shortest, "m(x; θ*)"),
+        "truth": measured("x", truth, "the function"),
+        "point": measured("i", problem.y, "y_i"),
     }

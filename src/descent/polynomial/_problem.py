@@ -1,6 +1,7 @@
 """Least squares of a polynomial of degree n at N points of a smooth, growing oscillation.
 
-    x_i = N equally spaced points of [a, b],   y_i = A sin(ωx_i) e^{|cx_i|},   φ(x) = (1, x, …, xⁿ)
+    x_i = N equally spaced points of [a, b],   y_i = A sin(ωx_i) e^{|cx_i|}, or both as given in `data`
+    φ(x) = (1, x, …, xⁿ)
     X: (N, n + 1), rows φ(x_i);   f(θ) = (1/N)‖Xθ − y‖² (no ½, the mean),   ∇f(θ) = (2/N) Xᵀ(Xθ − y)
     X = UΣVᵀ,   H = (2/N) XᵀX = VΛVᵀ,   Λ = 2Σ²/N,   β = λ_max(H) = (2/N)‖X‖₂²
 
@@ -17,46 +18,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from descent.config import Count, Number, Positive, Refusal, Seed, experiment_config
+from descent.config import Count, Refusal, Seed, experiment_config
 from descent.maths.limits import require_cost
 from descent.maths.quadratic import Quadratic
 from descent.maths.sampling import require_fewest
+from descent.polynomial._points import LARGEST, Points
 
-LARGEST = 1e70  # of data: fourth powers are summed
 DRAW = 100  # operations that a step's random number, and what is kept of the step, take
 COUNTS = "degree, degrees, points, iterations, steps, epochs, snapshots, replicates"
-COURSE = {"points": 7, "interval": (-1, 1), "frequency": 5, "growth": 2, "amplitude": 0.1}
-
-
-@experiment_config
-class Points:
-    """The data, for experiments with degrees of their own."""
-
-    points: Count  # N
-    interval: tuple[Number, Number]
-    frequency: Number  # ω
-    growth: Number  # c
-    amplitude: Positive  # A
-
-    def __post_init__(self):
-        if not self.interval[0] < self.interval[1]:
-            low, high = self.interval
-            raise ValueError(f"interval [{low:g}, {high:g}]: the lower end must come first")
-        if not 1e-70 <= self.amplitude <= LARGEST:
-            raise ValueError(
-                f"amplitude {self.amplitude:g}: its fourth power leaves float64, 1e-70 … "
-                f"{LARGEST:g}"
-            )
-
-    @property
-    def of_the_course(self) -> bool:
-        """Whether what the course document prints is about these very data."""
-        return all(getattr(self, name) == value for name, value in COURSE.items())
-
-    def truth(self, x: Float[np.ndarray, " s"]) -> Float[np.ndarray, " s"]:
-        """The function that the points are taken from."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            return self.amplitude * np.sin(self.frequency * x) * np.exp(np.abs(self.growth * x))
 
 
 @experiment_config
@@ -142,13 +111,13 @@ def build(config: Points, degree: int) -> Problem:
     """
     if config.points * (degree + 1) > 2**22:
         raise Refusal(f"points {config.points} at degree {degree}: X is more than 2^22 numbers")
-    x = np.linspace(*config.interval, config.points)
-    y, X = config.truth(x), features(x, degree)
+    x, y = config.taken()
+    X = features(x, degree)
     if not (np.abs(y).max() < LARGEST and np.abs(X).max() < LARGEST):
         raise Refusal(
             f"degree {degree}: φ(x) or y, or its fourth power, leaves float64 on this interval"
         )
-    if np.abs(y).max() < 1e-12 * config.amplitude:  # ω = 0, or nodes of the sine at every point
+    if np.abs(y).max() <= config.nothing:  # ω = 0, or nodes of the sine at every point
         raise Refusal("every y is 0: the start θ₀ = 0 is the solution")
     U, sigma, Vt = np.linalg.svd(X, full_matrices=False)
     if not sigma[-1] > max(X.shape) * np.finfo(float).eps * sigma[0]:
@@ -178,6 +147,13 @@ def gradient(problem: Problem, theta: Float[np.ndarray, "*s p"]) -> Float[np.nda
 def null_projector(problem: Problem) -> Float[np.ndarray, "p p"]:
     """I − VVᵀ, onto what no measurement sees."""
     return np.eye(len(problem.theta)) - problem.V @ problem.V.T
+
+
+def odd(problem: Problem) -> bool:
+    """Whether the points lie symmetrically and y is odd there, up to rounding."""
+    x, y = problem.x[np.argsort(problem.x)], problem.y[np.argsort(problem.x)]
+    alike = (np.abs(v + v[::-1]).max() <= 1e-12 * np.abs(v).max() for v in (x, y))
+    return len(x) > 1 and all(alike)
 
 
 def modes(problem: Problem, theta: Float[np.ndarray, " p"]) -> Quadratic:

@@ -1,13 +1,9 @@
 """What experiments on stochastic gradient descent share: expectations, and where sample means can show them."""
 
-from typing import NamedTuple
-
 import numpy as np
 import xarray as xr
-from scipy.stats import norm
 
 from descent.maths import second_moment
-from descent.maths.sampling import level
 from descent.polynomial import _moments
 from descent.polynomial._checks import names
 from descent.polynomial._moments import Moments, gaussian_variance
@@ -83,26 +79,18 @@ def variances(
     return found
 
 
-class Published(NamedTuple):
-    """θ̄₁ of one run: as printed, its expectation here and with the Frobenius norm, and how far one run strays."""
-
-    hold: int
-    printed: float
-    correct: float
-    frobenius: float
-    stray: float
+def average(problem: Problem, one: Moments) -> tuple[np.ndarray, np.ndarray]:
+    """The expectation and the spread of θ̄ at the last recorded k."""
+    mean, V = one.average_mean[-1], problem.V
+    covariance = one.average_second[-1] - np.outer(mean, mean)
+    spread = np.sqrt(np.maximum(np.einsum("pi,ij,pj->p", V, covariance, V), 0))
+    return problem.theta + V @ mean, spread
 
 
-def published(config, problem: Problem, exact: list[Moments]) -> list[Published]:
-    """What is printed for some schedules of the last degree."""
-    found = []
-    for hold, printed in config.printed if config.as_printed else ():
-        ours = exact[config.holds.index(hold)]
-        last, other = config.record[-1:], config.step / problem.frobenius
-        theirs = _moments.moments(problem, other, hold, last).average_mean[0]
-        mean, row = ours.average_mean[-1], problem.V[1]
-        spread = row @ (ours.average_second[-1] - np.outer(mean, mean)) @ row
-        stray = float(-norm.ppf(level(len(config.printed)) / 2) * np.sqrt(spread))
-        one, two = (float(problem.theta[1] + row @ m) for m in (mean, theirs))
-        found.append(Published(hold, float(printed), one, two, stray))
-    return found
+def spreads_of_averages(
+    problems: list[Problem], exact: list[list[Moments]], like: xr.DataArray
+) -> xr.DataArray:
+    """Of θ̄ at the end, like an array over (degree, hold, power)."""
+    pairs = zip(problems, exact, strict=True)
+    spreads = [average(problem, one)[1] for problem, row in pairs for one in row]
+    return like.copy(data=padded(spreads).reshape(like.shape))

@@ -1,5 +1,8 @@
 """Figures of the polynomial family: one function per experiment, named after it."""
 
+from dataclasses import replace
+
+import numpy as np
 import xarray as xr
 
 from descent.figure import (
@@ -38,16 +41,81 @@ def errors(shown: xr.DataArray, label: str = "", above: float = 3.0) -> Axis:
     return axis(shown, "log", limits=limits) if not label else Axis(label, "log", limits)
 
 
+def solutions(data: xr.Dataset) -> Figure:
+    degrees, N = data["degree"].values, data.sizes["i"]
+    under = [n for n in degrees if n + 1 < N][-2:]
+    shown = [*under, *(n for n in degrees if n >= N)][:4]
+    fits = [curve(data["curve"].sel(degree=n), f"n = {n}", c) for c, n in enumerate(shown)]
+    left = panel(
+        "the points, and the shortest fits",
+        axis(data["x"]),
+        Axis("y", limits=tuple(1.5 * abs(data["point"]).max() * side for side in (-1, 1))),
+        *fits,
+        curve(data["truth"], "the function", "grey"),
+        points(data["i"], data["point"], "(x_i, y_i)", "ink"),
+    )
+    looks = {"rank": ("circle", 9), "rank_gram": ("cross", 6), "free": ("square", 5)}
+    middle = []
+    for c, (name, (marker, size)) in enumerate(looks.items()):
+        label = data[name].attrs["long_name"]
+        middle.append(points(data["degree"], data[name], label, c, marker=marker, size=size))
+        law = data[f"{name}_predicted"]
+        middle += curve(law, law.attrs["long_name"])
+    counts = panel(
+        "ranks, and dimension of the fits",
+        axis(data["degree"]),
+        Axis("count"),
+        middle,
+        level(N, "N points", "grey", "bound"),
+    )
+    lost = panel(
+        "loss of the best fit: 0 from n + 1 = N on",
+        axis(data["degree"]),
+        Axis("f", "log"),
+        curve(data["loss"], "measured", marker=True),
+        curve(data["loss_predicted"], "(1/N)‖y − QQᵀy‖²"),
+        moment(N - 1, "n + 1 = N", "grey", "bound"),
+    )
+    return Figure((left, counts, lost))
+
+
+def smoothness(data: xr.Dataset) -> Figure:
+    pairs, modes = [], []
+    for c, n in enumerate(data["degree"].values):
+        one = data.sel(degree=n)
+        pairs.append(points(one["replicate"], one["ratio"], f"n = {n}", c, size=3))
+        pairs.append(level(float(one["beta"]), "β, the spectral norm", c, "bound"))
+        pairs.append(level(float(one["frobenius"]), "Frobenius norm", "grey", "printed"))
+        along = one["along"].where(one["along"] > 0)
+        modes.append(points(one["mode"] + 1, along, f"n = {n}", c))
+        modes.append(line(one["mode"] + 1, one["along_predicted"], "λ of the mode", c, "predicted"))
+    between = panel(
+        "between random θ, the last pair along mode 1",
+        Axis("pair of θ"),
+        axis(data["ratio"]),
+        pairs,
+    )
+    each = panel("along one mode", Axis("mode, by size"), Axis("the same", "log"), modes)
+    return Figure((between, each))
+
+
 def gd(data: xr.Dataset) -> Figure:
     late, panels = after_start(data), []
     titles = {
         "gap": "the loss falls to rounding at its own rate",
-        "squared_distance": "and so does the distance to the shortest solution",
+        "squared_distance": "and so does the distance to a solution",
     }
     for name, title in titles.items():
         marks = [by_degree(late[name], late[f"{name}_predicted"], "closed form")]
         panels.append(panel(title, axis(data["k"], "log"), errors(late[name]), *marks))
+    for shown, title in zip(panels[:2], ("the loss over k itself", "the distance"), strict=True):
+        panels.append(straight(title, shown, data["k"]))
     return Figure(tuple(panels))
+
+
+def straight(title: str, shown: Panel, k: xr.DataArray) -> Panel:
+    """The same panel over a linear axis of iterations, on which a linear rate is a straight line."""
+    return replace(shown, title=title, x=axis(k))
 
 
 def by_degree(found: xr.DataArray, law: xr.DataArray, label: str) -> list[Mark]:
@@ -68,7 +136,8 @@ def gd_average(data: xr.Dataset) -> Figure:
         line(k, limit.sel(degree=n), "C/(k + 1)²", "grey", "bound") for n in data["degree"].values
     ]
     title = "the average only falls like 1/k²"
-    return Figure((panel(title, axis(data["k"], "log"), errors(found, above=10.0), marks),))
+    shown = panel(title, axis(data["k"], "log"), errors(found, above=10.0), marks)
+    return Figure((shown, straight("over k itself", shown, data["k"])))
 
 
 def gd_iterations(data: xr.Dataset) -> Figure:
@@ -104,7 +173,37 @@ def sgd(data: xr.Dataset) -> Figure:
         y = errors(late["gap_predicted"].sel(degree=n), "f − f*")
         title = f"n = {n}: {data.sizes['replicate']} runs, 5–95 %"
         panels.append(panel(title, axis(data["k"], "log"), y, marks))
+        panels.append(straight(f"n = {n}: the same over k itself", panels[-1], data["k"]))
     return Figure(tuple(panels))
+
+
+def networks(data: xr.Dataset) -> Figure:
+    late, near, far = after_start(data), [], []
+    for c, hold in enumerate(data["hold"].values):
+        name = {0: "γ₀", 1: "γ₀/(k + 1)"}.get(int(hold), f"γ₀/(⌊k/{hold}⌋ + 1)")
+        near += curve(late["near"].sel(hold=hold), name, c)
+        near += curve(late["near_predicted"].sel(hold=hold), "expectation")
+        for n, look in zip(data["degree"].values, ("predicted", "bound"), strict=False):
+            one = late["polynomials"].sel(hold=hold, degree=n)
+            far.append(line(late["t"][1:], one[1:], f"n = {n}, {name}", c, look))
+    far += curve(late["far"].isel(t=slice(1, None)), "network, γ₀", "ink")
+    k = Axis("iteration k", "log")
+    return Figure(
+        (
+            panel(
+                "beside weights that meet the points",
+                k,
+                errors(late["near_predicted"], "f(w_k)/f(w₀)"),
+                near,
+            ),
+            panel(
+                "from random weights, and polynomials",
+                k,
+                errors(late["polynomials"], "f(w_k)/f(w₀)"),
+                far,
+            ),
+        )
+    )
 
 
 def stability(data: xr.Dataset) -> Figure:
@@ -168,17 +267,19 @@ def averaging(data: xr.Dataset) -> Figure:
 def minnorm(data: xr.Dataset) -> Figure:
     gd = data["gd"][1:]
     left = [curve(gd, "GD", 0), curve(data["gd_predicted"][1:], "GD, closed form")]
-    right = [line(data["t"], data["gd_null"], "GD", 0)]
+    right, runs = [line(data["t"], data["gd_null"], "GD", 0)], []
     for c, b in enumerate(data["batch"].values, 1):
         one = data.sel(batch=b, k=slice(1, None))
-        left += [curve(one["sgd"], f"SGD, b = {b}", c), curve(one["sgd_predicted"], "E, SGD")]
+        runs += [curve(one["sgd"], f"SGD, b = {b}", c), curve(one["sgd_predicted"], "E, SGD")]
         right.append(curve(one["null"], f"SGD, b = {b}", c))
+    left += runs
     start, low = float(data["gd"][0]), float(data["gd"].min())
     y = axis(data["gd"], "log", limits=(max(low, LEAST) / 100, 100 * start))
     x = Axis("step k", "log")
     return Figure(
         (
             panel("distance to the shortest solution", x, y, *left),
+            straight("over SGD's k itself", panel("", x, y, *runs), data["k"]),
             panel("no step leaves range Xᵀ but by rounding", x, axis(data["null"], "log"), *right),
         )
     )
@@ -207,6 +308,19 @@ def adam(data: xr.Dataset) -> Figure:
         along = next(dim for dim in smallest.dims if dim not in ("replicate", "power"))
         coefficients += curve(smallest.isel({along: 0}), label, c, marker=True)
     powers = Axis(data["power"].attrs["long_name"])
+    rates = data["rate"].values
+    models = panel(
+        "the models of Adam's first run",
+        axis(data["x"]),
+        Axis("m(x; θ)", limits=tuple(2 * abs(data["point"]).max() * side for side in (-1, 1))),
+        *(
+            curve(data["fit"].sel(rate=rate), f"γ = {power(rate)}", c % COLOURS)
+            for c, rate in enumerate(rates)
+        ),
+        curve(data["shortest_fit"], "the shortest", role="predicted"),
+        curve(data["truth"], "the function", "grey"),
+        points(data["i"], data["point"], "points", "ink"),
+    )
     return Figure(
         (
             panel(
@@ -228,6 +342,7 @@ def adam(data: xr.Dataset) -> Figure:
                 coefficients,
                 curve(data["shortest"], "θ*, the shortest"),
             ),
+            models,
         )
     )
 
@@ -276,6 +391,36 @@ def projection(data: xr.Dataset) -> Figure:
             polynomials(data, "scale", scales[:3], (-3, 3), "every scale meets the points"),
             panel(title, axis(data["scale"], "log"), Axis("norm and error", "log"), marks),
             digits(data, "symlog", "scale", routes, "against rational arithmetic"),
+        )
+    )
+
+
+def nearest(data: xr.Dataset) -> Figure:
+    multipliers, others = [], []
+    for c, skew in enumerate(data["skew"].values):
+        one = data.sel(skew=skew).isel(replicate=0)
+        name = f"cond H = {power(10.0**skew)}"
+        multipliers.append(points(one["i"], one["multiplier"], name, c % COLOURS))
+        law = one["multiplier_predicted"]
+        multipliers.append(line(one["i"], law, "(XH⁻¹Xᵀ)⁻¹(Xa − y)", c % COLOURS, "predicted"))
+        every = data.sel(skew=skew)
+        others.append(points(every["other_predicted"], every["other"], name, c % COLOURS))
+    ends = np.sort(data["other_predicted"].values.ravel())
+    return Figure(
+        (
+            panel(
+                "the multipliers of the first start",
+                axis(data["i"]),
+                Axis("multiplier λ_i"),
+                multipliers,
+            ),
+            panel(
+                "another solution is further, by ‖v‖_H²",
+                Axis("‖θ* − a‖_H² + ‖v‖_H²", "log"),
+                axis(data["other"], "log"),
+                others,
+                line(ends, ends, "equal", role="predicted"),
+            ),
         )
     )
 

@@ -7,7 +7,7 @@ symmetric interval excite odd polynomials only.
     θ: (n + 1,),   θ_{k+1} = θ_k − γ∇f(θ_k),   γ = step/β,   β = λ_max(H),   θ₀ = 0
     c = Vᵀ(θ₀ − θ*),   ρ_i = 1 − γλ_i:   ‖θ_k − θ*‖² = Σ c_i²ρ_i²ᵏ,   f(θ_k) − f* = ½ Σ λ_i c_i²ρ_i²ᵏ
     ln‖θ_k − θ*‖ falls by −ln max|ρ_i| a step in the end, over i with c_i ≠ 0
-    odd data on [−a, a] excite at most min(⌈n/2⌉, ⌊N/2⌋) modes
+    odd data at symmetric points excite at most min(⌈n/2⌉, ⌊N/2⌋) modes
 
 From a step of 2/β on a mode grows, and from data without a part in it too, because rounding has one. Float64 adds
 the bound of _rounding.py.
@@ -27,7 +27,7 @@ from descent.maths.quadratic import Quadratic
 from descent.polynomial import _descent
 from descent.polynomial._checks import check_where
 from descent.polynomial._kernels import descend
-from descent.polynomial._problem import Problem, build, gap, modes
+from descent.polynomial._problem import Problem, build, gap, modes, odd
 from descent.polynomial._rounding import EPS, carried, of_square
 from descent.result import Check, Result, bound, measured, predicted, steps, sweep
 
@@ -64,8 +64,7 @@ def predict(config: Config, problems: list[Problem]) -> xr.Dataset:
         everything = q._replace(start=np.ones_like(q.start))
         rates.append(quadratic.rate(everything if config.grows else q, step))
         N, n = problem.X.shape[0], problem.X.shape[1] - 1
-        odd = N > 1 and config.interval[0] == -config.interval[1]
-        most.append(min((n + 1) // 2, N // 2) if odd else min(n + 1, N))
+        most.append(min((n + 1) // 2, N // 2) if odd(problem) else min(n + 1, N))
     gaps, squares = map(np.array, zip(*curves, strict=True))
     return xr.Dataset(
         {

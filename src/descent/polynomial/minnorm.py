@@ -43,7 +43,7 @@ from descent.polynomial._crossing import (
     unstable,
 )
 from descent.polynomial._from_zero import sampled_runs, to_solution
-from descent.polynomial._kernels import log_spaced
+from descent.polynomial._kernels import log_spaced, spaced
 from descent.polynomial._problem import Problem, build, modes, require_work
 from descent.polynomial._rounding import EPS, carried, of_square
 from descent.result import Check, Result, bound, measured, predicted, replicates, steps, sweep
@@ -69,7 +69,7 @@ class Config(_overparameterised.Config):
 
     @property
     def kept(self) -> np.ndarray:
-        return log_spaced(self.steps, self.snapshots)
+        return spaced(self.steps, self.snapshots)
 
 
 def measure_gd(config: Config, problem: Problem) -> xr.Dataset:

@@ -36,6 +36,7 @@ EPS = float(np.finfo(float).eps)
 LOSS = (
     1e3  # how much more the square of the condition has to lose than QR may, for the two to differ
 )
+NEAR_0 = 0.01  # of the largest |x|; at 0 itself θ₀ is y
 # Beyond, squares of 10^(s/2) leave float64.
 Span = Annotated[Number, Field(ge=-250, le=250)]
 
@@ -48,6 +49,12 @@ class Config(_overparameterised.Compared):
         super().__post_init__()
         require_increasing("spans", self.spans)
         _overparameterised.require_rational(self.points, self.degree, len(self.spans))
+        x = sorted(abs(x) for x, _ in self.data if x)
+        if x and x[0] < NEAR_0 * x[-1]:
+            raise ValueError(
+                f"data: x {x[0]:g} is nearer to 0 than {NEAR_0:g} of the largest, {x[-1]:g}: its high "
+                "powers are lost beside those of the others"
+            )
         require_cost(self, "degree, grid", 2.0 * (self.degree + len(self.spans)) * self.grid)
 
     @property
@@ -68,8 +75,8 @@ def predict(config: Config, truth: list[list[Fraction]]) -> xr.Dataset:
 
 def measure(config: Config, problem: Problem, truth: list[list[Fraction]]) -> xr.Dataset:
     """The solutions by sorted, pivoted QR, and the digits that four routes get right."""
-    X, y, start, scalings = problem.X, problem.y, np.zeros(config.degree + 1), config.scalings
-    theta = np.array([project(X, y, start, h) for h in scalings])
+    X, y, scalings = problem.X, problem.y, config.scalings
+    theta = np.array([_overparameterised.solved(project, problem, h) for h in scalings])
     h_norm = np.sqrt((theta**2 / np.array(scalings)).sum(1))
     x, function, curves = _overparameterised.fits(config, theta, config.outside)
     found = {
@@ -86,7 +93,7 @@ def measure(config: Config, problem: Problem, truth: list[list[Fraction]]) -> xr
         found[f"rmse_{name}"] = measured("span", error, f"RMSE on [{low:g}, {high:g}]")
     for name, route in ROUTES.items():
         right = [
-            digits(relative_error(route(X, y, start, h), t))
+            digits(relative_error(_overparameterised.solved(route, problem, h), t))
             for h, t in zip(scalings, truth, strict=True)
         ]
         found[f"digits_{name}"] = measured("span", right, f"correct digits by {name}")
@@ -94,7 +101,7 @@ def measure(config: Config, problem: Problem, truth: list[list[Fraction]]) -> xr
         found,
         coords={
             "span": sweep(config.spans, "span", "span of H⁻¹ in decades"),
-            "power": ("power", np.arange(len(start)), {"long_name": "power j"}),
+            "power": ("power", np.arange(config.degree + 1), {"long_name": "power j"}),
             "x": ("x", x, {"long_name": "x"}),
             "i": ("i", problem.x, {"long_name": "x_i"}),
         },
@@ -120,13 +127,8 @@ def run(config: Config) -> Result:
 
 def _allowed(config: Config, problem: Problem) -> np.ndarray:
     """The relative error of QR, by span: ten times the first order, for the constant of Householder's method."""
-    start = np.zeros(config.degree + 1)
-    return np.array(
-        [
-            10 * EPS * conditioning(problem.X, project(problem.X, problem.y, start, h), h)
-            for h in config.scalings
-        ]
-    )
+    solutions = [(_overparameterised.solved(project, problem, h), h) for h in config.scalings]
+    return np.array([10 * EPS * conditioning(problem.X, *pair) for pair in solutions])
 
 
 def _lost(config: Config, problem: Problem, near: np.ndarray) -> list[bool]:
