@@ -3,7 +3,18 @@
 import numpy as np
 import xarray as xr
 
-from descent.figure import Axis, Figure, Mark, axis, band, curve, line, panel
+from descent.figure import (
+    Axis,
+    Figure,
+    Mark,
+    axis,
+    band,
+    curve,
+    level,
+    line,
+    panel,
+    points,
+)
 
 ERRORS = 4  # standard errors of a band
 
@@ -117,3 +128,32 @@ def step_sizes(data: xr.Dataset) -> Figure:
             ),
         )
     )
+
+
+def recurrent(data: xr.Dataset) -> Figure:
+    """The parts of one network, and what all networks' parts change by a step."""
+    first, lag, radii = data.isel(replicate=0), data["lag"].values, data["radius"].values
+    parts = []
+    for k, rho in enumerate(radii):
+        one = first.sel(radius=rho)
+        parts.append(line(lag, one["part"], f"ρ = {rho:g}", k, width=3))
+        parts.append(
+            line(lag, one["part_predicted"], "powers of the eigenvalues", role="predicted")
+        )
+    left = panel(
+        "one network, steps back from its loss",
+        axis(data["lag"]),
+        axis(data["part"], "log"),
+        *parts,
+    )
+    across = np.broadcast_to(radii, data["growth"].shape).ravel()
+    right = panel(
+        f"{data.sizes['replicate']} networks: ρ decides",
+        axis(data["radius"]),
+        Axis("factor a step"),
+        points(across, data["growth"].values.ravel(), "change of the parts a step"),
+        points(across, data["singular"].values.ravel(), "σ₁(J), for a single step", 1, hollow=True),
+        line(radii, radii, "ρ", role="predicted"),
+        level(1.0, "neither grows nor vanishes", "grey", "bound"),
+    )
+    return Figure((left, right))

@@ -75,13 +75,15 @@ def early(path: Path) -> int:
 def labelled(path: Path, mu: np.ndarray, eta: float, problem: Problem) -> xr.Dataset:
     """Of one run; the eigenvalues are those of the directions that it was followed along."""
     zero = np.vdot(problem.target, pack(pull(problem, np.zeros((len(problem.factor), 1))))) / 2
+    with np.errstate(over="ignore", invalid="ignore"):  # of a run that diverges
+        loss = path.loss / zero
     return xr.Dataset(
         {
             "caught": measured(("t", "i"), path.caught, "‖v_iᵀU_t‖"),
             "bent": measured("t", path.bent, "what is of third order in U, added up"),
             "early": measured((), early(path), "last step at which U is small"),
             "distance": measured("t", path.distance, "‖X_t − X*‖ / ‖X*‖"),
-            "loss": measured("t", path.loss / zero, "training loss / f(0)"),
+            "loss": measured("t", loss, "training loss / f(0)"),
             "mu": measured("i", mu, "eigenvalue μ_i of M"),
             "eta": measured((), eta, "η"),
         },

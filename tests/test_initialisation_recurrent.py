@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from descent.first_steps import _recurrent
+from descent.initialisation import _recurrent
 from harness import config_of, run
 
 
@@ -45,8 +45,8 @@ def test_a_network_that_leaves_its_rest_is_no_evidence(monkeypatch):
         found = exact(W, b + 1e-8, start, c, K)
         return found
 
-    monkeypatch.setattr("descent.first_steps.recurrent.backward", disturbed)
-    result = run("first_steps@recurrent", radii=(1.2,), lags=60)
+    monkeypatch.setattr("descent.initialisation.recurrent.backward", disturbed)
+    result = run("initialisation@recurrent", radii=(1.2,), lags=60)
     assert result.verdict == "no claim"
 
 
@@ -62,18 +62,18 @@ def test_a_network_that_leaves_its_rest_is_no_evidence(monkeypatch):
 )
 def test_what_shows_no_power_is_refused(changes, words):
     with pytest.raises(ValueError, match=words):
-        config_of("first_steps@recurrent", **changes)
+        config_of("initialisation@recurrent", **changes)
 
 
 def test_one_unit_is_its_own_eigenvector():
-    assert run("first_steps@recurrent", width=1, radii=(0.5, 1)).verdict == "holds"
+    assert run("initialisation@recurrent", width=1, radii=(0.5, 1)).verdict == "holds"
 
 
 def test_a_few_steps_show_no_rate():
-    assert run("first_steps@recurrent", lags=1).verdict == "no claim"
+    assert run("initialisation@recurrent", lags=1).verdict == "no claim"
 
 
 def test_the_answer_about_values_above_1_is_refuted():
-    (erratum,) = run("first_steps@recurrent", width=24, lags=100).errata
+    (erratum,) = run("initialisation@recurrent", width=24, lags=100).errata
     assert erratum.stands
     assert erratum.correct > 0

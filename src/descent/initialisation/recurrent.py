@@ -24,7 +24,7 @@ import numpy as np
 import xarray as xr
 
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
-from descent.first_steps._recurrent import backward, off, powers
+from descent.initialisation._recurrent import backward, off, powers
 from descent.maths.limits import require_cost
 from descent.maths.replicates import replicate
 from descent.result import (
