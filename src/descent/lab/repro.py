@@ -13,7 +13,6 @@ from copy import deepcopy
 from io import StringIO
 from pathlib import Path
 
-from descent.lab.ahead import run_ahead
 from descent.lab.environment import require_clone, require_system
 from descent.lab.files import kept
 from descent.lab.leftovers import forget, sweep
@@ -23,6 +22,7 @@ from descent.lab.params import PARAMS, mapping
 from descent.lab.project import PIPELINE
 from descent.lab.recover import keep, mend
 from descent.lab.scratch import clear
+from descent.lab.side_by_side import side_by_side
 
 
 def repro(*arguments: str) -> int:
@@ -47,7 +47,7 @@ def repro(*arguments: str) -> int:
     if os.name == "posix":
         os.environ["SHELL"] = "/bin/sh"  # not one that runs nothing, as users without a login have
     try:
-        with written_in_one_piece(), parameters_parsed_once(), run_ahead():
+        with written_in_one_piece(), parameters_parsed_once(), side_by_side():
             return main(["repro", *arguments])
     finally:
         with suppress(OSError):  # a full disk: the copy before is kept

@@ -160,7 +160,9 @@ def run(config: Config) -> Result:
     g = limits(config, given)
     found, theory = measure(config, given, g), predict(config, given, g)
     slope = np.log10(found["far"][:, 1] / found["far"][:, 0])
-    where = "slides on implicit biases, theorem 8: power of the radius of f − g*, if ‖f − g*‖₂ is finite"
+    where = (
+        "slides on implicit biases, theorem 8: power of the radius of f − g*, if its norm is finite"
+    )
     return Result(
         data=found.merge(theory),
         metrics={

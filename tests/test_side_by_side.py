@@ -13,9 +13,9 @@ from toy import ROOT, clean_environment
 
 CALL = """
 import sys
-from descent.lab.ahead import run_ahead
+from descent.lab.side_by_side import side_by_side
 from dvc.cli import main
-with run_ahead():
+with side_by_side():
     sys.exit(main(["repro", *sys.argv[1:]]))
 """
 LONG = 1.2  # seconds that a stage takes
