@@ -18,7 +18,7 @@ FAMILIES = YAML(typ="safe").load(ROOT / "params.yaml").keys() - {"download"}
 
 LONG_MODULES = {
     "src/descent/figure.py": "the vocabulary of figures: one place to look a mark up",
-    "src/descent/polynomial/figures.py": "one function an experiment, thirteen of them",
+    "src/descent/polynomial/figures.py": "one function an experiment, and the family has many",
     "src/descent/sensing/figures.py": "one function an experiment, eighteen of them",
     "src/descent/sensing/_problem.py": "the problem and its coordinates, which all of the family reads",
     "src/descent/sensing/_cuda.py": "half of it is the CUDA source of two kernels",
