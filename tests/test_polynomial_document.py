@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from numba import njit
 from numpy.testing import assert_allclose
 from pydantic import ValidationError
 
 import harness
 from descent.config import Refusal
 from descent.polynomial import _network, _printed, _rank, nearest, networks, smoothness, solutions
+from descent.polynomial._kernels import _sample
 from descent.polynomial._problem import build
 
 
@@ -177,3 +179,33 @@ def test_printed_averages_are_those_of_their_own_rows():
     config = harness.config_of("polynomial@sgd", printed=[[3, 0, 0.1, 0.2, 0.3, 0.4]])
     problems = [build(config, n) for n in config.degrees]
     assert _printed.published(config, problems, []) == []  # the toy has other iterations
+
+
+# --- the printed averages ---
+
+
+@njit
+def averaged(X, y, step, hold, order):
+    """The mean of θ₁ … θ_K of a run from 0 that takes the samples in this order."""
+    theta, total = np.zeros(X.shape[1]), np.zeros(X.shape[1])
+    for k in range(len(order)):
+        _sample(X, y, theta, step if hold == 0 else step / (k // hold + 1), order[k])
+        total += theta
+    return total / len(order)
+
+
+def test_all_printed_averages_are_those_of_numpys_generator_after_exercise_5():
+    """No run is seeded, but all go on from what exercise 5 has left of seed 0: 2000 phases, 2000 samples."""
+    block = harness.experiments()["polynomial@sgd"].parameters
+    config = harness.module_of("polynomial@sgd").Config(**block)
+    assert len(config.printed) == 6
+    rng = np.random.RandomState(0)
+    rng.rand(2000)
+    rng.randint(2000, size=2000)
+    by_run = {(int(n), int(hold)): printed for n, hold, *printed in config.printed}
+    for n in (3, 9):
+        problem = build(config, n)
+        for hold in (0, 1, 1000):
+            order = rng.randint(7, size=config.iterations)
+            found = averaged(problem.X, problem.y, 0.1 / problem.frobenius, hold, order)
+            assert_allclose(found, by_run[n, hold], rtol=0, atol=6e-9)
