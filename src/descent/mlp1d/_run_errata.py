@@ -26,7 +26,9 @@ def errata(
     decades = [float(np.log10(ends[1] / ends[2])) for ends in (double, final)]
     worst = [float(ends[places["3c"]].max()) for ends in (double, final)]
     return (
-        Erratum("degree_9_at_1", f"{where} 3", x_end, y, float(fits["degree_9_at_1"]), 1e-9),
+        Erratum(
+            "degree_9_at_1", f"{where}, exercise 3", x_end, y, float(fits["degree_9_at_1"]), 1e-9
+        ),
         Erratum(
             "decades_between_the_losses",
             f"{where} 3a",

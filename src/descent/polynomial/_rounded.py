@@ -18,5 +18,5 @@ def refute(problem: Problem) -> tuple[Erratum, ...]:
     theta[9] = np.clip(column @ (problem.y - problem.X @ theta) / (column @ column), *LAST)
     found = float(np.mean((np.polyval(theta[::-1], problem.x) - problem.y) ** 2))
     correct = float(np.mean((problem.X @ (theta - problem.theta)) ** 2))
-    name, where = "loss_of_the_rounded_solution", "FRTN50 assignment 4: one solution"
+    name, where = "loss_of_the_rounded_solution", "FRTN50 assignment, exercise 4: one solution"
     return (Erratum(name, where, 0.0, correct, found, 1e-9 * correct),)
