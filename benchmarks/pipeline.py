@@ -44,8 +44,8 @@ def ways() -> tuple[list[dict], list[dict]]:
         stages = costs(clone)
         params = clone / "params.yaml"
         text = params.read_text(encoding="utf-8")
-        params.write_text(
-            re.sub(r"(threshold: )0\.1", r"\g<1>0.11", text, count=1), encoding="utf-8"
-        )
+        changed, count = re.subn(r"(overparam:.*claim_share: )0\.1\b", r"\g<1>0.11", text)
+        assert count == 1, "spectra.overparam"
+        params.write_text(changed, encoding="utf-8")
         rows.append(("one block changed (spectra.overparam)", repro(clone)))
     return [{"way": way, "seconds": seconds} for way, seconds in rows], stages
