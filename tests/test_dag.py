@@ -155,7 +155,7 @@ def test_every_module_is_used_by_somebody():
         "leftovers",
         "lockfile",
     }  # no stage's
-    tools |= {"recover", "repro", "verify"}
+    tools |= {"recover", "repro", "verify", "ahead", "side_by_side"}
     tools |= {"compare", "reports", "standing"}  # of the gate
     found = {p.relative_to(ROOT).as_posix() for p in SRC.rglob("*.py") if p.stem not in tools}
     assert {p for p in found - used if not p.endswith("__init__.py")} == set()

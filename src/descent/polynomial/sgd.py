@@ -56,7 +56,8 @@ class Config(Sampled):
         require_increasing("holds", self.holds)
         for row in self.printed:
             if len(row) < 3 or len(row) != row[0] + 3:
-                raise ValueError(f"printed {list(row)}: a degree n, a hold, and n + 1 numbers")
+                shown = ", ".join(f"{value:g}" for value in row)
+                raise ValueError(f"printed [{shown}]: a degree n, a hold, and n + 1 numbers")
         require_fewest("mean of squares", self.replicates, len(self.degrees) * len(self.holds))
         runs = self.replicates * len(self.holds)
         for n in self.degrees:
