@@ -96,6 +96,33 @@ def test_one_at_a_time_where_that_is_asked(tmp_path):
     assert not overlap(pipeline.times("one"), pipeline.times("two"))
 
 
+def test_as_many_as_there_are_cores_and_memory_for(monkeypatch):
+    from types import SimpleNamespace
+
+    from descent.lab import side_by_side
+
+    monkeypatch.delenv("DESCENT_JOBS", raising=False)
+    monkeypatch.setattr(side_by_side.os, "sched_getaffinity", lambda _: range(8), raising=False)
+    for gib, expected in ((64, 8), (9, 4), (1, 1)):
+        free = SimpleNamespace(available=gib * 2**30)
+        monkeypatch.setattr(side_by_side.psutil, "virtual_memory", lambda free=free: free)
+        assert side_by_side.jobs() == expected
+
+
+def test_another_dvc_runs_as_it_does(monkeypatch):
+    import dvc.stage.run as run
+
+    from descent.lab.side_by_side import side_by_side
+
+    monkeypatch.setenv("DESCENT_JOBS", "2")
+    usual = run.cmd_run
+    with side_by_side():
+        assert run.cmd_run is not usual
+    monkeypatch.delattr(run, "prepare_kwargs")
+    with side_by_side():
+        assert run.cmd_run is usual
+
+
 @pytest.mark.parametrize("jobs", ["0", "-1", "two", "1.5"])
 def test_a_number_of_jobs_that_is_none_is_one_line(tmp_path, jobs):
     pipeline = Pipeline(tmp_path, one=("true", "given"))

@@ -2,13 +2,17 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+
+import psutil
 
 from descent.lab.ahead import Ahead
 from descent.lab.messages import refuse
 
 JOBS = "DESCENT_JOBS"  # how many stages at a time; as many as there are cores where it is not set
 GIB = 2  # of memory that a stage is given at the least
+PLANS = ("_reproduce", "_reproduce_stage")  # what is used of DVC here and in ahead.py
+RUNS = ("cmd_run", "_make_cmd", "get_executable", "prepare_kwargs", "display_command", "logger")
 
 
 def jobs() -> int:
@@ -19,10 +23,7 @@ def jobs() -> int:
     if wanted:
         refuse(f"{JOBS}: must be a whole number from 1 on, not {wanted!r}")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    with suppress(OSError, ValueError):  # a system that does not tell
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        cores = min(cores or 1, free // (GIB * 2**30))
-    return max(1, cores or 1)
+    return max(1, min(cores or 1, psutil.virtual_memory().available // (GIB * 2**30)))
 
 
 @contextmanager
@@ -32,13 +33,12 @@ def side_by_side() -> Iterator[None]:
     import dvc.stage.run as run
     from dvc.stage.exceptions import StageCmdFailedError
 
-    reproduce, reproduce_stage = (
-        getattr(plan, n, None) for n in ("_reproduce", "_reproduce_stage")
-    )
-    most, usual = jobs(), getattr(run, "cmd_run", None)
-    if most < 2 or None in (reproduce, reproduce_stage, usual):
+    most = jobs()
+    known = all(hasattr(plan, n) for n in PLANS) and all(hasattr(run, n) for n in RUNS)
+    if most < 2 or not known:
         yield
         return
+    reproduce, reproduce_stage, usual = plan._reproduce, plan._reproduce_stage, run.cmd_run
     now: list[Ahead] = []  # of the `dvc repro` that runs
 
     def planned(stages, graph=None, force=False, **options):

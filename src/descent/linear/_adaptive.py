@@ -28,6 +28,27 @@ def require_sample(x: tuple[float, ...], t: float) -> None:
         raise ValueError(f"x, t: {least:g} … {most:g}, squares leave float64 beyond 1e±100")
 
 
+def require_samples(samples: tuple[tuple[float, ...], ...], targets: tuple[float, ...]) -> None:
+    """Refuse rows that do not leave a direction free, that depend on each other, or whose squares leave float64.
+
+    Raises:
+        ValueError: naming samples and targets and the rule.
+    """
+    n, d = len(samples), len(samples[0])
+    if any(len(row) != d for row in samples) or len(targets) != n or n >= d:
+        raise ValueError(
+            f"samples: {n} rows of one length d > {n}, and {n} targets, are needed "
+            f"(d = {d}, {len(targets)} targets)"
+        )
+    if not any(targets):
+        raise ValueError("targets: all are 0, so the start w₀ = 0 is a solution")
+    largest = max(abs(v) for row in (*samples, targets) for v in row)
+    if not 1e-100 < largest < 1e100:
+        raise ValueError(f"samples, targets: {largest:g}, squares leave float64 beyond 1e±100")
+    if np.linalg.matrix_rank(np.array(samples, float)) < n:
+        raise ValueError("samples: the rows depend on each other")
+
+
 def require_reach(name: str, etas: tuple[float, ...], way: float, count: int) -> None:
     """Refuse rates whose steps cannot add up to the way: a coordinate of AdaGrad moves 2η√K at the most.
 

@@ -49,23 +49,11 @@ class Config:
         require_increasing("shares", self.shares)
         if len(self.etas) < 2:
             raise ValueError("etas: limits are compared, so two at least")
-        n, d = len(self.samples), len(self.samples[0])
-        if any(len(row) != d for row in self.samples) or len(self.targets) != n or n >= d:
-            raise ValueError(
-                f"samples: {n} rows of one length d > {n}, and {n} targets, are needed "
-                f"(d = {d}, {len(self.targets)} targets)"
-            )
-        if not any(self.targets):
-            raise ValueError("targets: all are 0, so the start w₀ = 0 is a solution")
-        largest = max(abs(v) for row in (*self.samples, self.targets) for v in row)
-        if not 1e-100 < largest < 1e100:
-            raise ValueError(f"samples, targets: {largest:g}, squares leave float64 beyond 1e±100")
-        if np.linalg.matrix_rank(np.array(self.samples, float)) < n:
-            raise ValueError("samples: the rows depend on each other")
+        _adaptive.require_samples(self.samples, self.targets)
         way = max(abs(self.t) / np.abs(self.X).sum(1))
         _adaptive.require_reach("etas", self.etas, float(way), self.steps)
         runs = len(self.etas) + len(self.shares)
-        require_cost(self, "steps, etas, shares", operations=4.0 * runs * self.steps * n * d)
+        require_cost(self, "steps, etas, shares", operations=4.0 * runs * self.steps * self.X.size)
 
     @property
     def X(self) -> np.ndarray:

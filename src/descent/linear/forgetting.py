@@ -46,22 +46,12 @@ class Config:
 
     def __post_init__(self):
         require_increasing("etas", self.etas)
-        n, d = len(self.samples), len(self.samples[0])
-        if any(len(row) != d for row in self.samples) or len(self.targets) != n or n >= d:
-            raise ValueError(
-                f"samples: {n} rows of one length d > {n}, and {n} targets, are needed "
-                f"(d = {d}, {len(self.targets)} targets)"
-            )
-        if not any(self.targets):
-            raise ValueError("targets: all are 0, so the start w₀ = 0 is a solution")
-        largest = max(abs(v) for row in (*self.samples, self.targets) for v in row)
-        if not 1e-100 < largest < 1e100 or not self.etas[-1] < 1e100:
-            raise ValueError(f"samples, targets, etas: {largest:g}, squares leave float64")
-        if np.linalg.matrix_rank(self.X) < n:
-            raise ValueError("samples: the rows depend on each other")
+        _adaptive.require_samples(self.samples, self.targets)
+        if not self.etas[-1] < 1e100:
+            raise ValueError(f"etas {self.etas[-1]:g}: squares leave float64 beyond 1e100")
         if self.steps < 2 * TAIL:
             raise ValueError(f"steps {self.steps} < {2 * TAIL}: the last {TAIL} are averaged")
-        require_cost(self, "steps, etas", 0, 40.0 * len(self.etas) * self.steps * n * d)
+        require_cost(self, "steps, etas", 0, 40.0 * len(self.etas) * self.steps * self.X.size)
 
     @property
     def X(self) -> np.ndarray:
