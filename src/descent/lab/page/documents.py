@@ -19,7 +19,7 @@ PART = r"[a-z0-9_]+"
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Stage = Annotated[str, StringConstraints(pattern=rf"^{PART}@{PART}$")]
 Erratum = Annotated[str, StringConstraints(pattern=rf"^{PART}@{PART}/\S.*$")]
-Test = Annotated[str, StringConstraints(pattern=r"^tests/\w+\.py::\w+$")]
+Test = Annotated[str, StringConstraints(pattern=r"^tests/\w+\.py::test_\w+$")]
 
 
 class Question(BaseModel):
