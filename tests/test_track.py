@@ -297,7 +297,7 @@ def test_a_store_that_cannot_be_reached_is_one_warning(workspace, monkeypatch, c
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     start = time.perf_counter()
     track.main()
-    assert time.perf_counter() - start < 15
+    assert time.perf_counter() - start < 60  # once it was 101 s of silence
     (line,) = capsys.readouterr().err.splitlines()
     shown = uri.replace("sqlite:///", f"sqlite:///{workspace}/")  # a relative path, from the root
     assert line.startswith(f"track: {shown}: 1 of 1 results not tracked")
