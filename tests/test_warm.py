@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux 
 
 SHOWS = """
 import os, sys
-print(__name__, __file__, sys.argv, os.getcwd(), sys.path[0], sorted(os.environ.items()))
+print(__name__, __file__, sys.argv[1:], os.getcwd(), sys.path[0], sorted(os.environ.items()))
 print(sys.stdin.read() == "", "numba" in sys.modules, file=sys.stderr)
 """
 OWN = """

@@ -95,8 +95,9 @@ def enter(words: list[str], cwd: str, env: dict[str, str], files: tuple[int, int
     os.environ.clear()
     os.environ.update(env)
     sys.argv = words
-    sys.path[0] = str(Path(words[0]).resolve().parent)
-    runpy.run_path(words[0], run_name="__main__")
+    path = Path(words[0]).resolve()
+    sys.path[0] = str(path.parent)
+    runpy.run_path(str(path), run_name="__main__")
 
 
 @contextmanager
