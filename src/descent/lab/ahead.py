@@ -16,6 +16,8 @@ from tempfile import TemporaryFile
 from typing import IO, NamedTuple
 
 from descent.lab.environment import SIDE_BY_SIDE
+from descent.lab.messages import say
+from descent.lab.progress import costs, told
 from descent.lab.warm import Warm, door
 
 MOMENT = 0.02  # seconds between two looks at what runs
@@ -37,6 +39,8 @@ class Ahead:
         self.force, self.most = force, most
         self.settled: set = set()  # DVC has been there, or they are up to date
         self.begun: dict = {}
+        self.earlier = 0  # stages that were run before it could be told what else is out of date
+        self.stale: list | None = None  # what may have to be run, as it was seen then
 
     def ready(self, now) -> Iterator:
         """Stages other than `now` that are out of date and wait for nothing, in DVC's order."""
@@ -64,9 +68,10 @@ class Ahead:
         """
         others = self.ready(stage)
         if stage not in self.begun:
-            first = next(others, None)
+            first = next(others, None) if self.most > 1 else None
             alone = first is None and not self.running()
             if alone and not door(stage.cmd):
+                self.tell(stage)
                 return None
             announce(stage)
             while self.running() >= self.most:
@@ -75,12 +80,42 @@ class Ahead:
             others = chain([first] if first else [], others)
         else:
             announce(stage)
+        self.tell(stage)
         process = self.begun[stage].process
         while process.poll() is None:
             while self.running() < self.most and (other := next(others, None)):
                 self.begin(other)
             time.sleep(MOMENT)
         return self.taken(stage)
+
+    def tell(self, now) -> None:
+        """How far this is; nothing where all others wait, since what is out of date shows only afterwards."""
+        if not self.settled and all(stage is now or self.waits(stage) for stage in self.steps):
+            self.earlier += 1
+            return
+        if self.stale is None:
+            self.stale = list(self.expected())
+            self.costs = costs()
+        left = [stage.addressing for stage in self.stale if stage not in self.settled]
+        stages = self.earlier + len(self.stale)
+        say(told(stages - len(left) + 1, stages, left, self.costs, self.most))
+
+    def expected(self) -> Iterator:
+        """The stages that are out of date, or may be when those before them have run."""
+        found = set()
+        for stage in self.steps:
+            if stage in self.settled:
+                continue
+            if (
+                self.force
+                or stage in self.begun
+                or found.intersection(self.graph.successors(stage))
+                or out_of_date(stage)
+            ):
+                found.add(stage)
+                yield stage
+            else:
+                self.settled.add(stage)
 
     def begin(self, stage, alone: bool = False) -> None:
         """Start its command; one that is alone has all cores, and what it prints is seen at once."""

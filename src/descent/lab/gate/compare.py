@@ -11,6 +11,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NamedTuple
 
 from descent.lab.gate.parameters import changed
 from descent.lab.gate.reports import (
@@ -97,25 +98,44 @@ def options(arguments: tuple[str, ...]):
     return parser.parse_args(arguments)
 
 
-def main(*arguments: str) -> int:
-    chosen = options(arguments)
-    rules, now = tolerances(Path(chosen.tolerances)), reports(workspace())
-    sha = git("rev-parse", "--verify", f"{chosen.base}^{{commit}}").decode().strip()
+class Judged(NamedTuple):
+    """The workspace beside a git revision."""
+
+    sha: str
+    metrics: int
+    experiments: int
+    moves: list[Move]  # the largest first
+    notes: list[Note]
+
+    @property
+    def failures(self) -> int:
+        return sum(found.fails for found in (*self.moves, *self.notes))
+
+
+def judged(revision: str, rules: Path = RULES) -> Judged:
+    """Compare the metrics of the workspace with those of a revision, or one line and exit code 2."""
+    allowed, now = tolerances(rules), reports(workspace())
+    sha = git("rev-parse", "--verify", f"{revision}^{{commit}}").decode().strip()
     base = reports(committed(sha))
     if corrupt := [report.text for report in base.values() if isinstance(report, Note)]:
-        refuse(f"{chosen.base} ({sha[:7]}): {corrupt[0]}")
+        refuse(f"{revision} ({sha[:7]}): {corrupt[0]}")
     known = names()
     faults = list(standing(set(now), known))
     if known is not None:
         now = {name: report for name, report in now.items() if name in known}
-    found = [*faults, *compare(base, now, rules, known)]
+    found = [*faults, *compare(base, now, allowed, known)]
     moves = sorted((f for f in found if isinstance(f, Move)), key=lambda move: move.rank)
     notes = [f for f in found if isinstance(f, Note)]
     count = sum(len(report.metrics) for report in now.values() if isinstance(report, Report))
-    failures = sum(f.fails for f in found)
+    return Judged(sha, count, len(now), moves, notes)
+
+
+def main(*arguments: str) -> int:
+    chosen = options(arguments)
+    found = judged(chosen.base, Path(chosen.tolerances))
     say(
-        f"gate: {count} metrics in {len(now)} experiments against {chosen.base} ({sha[:7]}): "
-        f"{len(moves)} moved, {failures} failures",
-        *(everything if chosen.all else summary)(moves, notes, changed(sha)),
+        f"gate: {found.metrics} metrics in {found.experiments} experiments against "
+        f"{chosen.base} ({found.sha[:7]}): {len(found.moves)} moved, {found.failures} failures",
+        *(everything if chosen.all else summary)(found.moves, found.notes, changed(found.sha)),
     )
-    return 1 if failures else 0
+    return 1 if found.failures else 0
