@@ -28,7 +28,7 @@ repro: $(STAMP) ## run everything that is not up to date, end with report/index.
 	@echo "open report/index.html, or make ui"
 
 test: $(STAMP) ## pass the tests (no network, no GPU)
-	@pytest -q -n auto --dist loadgroup
+	@pytest -q -n auto
 
 ui: $(STAMP) ## open the MLflow UI on the tracked runs, on this machine only: make ui PORT=5001
 	@case "$${PORT:=5000}" in *[!0-9]*) echo "PORT must be a number" >&2; exit 2;; esac; \

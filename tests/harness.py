@@ -29,6 +29,18 @@ def experiments() -> dict[str, Block]:
     return {f"{block.family}@{block.name}": block for block in found}
 
 
+def work_unit(nodeid: str) -> str:
+    """Tests of the same unit run in one process, which keeps what they share.
+
+    That are the toy runs of an experiment, and otherwise the fixtures of a file. The scripts in faults/ share nothing.
+    """
+    file, _, test = nodeid.partition("::")
+    stem, case = Path(file).stem, test.partition("[")[2].removesuffix("]")
+    if stem in ("test_experiments", "test_planted") and case in experiments():
+        return case
+    return nodeid if stem == "test_faults" else stem
+
+
 def module_of(name: str) -> ModuleType:
     return import_module(experiments()[name].module)
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from harness import work_unit
+
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src/descent"
 MODULES = sorted(SRC.rglob("*.py")) + sorted((ROOT / "stages").glob("*.py"))
@@ -186,3 +188,12 @@ def test_a_program_finds_the_code_beside_it():
         if "\nif __name__ ==" in text:
             before, imported, _ = text.partition("\nfrom descent.")
             assert "parents[" in before or not imported, program
+
+
+def test_tests_that_share_something_run_in_one_worker():
+    assert work_unit("tests/test_planted.py::test_a[sensing@exact]") == "sensing@exact"
+    assert work_unit("tests/test_experiments.py::test_b[sensing@exact]") == "sensing@exact"
+    assert work_unit("tests/test_experiments.py::test_b") == "test_experiments"
+    assert work_unit("tests/test_page.py::test_c[sensing@exact]") == "test_page"
+    assert work_unit("tests/test_page.py::test_d") == "test_page"
+    assert work_unit("tests/test_faults.py::test_e[disks]") == "tests/test_faults.py::test_e[disks]"
