@@ -25,11 +25,6 @@ DEPTH = {
 }
 
 
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
-
-
 @pytest.fixture(scope="module")
 def mnist() -> xr.Dataset:
     return fake_mnist(np.random.default_rng(0), 192, 20, side=4)

@@ -39,11 +39,6 @@ DATA = Points(points=7, interval=(-1, 1), frequency=5, growth=2, amplitude=0.1, 
 SMALL = Points(points=4, interval=(-0.5, 1), frequency=5, growth=2, amplitude=0.1, data=())
 
 
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
-
-
 def result(name: str, **changes):
     return run(f"polynomial@{name}", **changes)
 

@@ -13,11 +13,6 @@ from descent.polynomial._kernels import _sample
 from descent.polynomial._problem import build
 
 
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
-
-
 def result(name: str, **changes):
     return harness.run(f"polynomial@{name}", **changes)
 

@@ -28,11 +28,6 @@ PARAMS = YAML(typ="safe").load(Path(__file__).parents[1] / "params.yaml")["polyn
 NO_LEVELS = np.empty(0)
 
 
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
-
-
 def result(name: str, **changes):
     return harness.run(f"polynomial@{name}", **changes)
 

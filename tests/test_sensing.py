@@ -41,11 +41,6 @@ SCARCE = TINY | {
 }
 
 
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
-
-
 def outcome(module, block: dict):
     return module.run(module.Config(**block))
 

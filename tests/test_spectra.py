@@ -27,11 +27,6 @@ SENSING = {
 CONFIG = Config(top=5, claim_share=0.1, milestones=(50, 200))
 
 
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
-
-
 def verdicts(result) -> dict[str, bool]:
     return {check.name: check.holds for check in result.checks}
 

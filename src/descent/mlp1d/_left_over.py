@@ -9,7 +9,6 @@ where torch's generator stood at the end of the pass before, at a known number o
 Source: FRTN50 assignment, exercise 3: its cells in their order, and how often each passes over a loader.
 """
 
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from jaxtyping import Float, Float32
 
 from descent.maths import rules
 from descent.maths.network import Shape
-from descent.maths.torch_stream import Stream
+from descent.maths.torch_stream import Stream, torch_network
 from descent.maths.training import train
 from descent.mlp1d import _document, _problem
 
@@ -52,23 +51,13 @@ def starts(seed: int = _document.SEED) -> dict[str, Float32[np.ndarray, "R P"]]:
     _skip(stream, SEEDED)
     for name, (hidden, networks, passes) in CELLS.items():
         shape = Shape((1, *hidden, 1), "relu")
-        found[name] = np.stack([_network(stream, shape) for _ in range(networks)])
+        found[name] = np.stack([torch_network(stream, shape) for _ in range(networks)])
         _skip(stream, PASS * passes)
     return found
 
 
 def _skip(stream: Stream, numbers: int) -> None:
     stream.uniform(numbers, 0.0, 1.0)
-
-
-def _network(stream: Stream, shape: Shape) -> Float32[np.ndarray, " P"]:
-    """torch's default start, weights and biases layer by layer."""
-    parts = [
-        stream.uniform(count, -(fan_in**-0.5), fan_in**-0.5)
-        for fan_in, out in pairwise(shape.widths)
-        for count in (out * fan_in, out)
-    ]
-    return np.concatenate(parts)
 
 
 def trained(
