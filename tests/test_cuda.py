@@ -186,7 +186,7 @@ def test_a_planted_fault_is_seen(emulated, monkeypatch, planted):
 
 # 40 measurements of 55 numbers: S is smaller than G.
 TINY = {"seed": 2, "replicates": 2, "size": 10, "rank": 2, "oversampling": 2, "held_out": 40}
-TINY |= {"step": 0.1, "steps": 12, "milestones": [0, 10], "snapshots": 5}
+TINY |= {"step": 0.1, "steps": 12, "milestones": [0, 10], "snapshots": 5, "target": []}
 
 
 def descents(*devices):

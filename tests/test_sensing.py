@@ -28,6 +28,7 @@ TINY = {
     "steps": 1000,
     "milestones": [0, 10],
     "snapshots": 10,
+    "target": [],
 }
 EXACT = TINY | {"start": 0.01, "fit": [1e-12, 1e-5]}
 SWEEP = TINY | {"alphas": [1e-4, 1e-3, 1e-2]}

@@ -23,6 +23,7 @@ SENSING = {
     "steps": 200,
     "milestones": [0, 50],
     "snapshots": 60,
+    "target": [],
 }
 CONFIG = Config(top=5, claim_share=0.1, milestones=(50, 200))
 
