@@ -506,6 +506,7 @@ def test_a_lambda_without_digits_is_refused():
         ("ridge", {"shapes": [[3, 2]], "inputs": OWN, "lambdas": [1e-3, 1e4]}),
         ("ridge", {"inputs": [[1, 1], [1, 1]], "targets": [1, 0], "lambdas": [0.1]}),
         ("posterior", {"shapes": [], "inputs": OWN}),
+        ("posterior", {"shapes": [[3, 2], [3, 2], [2, 2], [2, 2]]}),
         ("posterior", {"shapes": [[3, 2]], "inputs": OWN, "samples": 3000}),
         ("posterior", {"shapes": [], "inputs": [[0, 1e-9], [0, 0]]}),
     ],

@@ -87,7 +87,9 @@ def models(config: Config) -> list[Model]:
             raise Refusal(
                 f"variance {config.variance:g}: Σ_YY has the condition {condition:.1e} > 1e8"
             )
-        found.append(Model(X, k, "given" if own else f"{n}_by_{d}"))
+        again = (n, d) in config.shapes[:k]
+        name = f"{n}_by_{d}" + f"/{k + 1}" * again
+        found.append(Model(X, k, "given" if own else name))
     return found
 
 
