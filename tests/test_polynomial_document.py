@@ -232,3 +232,8 @@ def test_what_1b_and_4d_print_is_judged_on_their_data_only(monkeypatch):
     right = smoothness.differences
     monkeypatch.setattr(smoothness, "differences", lambda *given: 0.9 * right(*given))
     assert not stands("smoothness")["norm_of_nabla_f_prime_at_a_minimiser"]
+
+
+def test_complex_steps_of_many_coefficients_are_refused_before_they_are_made():
+    with pytest.raises(ValueError, match="GiB at once"):
+        result("smoothness", degrees=[3, 2214])

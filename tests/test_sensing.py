@@ -30,7 +30,7 @@ TINY = {
     "snapshots": 10,
     "target": [],
 }
-EXACT = TINY | {"start": 0.01, "fit": [1e-12, 1e-5]}
+EXACT = TINY | {"start": 0.01, "fit": [1e-12, 1e-5], "matrices": []}
 SWEEP = TINY | {"alphas": [1e-4, 1e-3, 1e-2]}
 SCARCE = TINY | {
     "size": 16,

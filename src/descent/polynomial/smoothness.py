@@ -43,7 +43,10 @@ class Config(Points):
         p = self.degrees[-1] + 1.0
         pairs = self.replicates * len(self.degrees)
         work = 20 * (pairs + p * len(self.degrees)) * self.points * p**2
-        require_cost(self, "points, degrees, replicates", 5 * pairs * p * self.points, work)
+        # A complex step of every coordinate from every θ: of the pairs, or along p directions.
+        steps = max(self.replicates, p) * p * (2 * p + 6 * self.points)
+        kept = 5 * pairs * p * self.points
+        require_cost(self, "points, degrees, replicates", steps + kept, work)
 
 
 def predict(config: Config, problems: list[Problem], given: list[np.ndarray]) -> xr.Dataset:

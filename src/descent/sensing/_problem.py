@@ -109,6 +109,11 @@ class Config(DescentConfig, Measured):
             require_positive(self.target)
 
     @property
+    def rows(self) -> Float[np.ndarray, "m p"] | None:
+        """Measurements of your own, packed; none here."""
+        return None
+
+    @property
     def unit(self) -> float:
         """What α is in: √λ₁(X*) of your own X*. That of a drawn one is near 1."""
         if not self.target:
@@ -181,7 +186,8 @@ def draw(rng: np.random.Generator, config: Config) -> Problem:
     factor = draw_factor(rng, config)
     if config.target:
         factor = factor_of(np.array(config.target, float), config.rank)
-    problem = of_target(rng, config, factor)
+    rows = config.rows
+    problem = of_target(rng, config, factor) if rows is None else sense(factor, rows)
     held_out = rng.standard_normal((config.held_out, len(problem.target)))
     return problem._replace(held_out=held_out)
 

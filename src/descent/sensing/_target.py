@@ -34,6 +34,18 @@ def require_shape(name: str, rows: Rows, shape: tuple[int, int]) -> None:
         raise ValueError(f"{name} must be {shape[0]} rows of {shape[1]} numbers")
 
 
+def require_matrices(matrices: tuple[Rows, ...], d: int) -> None:
+    """Refuse measurements of another shape, or of a size whose powers leave float64.
+
+    Raises:
+        ValueError: naming the matrix or the entry.
+    """
+    for i, rows in enumerate(matrices):
+        require_shape(f"matrices: A_{i + 1}", rows, (d, d))
+    entries = tuple(abs(v) for rows in matrices for row in rows for v in row if v)
+    require_within("matrices", entries, 1e-25, 1e25, "their powers leave float64")
+
+
 def require_rank(target: Rows, shape: tuple[int, int], rank: int) -> None:
     """Refuse a target of another shape or rank.
 
