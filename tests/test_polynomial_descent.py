@@ -66,6 +66,8 @@ def made(found) -> set[str]:
         ("gd", {"milestones": [4000]}, "milestone 4000 > iterations 3000"),
         ("gd", {"iterations": 10**15}, "iterations 1000000000000000, .* hours"),
         ("gd", {"snapshots": 10**12}, "GiB"),
+        ("sgd", {"points": 7000, "iterations": 10**7}, "points 7000, .* hours"),
+        ("averaging", {"points": 7000, "iterations": 10**7}, "points 7000, .* hours"),
         ("gd_average", {"step": 2}, "step 2 ≥ 2: gradient descent diverges"),
         ("gd_iterations", {"step": 2.5}, "step 2.5 ≥ 2: gradient descent diverges"),
         ("gd_iterations", {"printed": [1]}, "an interval has two"),
