@@ -88,8 +88,7 @@ def measure(config: Config, problem: Problem) -> xr.Dataset:
     runs = replicate(_methods.one_sample_a_step, config.seed, given)
     path, sgd = map(np.array, zip(*runs, strict=True))
     final, away = path[:, :, -1], unseen(problem, sgd[:, :, -1])
-    # Where Adam fluctuates, one step is not the rule: the median of the kept steps of its last
-    # tenth.
+    # Where Adam fluctuates, one step is no rule: the median of the steps kept of its last tenth.
     losses = np.median(loss(problem, path)[..., kept >= 0.9 * last], -1)
     rmse = _overparameterised.rmse(config, final, config.interval, GRID)
     each, of_sgd = ("replicate", "rate"), ("replicate", "sgd_rate")
@@ -142,6 +141,7 @@ def run(config: Config) -> Result:
         },
         checks=compare(config, problem, found, theory, stable)
         + (() if silent else elsewhere(config, problem, found)),
+        errata=_methods.refute_label(problem, found) if config.of_the_course else (),
         no_claim=silent,
         unchecked={f"sgd_in_the_row_space_at_{lost}": "these runs left float64"} if lost else {},
     )
