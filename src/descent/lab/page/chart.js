@@ -30,7 +30,7 @@ function axis(panel, name, length) {
   const { label, scale, domain, ticks } = panel[name];
   const named = ticks && Object.fromEntries(ticks.map(([at, words]) => [at, words]));
   return {
-    field: name, type: "quantitative", title: lines(label, length / 6.5),
+    field: name, type: "quantitative", title: lines(label, length / enlarged(6.5)),
     axis: ticks ? { values: ticks.map(([at]) => at), labelExpr: `(${JSON.stringify(named)})[datum.value]` } : { tickCount: 6 },
     scale: {
       type: scale, ...(scale !== "log" && { zero: false }), nice: false,
@@ -142,29 +142,48 @@ function legend(panel) {
 
 // As wide as its column; a square panel, with one unit as long on both axes, as it comes out.
 function sized(panel, room) {
-  const height = Math.min(300, Math.max(220, 0.68 * (room - 75)));
+  const height = enlarged(Math.min(300, Math.max(220, 0.68 * (room - 75))));
   if (!panel.square) return { width: room, height, autosize: { type: "fit-x", contains: "padding" } };
   const [across, up] = ["x", "y"].map((name) => Math.abs(panel[name].domain[1] - panel[name].domain[0]));
   const unit = Math.min((room - 85) / across, height / up);
   return { width: unit * across, height: unit * up, autosize: { type: "pad" } };
 }
 
-const CONFIG = {
+// Larger for a lecture: the words of a figure must be read from the back row.
+const projected = () => document.documentElement.classList.contains("projector");
+const enlarged = (size) => (projected() ? 1.7 * size : size);
+
+const configured = () => ({
   background: null, customFormatTypes: true, font: "system-ui, sans-serif", view: { stroke: null },
   axis: {
     labelColor: "currentColor", titleColor: "currentColor", domainColor: "currentColor", tickColor: "currentColor",
-    gridColor: "currentColor", gridOpacity: 0.12, labelFontSize: 11, titleFontSize: 12, titleFontWeight: 400, labelOverlap: "greedy", labelSeparation: 4,
+    gridColor: "currentColor", gridOpacity: 0.12, labelFontSize: enlarged(11), titleFontSize: enlarged(12), titleFontWeight: 400,
+    labelOverlap: "greedy", labelSeparation: 4,
   },
-  legend: { labelColor: "currentColor", titleColor: "currentColor", titleFontWeight: 400 },
-  text: { color: "currentColor" },
-};
+  legend: { labelColor: "currentColor", titleColor: "currentColor", titleFontWeight: 400, labelFontSize: enlarged(10), titleFontSize: enlarged(11) },
+  text: { color: "currentColor", fontSize: enlarged(11) },
+});
+
+// A figure of a story shows what the figure of its experiment holds.
+const origin = (figure) => (figure.dataset.of ? document.getElementById(figure.dataset.of).querySelector("figure") : figure);
+
+function held(figure) {
+  const script = origin(figure).querySelector("script");
+  return script && JSON.parse(script.textContent);
+}
+
+function still(figure) {
+  const image = origin(figure).querySelector("img").cloneNode();
+  figure.querySelector(".chart").append(image);
+}
 
 async function draw(figure) {
-  const panels = JSON.parse(figure.querySelector("script").textContent);
+  const panels = held(figure);
+  if (!panels) return still(figure);
   const place = figure.querySelector(".chart");
-  const columns = Math.max(1, Math.min(panels.length, Math.floor(figure.clientWidth / 320)));
+  const columns = Math.max(1, Math.min(panels.length, Math.floor(figure.clientWidth / enlarged(320))));
   place.style.setProperty("--columns", columns);
-  const room = Math.min(720, (figure.clientWidth - 16 * (columns - 1)) / columns);
+  const room = Math.min(enlarged(720), (figure.clientWidth - 16 * (columns - 1)) / columns);
   const cells = panels.map((panel) => {
     const cell = document.createElement("div");
     const title = document.createElement("p");
@@ -176,21 +195,22 @@ async function draw(figure) {
     const spec = { ...size, layer: layers(panel, size), resolve: { scale: { color: "independent" } } };
     // The tooltip of the nearest point forgets words that no formatter has touched.
     const expressionFunctions = { verbatim: (text) => text };
-    return vegaEmbed(host, spec, { actions: false, renderer: "svg", config: CONFIG, expressionFunctions });
+    return vegaEmbed(host, spec, { actions: false, renderer: "svg", config: configured(), expressionFunctions });
   });
-  await Promise.all(cells);
+  figure.views = await Promise.all(cells);
   figure.classList.add("live");
 }
 
 function drawOnce(figure) {
   if (figure.dataset.drawn) return;
   figure.dataset.drawn = "yes";
-  draw(figure).catch((error) => {
+  return draw(figure).catch((error) => {
     figure.querySelector(".chart").replaceChildren(); // the still figure stays
     console.error(error);
   });
 }
 
+const figures = document.querySelectorAll("figure[data-live]");
 const watcher = new IntersectionObserver((entries) => {
   for (const entry of entries) {
     if (!entry.isIntersecting) continue;
@@ -198,4 +218,17 @@ const watcher = new IntersectionObserver((entries) => {
     drawOnce(entry.target);
   }
 }, { rootMargin: "300px" });
-document.querySelectorAll("figure[data-live]").forEach((figure) => watcher.observe(figure));
+figures.forEach((figure) => watcher.observe(figure));
+
+// In another size: what was drawn goes, and comes again when it is in sight.
+function redraw() {
+  for (const figure of figures) {
+    figure.views?.forEach((view) => view.finalize());
+    figure.querySelector(".chart").replaceChildren();
+    figure.classList.remove("live");
+    delete figure.views;
+    delete figure.dataset.drawn;
+    watcher.unobserve(figure);
+    watcher.observe(figure);
+  }
+}

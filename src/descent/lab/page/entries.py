@@ -27,6 +27,27 @@ def described(panels: list[dict]) -> str:
     return "; ".join(parts)
 
 
+STROKES = {
+    "measured": "Solid: measured.",
+    "predicted": "Dashed: predicted.",
+    "bound": "Dotted: a bound.",
+    "printed": "Dotted: as printed in the source.",
+}
+LINES = {"line", "level", "moment", "segments"}
+
+
+def strokes(panels: list[dict]) -> str:
+    """What solid, dashed and dotted lines, and points, stand for, as far as the figure has them."""
+    marks = [mark for panel in panels for mark in panel["marks"]]
+    roles = {mark["role"] for mark in marks if mark["kind"] in LINES}
+    said = [words for role, words in STROKES.items() if role in roles]
+    if {"bound", "printed"} <= roles:
+        said[-2:] = ["Dotted: a bound, or as printed in the source."]
+    if any(mark["kind"] == "band" for mark in marks):
+        said.append("Bands: from 5 % to 95 % of the runs, where the legend says nothing else.")
+    return " ".join(said)
+
+
 def cost(block: Block) -> str:
     """What the last run here took; empty where the result came from the cache."""
     try:
@@ -42,6 +63,7 @@ def shown(block: Block, said: Words, result: dict) -> dict:
     with whole(data):
         panels = json.loads(read_text(data))["panels"]
         seen, complete = described(panels), all(panel["whole"] for panel in panels)
+        drawn, heat = strokes(panels), any(m["kind"] == "heat" for p in panels for m in p["marks"])
     with whole(drawing):
         figure, size = picture(read_text(drawing))
     first = next(iter(result["checks"].values()), None)
@@ -51,6 +73,8 @@ def shown(block: Block, said: Words, result: dict) -> dict:
         "size": size,
         "alt": f"{said.claim} Verdict: {verdict}. Shown: {seen}.",
         "panels": embedded(panels) if complete else "",
+        "strokes": drawn,
+        "map": heat,
     }
 
 
