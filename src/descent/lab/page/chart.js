@@ -111,6 +111,81 @@ function layers(panel, { width, height }) {
   ];
 }
 
+// ---- Sliders: a closed form over what was measured.
+
+const MOVED = ["#c2185b", "#7b1fa2"];
+const COUNT = 300; // points of a curve
+
+// Bare names in a formula: x is of a point, sliders and constants are signals, and lets stand for what they say.
+function inlined(formula, moved) {
+  let found = formula;
+  for (const [name, words] of Object.entries(moved.lets).reverse()) {
+    found = found.replace(new RegExp(`\\b${name}\\b`, "g"), `(${words})`);
+  }
+  return found.replace(/\bx\b/g, "datum.x");
+}
+
+const signals = (moved) => [
+  ...moved.sliders.map(({ name, start }) => ({ name, value: start })),
+  ...Object.entries(moved.constants).map(([name, value]) => ({ name, value })),
+];
+
+// Where a curve is computed: evenly as drawn, or at whole numbers.
+function places({ scale, domain }, whole) {
+  const bend = { log: [Math.log10, (v) => 10 ** v], symlog: [(v) => Math.sign(v) * Math.log1p(Math.abs(v)), (v) => Math.sign(v) * Math.expm1(Math.abs(v))] };
+  const [there, back] = bend[scale] ?? [(v) => v, (v) => v];
+  const [low, high] = [Math.min(...domain), Math.max(...domain)].map(there);
+  const found = Array.from({ length: COUNT + 1 }, (_, i) => back(low + ((high - low) * i) / COUNT));
+  return whole ? [...new Set(found.map(Math.round).filter((x) => x >= 0))] : found;
+}
+
+function predictions(panel, { x, y }, moved) {
+  return moved.curves.map((curve, k) => {
+    const calculate = inlined(curve.formula, moved);
+    const look = { clip: true, strokeWidth: 2.5, strokeDash: [7, 3], color: MOVED[k] };
+    if (curve.kind === "curve") {
+      const values = places(panel.x, moved.whole).map((at) => ({ x: at }));
+      const transform = [{ calculate, as: "y" }, { filter: panel.y.scale === "log" ? "isFinite(datum.y) && datum.y > 0" : "isFinite(datum.y)" }];
+      return { data: { values }, transform, mark: { type: "line", ...look }, encoding: { x, y } };
+    }
+    const along = curve.kind === "level" ? { y: { ...y, field: "at" } } : { x: { ...x, field: "at" } };
+    return { data: { values: [{}] }, transform: [{ calculate, as: "at" }], mark: { type: "rule", ...look }, encoding: along };
+  });
+}
+
+// The inputs of one panel; `move` is told the name and the value.
+function controls(moved, title, move) {
+  const group = document.createElement("fieldset");
+  const legend = document.createElement("legend");
+  const words = document.createElement("p");
+  legend.textContent = title ? `Move the prediction: ${title}` : "Move the prediction";
+  words.textContent = moved.attempt;
+  group.append(legend, words);
+  moved.curves.forEach((curve, k) => {
+    const line = document.createElement("p");
+    swatch({ colour: MOVED[k], stroke: "dashed" }, line);
+    line.append(` ${curve.label}`);
+    group.append(line);
+  });
+  for (const { name, symbol, low, high, start, step, scale } of moved.sliders) {
+    const [there, back] = scale === "log" ? [Math.log10, (v) => 10 ** v] : [(v) => v, (v) => v];
+    const label = document.createElement("label");
+    const input = document.createElement("input");
+    const output = document.createElement("output");
+    const shown = (value) => (output.textContent = Number(value.toPrecision(3)).toString());
+    Object.assign(input, { type: "range", name, min: there(low), max: there(high), step: step ?? (there(high) - there(low)) / 200, value: there(start) });
+    input.addEventListener("input", () => {
+      const value = back(Number(input.value));
+      shown(value);
+      move(name, value);
+    });
+    shown(start);
+    label.append(`${symbol} `, input, output);
+    group.append(label);
+  }
+  return group;
+}
+
 function svg(name, attributes, parent) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -172,6 +247,8 @@ function held(figure) {
   return script && JSON.parse(script.textContent);
 }
 
+const movable = (figure) => JSON.parse(origin(figure).querySelector("script.moved")?.textContent ?? "[]");
+
 function still(figure) {
   const image = origin(figure).querySelector("img").cloneNode();
   figure.querySelector(".chart").append(image);
@@ -184,7 +261,9 @@ async function draw(figure) {
   const columns = Math.max(1, Math.min(panels.length, Math.floor(figure.clientWidth / enlarged(320))));
   place.style.setProperty("--columns", columns);
   const room = Math.min(enlarged(720), (figure.clientWidth - 16 * (columns - 1)) / columns);
-  const cells = panels.map((panel) => {
+  const moves = movable(figure);
+  const inputs = moves.length ? document.createElement("div") : null;
+  const cells = panels.map((panel, index) => {
     const cell = document.createElement("div");
     const title = document.createElement("p");
     const host = document.createElement("div");
@@ -192,11 +271,20 @@ async function draw(figure) {
     cell.append(title, host, legend(panel));
     place.append(cell);
     const size = sized(panel, room);
-    const spec = { ...size, layer: layers(panel, size), resolve: { scale: { color: "independent" } } };
+    const moved = moves.find((one) => one.panel === index);
+    const layer = layers(panel, size);
+    if (moved) layer.push(...predictions(panel, { x: axis(panel, "x", size.width), y: axis(panel, "y", size.height) }, moved));
+    const spec = { ...size, ...(moved && { params: signals(moved) }), layer, resolve: { scale: { color: "independent" } } };
     // The tooltip of the nearest point forgets words that no formatter has touched.
     const expressionFunctions = { verbatim: (text) => text };
-    return vegaEmbed(host, spec, { actions: false, renderer: "svg", config: configured(), expressionFunctions });
+    const made = vegaEmbed(host, spec, { actions: false, renderer: "svg", config: configured(), expressionFunctions });
+    if (moved) inputs.append(controls(moved, panels.length > 1 ? panel.title : "", (name, value) => made.then(({ view }) => view.signal(name, value).runAsync())));
+    return made;
   });
+  if (inputs) {
+    inputs.className = "sliders";
+    place.after(inputs); // not in what screen readers skip
+  }
   figure.views = await Promise.all(cells);
   figure.classList.add("live");
 }
@@ -225,6 +313,7 @@ function redraw() {
   for (const figure of figures) {
     figure.views?.forEach((view) => view.finalize());
     figure.querySelector(".chart").replaceChildren();
+    figure.querySelector(".sliders")?.remove();
     figure.classList.remove("live");
     delete figure.views;
     delete figure.dataset.drawn;
