@@ -42,7 +42,9 @@ def chain(v):
 
 def law(function, v, x):
     names = {"full_norm": v["norm"], "trace": v["noise"] * v["norm"] ** 2, "minibatch_square": 0.0}
-    found = xr.Dataset({k: xr.DataArray([[float(one)]], dims=("batch", "layer")) for k, one in names.items()})
+    found = xr.Dataset(
+        {k: xr.DataArray([[float(one)]], dims=("batch", "layer")) for k, one in names.items()}
+    )
     found["full_norm"], found["trace"] = found["full_norm"][0], found["trace"][0]
     found = found.assign_coords(batch=[float(x)])
     return np.sqrt(function(found, int(v["n"]))["predicted_square"].item())
@@ -108,7 +110,11 @@ def settings(one) -> list[tuple[dict, float]]:
         values = {}
         for s in one.sliders:
             share = rng.uniform()
-            value = s.low * (s.high / s.low) ** share if s.scale == "log" else s.low + share * (s.high - s.low)
+            value = (
+                s.low * (s.high / s.low) ** share
+                if s.scale == "log"
+                else s.low + share * (s.high - s.low)
+            )
             values[s.name] = float(round(value)) if s.step else value
         found.append((values, float(x)))
     return found  # fmt: skip
@@ -152,13 +158,17 @@ def test_a_formula_is_the_python_function_at_20_points(opened, one, k):
 @needs_chromium
 def test_a_slider_moves_the_prediction_and_nothing_that_was_measured(opened):
     opened.wait_for_selector("figure.live")
-    paths = "() => Array.from(document.querySelectorAll('.mark-line path'), (p) => p.getAttribute('d'))"
+    paths = (
+        "() => Array.from(document.querySelectorAll('.mark-line path'), (p) => p.getAttribute('d'))"
+    )
     before = opened.evaluate(paths)
     slider = opened.locator(".sliders input").first
     assert slider.get_attribute("name") == "beta"
     slider.fill("0.5")
     assert opened.locator(".sliders output").first.inner_text() == "0.5"
-    opened.wait_for_function(f"JSON.stringify(({paths})()) !== {json.dumps(json.dumps(before, separators=(',', ':')))}")
+    opened.wait_for_function(
+        f"JSON.stringify(({paths})()) !== {json.dumps(json.dumps(before, separators=(',', ':')))}"
+    )
     after = opened.evaluate(paths)
     assert sum(a != b for a, b in zip(after, before, strict=True)) == 1
 
@@ -179,11 +189,15 @@ def test_a_constant_that_a_block_lacks_takes_the_sliders_away():
     assert number(params, "other@c", "one.a.b.0") == 1
     for place in ("b.2", "c", "b.x", "flag", "b"):
         assert number(params, "one@a", place) is None
-    assert movable("dynamics@momentum_step", {"dynamics": {"momentum_step": {"squares": []}}}, 2) == []
+    assert (
+        movable("dynamics@momentum_step", {"dynamics": {"momentum_step": {"squares": []}}}, 2) == []
+    )
     assert movable("dynamics@momentum_step", PARAMS, 0) == []
 
 
 def test_a_slider_of_another_form_is_refused_with_its_place(tmp_path):
-    (tmp_path / "sliders.yaml").write_text("- {experiment: a@b, panel: 0, try: c}", encoding="utf-8")
+    (tmp_path / "sliders.yaml").write_text(
+        "- {experiment: a@b, panel: 0, try: c}", encoding="utf-8"
+    )
     with pytest.raises(Damaged, match=r"sliders\.yaml: 0\.sliders: "):
         sliders(tmp_path)

@@ -8,7 +8,9 @@ these directions, and what is gained in the others no later step takes back.
     GD and SGD:   P_null θ_k = 0 at every rate, so the limit is θ*;   coordinate-wise scaling: P_null θ_k ≠ 0
 
 An ε far above √v turns Adam into GD with momentum, which ends near θ*.
-See: Adam's distance from the shortest solution stays, at a height of its rate; GD's does not depend on the rate.
+
+See: Adam's runs stay at a distance from the shortest solution that their rate decides; where gradient
+descent ends does not depend on the rate.
 
 Source: FRTN50 assignment, exercise 4d; arXiv 1705.08292. Its notebook takes ε = 1e-5 for the 1e-8 that is asked for,
 which moves the end little, and draws ‖θ − θ*‖ with the label of its square.

@@ -14,7 +14,9 @@ from descent.lab.page.guide import FOLDER
 from descent.lab.page.reading import Form, Stage, Words, read
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*$")]
-Place = Annotated[str, StringConstraints(pattern=r"^[\w.-]+$")]  # squares.-1, sensing.overparam.size
+Place = Annotated[
+    str, StringConstraints(pattern=r"^[\w.-]+$")
+]  # squares.-1, sensing.overparam.size
 
 
 class Slider(Form):
@@ -45,8 +47,8 @@ class Moved(Form):
     panel: int
     attempt: Words = Field(alias="try")
     sliders: tuple[Slider, ...]
-    constants: dict[Name, Place] = {}
-    lets: dict[Name, Words] = {}
+    constants: dict[Name, Place] = Field(default_factory=dict)
+    lets: dict[Name, Words] = Field(default_factory=dict)
     whole: bool = False  # x is a whole number: a count of steps
     curves: tuple[Curve, ...]
 
