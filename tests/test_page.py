@@ -57,7 +57,7 @@ SLIDERS = """
   constants: {k: steps}
   whole: true
   curves:
-    - {formula: a * (1 - pow(b, x)), function: descent.alpha, label: a curve}
+    - {formula: "a * (1 - pow(b, x))", function: descent.alpha, label: a curve}
     - {formula: a * b * k, kind: level, function: descent.alpha, label: a level}
 """
 
@@ -242,7 +242,7 @@ def test_a_family_has_its_set_up_and_errata_their_group(page):
         *("Problem", "Symbols", "Varied", "Asked", "Document")
     ]
     assert page.locator("#beta dl.setup").count() == 0
-    assert [h.inner_text().strip() for h in page.locator("#errata h3").all()][0] == "A wrong end"
+    assert page.locator("#errata h3").first.inner_text().strip() == "A wrong end"
 
 
 @needs_chromium

@@ -50,18 +50,28 @@ def law(function, v, x):
     return np.sqrt(function(found, int(v["n"]))["predicted_square"].item())
 
 
+def missed(predict, v, x):
+    block = {"seed": 0, "replicates": 1, "features": int(v["d"]), "samples": (int(x),)}
+    return predict(risk.Config(**block))["missed_predicted"].item()
+
+
+def on(chance, v, x):
+    block = {"seed": 0, "replicates": 400, "widths": (int(v["n"]),), "depths": (int(x),)}
+    return chance(lost_sides.Config(**block)).item()
+
+
 # How the science's own functions are asked: the function, the values by name, and x.
 ASKED = {
     "iterations": lambda f, v, x: f(1 - 2 * x, v["accuracy"], 10**9),
     "radius": lambda f, v, x: max(f(v["beta"], x * v["beta"] * v[s]) for s in ("large", "small")),
     "trajectory": lambda f, v, x: f(v["beta"], v["h"], 1 - 2 * v["h"], np.array([x]))[0],
     "highest": lambda f, v, x: 2 * f(v["beta"]) / (v["beta"] * v["eta"]),
-    "predict": lambda f, v, x: f(risk.Config(0, 1, int(v["d"]), (int(x),)))["missed_predicted"].item(),
+    "predict": missed,
     "evolved": lambda f, v, x: f(chain(v), np.array([v["eta"]]), int(x)).mean[0],
     "stationary": lambda f, v, x: f(chain(v), np.array([x])).variance[0],
     "thresholds": lambda f, v, x: (t := f(v["input"], x)).mean_square / t.mean,
     "kurtosis": lambda f, v, x: f(int(v["n"])) ** x,
-    "chance": lambda f, v, x: f(lost_sides.Config(0, 400, (int(v["n"]),), (int(x),))).item(),
+    "chance": on,
     "predicted_times": sensed,
     "edge": lambda f, v, x: f(int(v["d"]), np.array([x]))[0],
     "outlier": lambda f, v, x: -f(int(v["d"]), np.array([x]))[0],

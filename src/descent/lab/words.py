@@ -105,6 +105,8 @@ def decimals(value: float, tol: float) -> str:
 def apart(value: float, erratum: dict) -> str:
     """A number of an erratum with the digits that tell the printed from the right one."""
     gap = abs(float(erratum["printed"]) - float(erratum["correct"]))
+    if 1e4 <= abs(value) < 1e7 and gap >= 1:
+        return f"{value:.0f}"
     return shortened(decimals(value, gap))
 
 

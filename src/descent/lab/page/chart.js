@@ -113,7 +113,7 @@ function layers(panel, { width, height }) {
 
 // ---- Sliders: a closed form over what was measured.
 
-const MOVED = ["#c2185b", "#7b1fa2"];
+const MOVED = ["#d81b60", "#9c4dcc"];
 const COUNT = 300; // points of a curve
 
 // Bare names in a formula: x is of a point, sliders and constants are signals, and lets stand for what they say.
@@ -252,6 +252,7 @@ const movable = (figure) => JSON.parse(origin(figure).querySelector("script.move
 function still(figure) {
   const image = origin(figure).querySelector("img").cloneNode();
   figure.querySelector(".chart").append(image);
+  figure.classList.add("live");
 }
 
 async function draw(figure) {

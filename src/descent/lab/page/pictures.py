@@ -27,7 +27,7 @@ def picture(svg: str) -> tuple[str, tuple[int, int]]:
     """The drawing as a data URL without what a reader cannot see, and its size in pixels."""
     points = map(float, re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups())
     size = tuple(round(p * 4 / 3) for p in points)
-    found = quote(shrunk(svg), safe="/:;=,.()-_'!*@$&+?~")
+    found = quote(shrunk(svg), safe="/:;=,.()-_'!*@$+?~")
     return f"data:image/svg+xml,{found}", size
 
 

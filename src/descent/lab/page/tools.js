@@ -22,7 +22,8 @@ const addressed = (id) => `${location.href.split("#")[0]}#${id}`;
 async function copy(id, where) {
   history.replaceState(null, "", `#${id}`);
   const words = where.textContent;
-  const done = await navigator.clipboard.writeText(addressed(id)).then(() => "Copied", () => "It is in the address bar");
+  const written = navigator.clipboard ? navigator.clipboard.writeText(addressed(id)) : Promise.reject();
+  const done = await written.then(() => "Copied", () => "It is in the address bar");
   where.textContent = done;
   setTimeout(() => (where.textContent = words), 2000);
 }
