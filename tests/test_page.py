@@ -45,7 +45,7 @@ stories:
       - {experiment: alpha@swept, says: First one. Then the other.}
       - {experiment: beta@swept, says: Again. And again.}
       - {experiment: alpha@gone, says: Not here. Nor there.}
-    asks: [Why?]
+    asks: ["Why?"]
   - {key: none, title: Nothing, door: a, opens: b, steps: [{experiment: alpha@gone, says: c}], asks: []}
 """
 

@@ -17,8 +17,7 @@ Two steps are tried at the largest eigenvalue μ_max. With η = (1 − margin)·
 See: the straight lines in the middle and on the right have the predicted slopes; on the right the run with a step
 just below the critical one returns to X*, and the run with a step just above it leaves.
 
-Source: CS7180 problem set 2, question 2b; for the edges, Davidson and Szarek's bound of Gaussian singular
-values.
+Source: CS7180 problem set 2, question 2b; for the edges, Davidson and Szarek's bound of Gaussian singular values.
 """
 
 import numpy as np

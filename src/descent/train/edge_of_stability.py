@@ -1,18 +1,16 @@
 """Training sharpens the loss until its largest curvature meets 2(2 − β)/(βη), and holds it there.
 
-Sharpness is the largest curvature, the largest eigenvalue of the Hessian. Below the edge descent with averaged
-gradients is stable, and training on makes the loss sharper. Above the edge the error along the sharpest direction
-changes its sign at every step and grows, which moves the weights to where the loss is flatter. The two balance at the
-edge. A share of the labels is random, so that there is always something left to fit.
+Sharpness is the largest eigenvalue of the Hessian. Below the edge descent with averaged gradients is stable, and
+training makes the loss sharper. Above it the error along the sharpest direction changes its sign at every step and
+grows, and the weights move to where the loss is flatter. Some labels are random, so that there is always more to fit.
 
     z ← (1 − β)z + β∇L(w),   w ← w − ηz,   z₀ = 0;   L = ½ mean ‖f(x) − y‖², y one-hot
     a direction of curvature λ = 2σ² is stable up to ηβσ² = 2 − β, where a root is −1:   λ_max → 2(2 − β)/(βη)
 
-Every β gets the step η = 2(2 − β)/(β·plateau), so that all runs are to end at the same sharpness, plateau. The claim
-is about runs that came to the edge. They are recognised without the prediction: they ended sharper than they began, and
-their late steps undo the step before, as they do where a root is −1. Several eigenvalues stay near the edge, the
-largest a few per cent above it. No theory here gives that excess, so the check only tells the edge from the nearest
-other candidates: 2/(βη), and the formula with σ² in the place of λ.
+Every β gets the step η = 2(2 − β)/(β·plateau), so that all runs are to end at one sharpness, plateau. The claim is about
+runs that came to the edge. They are recognised without the prediction: they ended sharper than they began, and late
+steps undo the step before, as at a root of −1. The largest eigenvalue stays a few per cent above the edge. No theory here
+gives that excess, so the check only tells the edge from other candidates: 2/(βη), and the formula with σ² for λ.
 
 See: on the left the sharpness of every β rises to the dashed line and stays there, above the dotted lines 2/(βη) that
 the document would give; on the right the plateaus over the predicted edge are near 1 at every β.
