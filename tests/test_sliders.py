@@ -62,7 +62,7 @@ def on(chance, v, x):
 
 # How the science's own functions are asked: the function, the values by name, and x.
 ASKED = {
-    "iterations": lambda f, v, x: f(1 - 2 * x, v["accuracy"], 10**9),
+    "iterations": lambda f, v, x: f(1 - 2 * x, v["accuracy"], 10**9) if 0 < x < 1 else np.nan,
     "radius": lambda f, v, x: max(f(v["beta"], x * v["beta"] * v[s]) for s in ("large", "small")),
     "trajectory": lambda f, v, x: f(v["beta"], v["h"], 1 - 2 * v["h"], np.array([x]))[0],
     "highest": lambda f, v, x: 2 * f(v["beta"]) / (v["beta"] * v["eta"]),
