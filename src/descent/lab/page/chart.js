@@ -247,7 +247,7 @@ function held(figure) {
   return script && JSON.parse(script.textContent);
 }
 
-const movable = (figure) => JSON.parse(origin(figure).querySelector("script.moved")?.textContent ?? "[]");
+const movable = (figure) => figure.classList.contains("hero") ? [] : JSON.parse(origin(figure).querySelector("script.moved")?.textContent ?? "[]");
 
 function still(figure) {
   const image = origin(figure).querySelector("img").cloneNode();
