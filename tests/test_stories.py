@@ -8,7 +8,7 @@ import pytest
 
 from descent.lab.files import Damaged
 from descent.lab.page.guide import confusions, grouped, meant, setups, stories
-from descent.lab.page.papers import linked, papers
+from descent.lab.page.links import linked, papers
 from descent.lab.words import apart
 from harness import experiments
 from toy import ROOT
@@ -79,15 +79,17 @@ def test_the_digits_of_an_erratum_tell_the_printed_from_the_right_number():
     assert apart(close["correct"], close) == "0.308107807131"
 
 
-def test_numbers_of_arxiv_are_links_and_other_numbers_are_not():
-    text = 'arXiv 1712.09203, Theorem 1.1 & "2301.11500"; 0.0026, 2019, 12026.15013'
-    shown = str(linked(text))
+def test_papers_and_other_experiments_are_links_and_other_words_are_not():
+    text = 'arXiv 1712.09203, Theorem 1.1 & "2301.11500"; 0.0026, 2019, 12026.15013; a@b, x@y'
+    shown = str(linked(text, {"a@b": "a-b"}))
     assert re.findall(r'href="([^"]*)"', shown) == [
         "https://arxiv.org/abs/1712.09203",
         "https://arxiv.org/abs/2301.11500",
+        "#a-b",
     ]
     assert "&amp;" in shown
-    assert "href" not in str(linked("page 1712.09203"))
+    assert shown.endswith("</a>, x@y")
+    assert "href" not in str(linked("page 1712.09203", {}))
     cited = papers(
         [{"source": text, "stage": "a@b"}, {"source": "arXiv 1712.09203", "stage": "c@d"}]
     )

@@ -15,8 +15,8 @@ from descent.lab.messages import refuse
 from descent.lab.page.documents import answered
 from descent.lab.page.entries import entry
 from descent.lab.page.guide import grouped, setups, told
+from descent.lab.page.links import linked, papers
 from descent.lab.page.made import made
-from descent.lab.page.papers import linked, papers
 from descent.lab.page.pictures import bundle, faces
 from descent.lab.params import PARAMS
 from descent.lab.project import Block, blocks
@@ -72,6 +72,7 @@ def render() -> str:
         errata=grouped(errata),
         documents=answered(experiments),
         papers=papers(experiments),
+        anchors={e["stage"]: e["anchor"] for e in experiments},
         **told(experiments),
         made=made(),
         style=read_text(HERE / "report.css"),
