@@ -1,17 +1,17 @@
 """Adam, AdaGrad and RMSProp fit the points by another polynomial than the shortest; their rate decides which.
 
-Gradient descent only moves in directions that the points see. Dividing every coordinate by its own gradients leaves
-these directions, and what is gained in the others no later step takes back.
+Gradient descent only moves in directions that the points see. Dividing coordinates by their own gradients leaves these
+directions, and what is gained in the others no later step takes back.
 
     X: (N, p),   θ₀ = 0,   θ_k = (part in range Xᵀ) + P_null θ_k
     any run:      ‖part in range Xᵀ − θ*‖ ≤ √(N f(θ_k))/σ_min(X): at a fit, that part is the shortest solution
     GD and SGD:   P_null θ_k = 0 at every rate, so the limit is θ*;   coordinate-wise scaling: P_null θ_k ≠ 0
+    ε far above √v turns Adam into GD with momentum, which ends near θ*
 
-An ε far above √v turns Adam into GD with momentum, which ends near θ*.
-See: Adam's distance from the shortest solution stays, at a height of its rate; GD's does not depend on the rate.
+See: Adam's distance from the shortest solution stays, and its rate decides how large; GD has one end at every rate.
 
-Source: FRTN50 assignment, exercise 4d; arXiv 1705.08292. Its notebook takes ε = 1e-5 for the 1e-8 that is asked for,
-which moves the end little, and draws ‖θ − θ*‖ with the label of its square.
+Source: FRTN50 assignment, exercise 4d (its ε is 1e-5, not the 1e-8 asked for; its ‖θ − θ*‖ is labelled as the square);
+arXiv 1705.08292.
 """
 
 from typing import Annotated
