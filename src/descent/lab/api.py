@@ -70,15 +70,19 @@ def reading(root: Root) -> Iterator[None]:
         yield
 
 
+def dotted(experiment: str) -> str:
+    """`family@name` and `family/name` as `family.name`."""
+    return experiment.strip().replace("@", ".").replace("/", ".")
+
+
 def named(experiment: str) -> Block:
-    """The block of `family.name`; `family@name` and `family/name` are the same.
+    """The block of that name.
 
     Raises:
         Refused: there is none.
     """
-    known = {block.path.replace("/", "."): block for block in blocks()}
-    name = experiment if isinstance(experiment, str) else ""
-    name = name.strip().replace("@", ".").replace("/", ".")
+    known = {dotted(block.path): block for block in blocks()}
+    name = dotted(experiment) if isinstance(experiment, str) else ""
     if name in known:
         return known[name]
     family = [one for one in known if one.startswith(f"{name}.")]
@@ -107,7 +111,7 @@ def experiments(about: str = "", *, root: Root = None) -> Experiments:
     with reading(root):
         every = [
             Experiment(
-                block.path.replace("/", "."), words(block.docstring()).claim, verdict_of(block)
+                dotted(block.path), words(block.docstring()).claim, verdict_of(block)
             )
             for block in blocks()
         ]
@@ -150,7 +154,7 @@ def run(
     with reading(root):
         require_system()
         block = named(experiment)
-        name, module = block.path.replace("/", "."), found(block.module)
+        name, module = dotted(block.path), found(block.module)
         known = [field.name for field in fields(module.Config)]
         settings = changed(block.parameters, given, name, known)
         config = configured(module.Config, block.path, settings)

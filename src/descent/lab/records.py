@@ -12,6 +12,7 @@ import xarray as xr
 
 from descent.figure import Figure
 from descent.lab import tables
+from descent.lab.files import write
 from descent.lab.project import Block
 from descent.lab.reading import MARKS, lines
 from descent.lab.settings import command
@@ -122,6 +123,25 @@ class Run:
         from descent.lab.painted import drawn, svg_of
 
         return drawn(self.block, self.figure, svg_of)
+
+    def save(self, path: str | Path) -> None:
+        """Write the figure (.svg, .png) or the arrays (.nc) to a file of that name, whole or not at all.
+
+        Raises:
+            ValueError: another ending.
+            OSError: the disk is full, say.
+        """
+        from descent.lab.painted import drawn, png
+
+        path = Path(path)
+        savers = {
+            ".svg": lambda partial: partial.write_text(self.svg, encoding="utf-8"),
+            ".png": lambda partial: partial.write_bytes(drawn(self.block, self.figure, png)),
+            ".nc": lambda partial: self.data.to_netcdf(partial, engine="scipy"),
+        }
+        if path.suffix.lower() not in savers:
+            raise ValueError(f"{path}: must end in {', '.join(savers)}")
+        write(path, savers[path.suffix.lower()])
 
     @property
     def keep(self) -> str:
