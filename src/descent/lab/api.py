@@ -110,9 +110,7 @@ def experiments(about: str = "", *, root: Root = None) -> Experiments:
     """
     with reading(root):
         every = [
-            Experiment(
-                dotted(block.path), words(block.docstring()).claim, verdict_of(block)
-            )
+            Experiment(dotted(block.path), words(block.docstring()).claim, verdict_of(block))
             for block in blocks()
         ]
     wanted = about.casefold().split()

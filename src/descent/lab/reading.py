@@ -1,6 +1,6 @@
 """A report in lines, for a terminal: the verdict, every check with its numbers, the errata, what was not checked."""
 
-from descent.lab.words import finding, outcome, sentence
+from descent.lab.words import decimals, finding, outcome, sentence
 
 MARKS = {"holds": "✓", "does not hold": "✗", "no claim": "–"}
 
@@ -21,5 +21,6 @@ def checks(report: dict) -> list[dict]:
 
 def erratum(one: dict) -> str:
     stands = "refuted" if one["stands"] else "not refuted"
-    numbers = ", ".join(f"{key} {one[key]}" for key in ("printed", "correct", "measured"))
+    values = {key: decimals(one[key], one["tol"]) for key in ("printed", "correct", "measured")}
+    numbers = ", ".join(f"{key} {value}" for key, value in values.items())
     return f"{stands}: {sentence(one['name'])} ({one['where']}): {numbers}"

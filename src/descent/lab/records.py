@@ -204,12 +204,17 @@ class Explanation:
         """Where to read on."""
         return [str(self.block.source), f"plots/{self.block.path}.svg", "report/index.html"]
 
-    def __repr__(self) -> str:
-        parts = [self.experiment, prose(self.said.claim)]
-        parts += [
-            indented(one.text) if one.formula else prose(one.text) for one in self.said.paragraphs
-        ]
+    @property
+    def text(self) -> str:
+        """The claim, why it is so, the formulas, what to see, and the source."""
+        parts = [prose(self.said.claim)]
+        for one in self.said.paragraphs:
+            parts.append(indented(one.text) if one.formula else prose(one.text))
         parts += [prose(f"See: {self.said.see}"), prose(f"Source: {self.said.source}")]
+        return "\n\n".join(parts)
+
+    def __repr__(self) -> str:
+        parts = [self.experiment, self.text]
         for title, text in (("Parameters", self.parameters), ("Found", self.found)):
             parts.append(f"{title}\n" + indented("\n".join(text)))
         return "\n\n".join([*parts, "Files\n" + indented("\n".join(self.files))])

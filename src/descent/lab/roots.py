@@ -32,7 +32,7 @@ def root_of(given: str | os.PathLike | None = None) -> Path:
         root = next((folder for folder in (here, *here.parents) if is_project(folder)), None)
         if root is None:
             ours = CODE.parents[1]
-            hint = f': give root="{ours}"' if is_project(ours) else ""
+            hint = f': name one by root="{ours}" or --root' if is_project(ours) else ""
             raise Refusal(f"{here}: neither this folder nor one above it is a clone{hint}")
     if (root / "src/descent").resolve() != CODE:
         raise Refusal(
