@@ -152,11 +152,12 @@ def run(
     with reading(root):
         require_system()
         block = named(experiment)
+        require_inputs(block)
         name, module = dotted(block.path), found(block.module)
         known = [field.name for field in fields(module.Config)]
         settings = changed(block.parameters, given, name, known)
         config = configured(module.Config, block.path, settings)
-        upstream = [stored(path) for path in block.inputs()]
+        upstream = [read(path) for path in block.inputs()]
         claim = words(block.docstring()).claim
     said: list[str] = []
 
@@ -176,17 +177,17 @@ def run(
     return Run(block, claim, config, moved, result, report, root_of(root))
 
 
-def stored(path: str) -> xr.Dataset:
-    """What an experiment takes from another, or from the data.
+def require_inputs(block: Block) -> None:
+    """Refuse an experiment that takes from another, or from the data, what is not there.
 
     Raises:
-        Refused: it is not there, and what makes it.
+        Refused: naming the file, and what makes it.
     """
-    if not Path(path).exists():
-        folder, *rest = Path(path).with_suffix("").parts
-        stage = "@".join(rest if folder == "artifacts" else ("download", *rest))
-        raise Refused(f"{path}: not there: `dvc repro {stage}` makes it")
-    return read(path)
+    for path in block.inputs():
+        if not Path(path).exists():
+            folder, *rest = Path(path).with_suffix("").parts
+            stage = "@".join(rest if folder == "artifacts" else ("download", *rest))
+            raise Refused(f"{path}: not there: `dvc repro {stage}` makes it")
 
 
 def load(experiment: str, *, root: Root = None) -> xr.Dataset:

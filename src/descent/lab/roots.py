@@ -23,8 +23,8 @@ def root_of(given: str | os.PathLike | None = None) -> Path:
     if given is not None:
         try:
             root = Path(given).expanduser().resolve()
-        except (TypeError, ValueError, OSError, RuntimeError) as error:
-            raise Refusal(f"root: {given!r} is no folder ({error})") from None
+        except (TypeError, ValueError, OSError, RuntimeError):
+            raise Refusal(f"root: {given!r} is no folder") from None
         if not is_project(root):
             raise Refusal(f"root: {root}: no project, which has {' and '.join(MARKS)}")
     else:
