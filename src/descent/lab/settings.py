@@ -97,6 +97,8 @@ def override(word: str, named: str) -> tuple[str, object]:
     if found.is_sweep_override():
         raise Refusal(f"{said}: one value at a time; `dvc exp run --queue -S …` queues several")
     family, key = named.partition(".")[0], found.key_or_group
+    if not key:
+        raise Refusal(f"{said}: must be NAME=VALUE")
     if key.split(".")[0] == family and not key.startswith(f"{named}."):
         raise Refusal(f"{said}: names no parameter of {named}")
     return key.removeprefix(f"{named}."), found.value()
