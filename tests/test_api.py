@@ -15,8 +15,9 @@ import xarray as xr
 from descent import lab
 from descent.config import Refusal
 from descent.lab import api, deadline, painted, running
+from descent.lab.project import blocks
 from descent.lab.roots import CODE
-from descent.lab.settings import changed, command, merged, plain
+from descent.lab.settings import changed, command, merged, plain, spelled
 from toy import ROOT
 
 TIES = "margin.ties"
@@ -359,12 +360,16 @@ def test_the_command_has_hydra_s_spelling():
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     values = {"a": True, "b": None, "c": [1e-10, "l1.5", "it's"], "d": {"e": [1, 2]}, "f": "3"}
-    words = [f"{key}={command('f@n', {key: one})}" for key, one in values.items()]
-    assert words[0] == "a=dvc exp run -S f.n.a=true"
+    assert command("f@n", {"a": True, "b": None}, {"a": False}) == (
+        "dvc exp run -S f.n.a=true -S +f.n.b=null"
+    )
     for key, value in values.items():
-        from descent.lab.settings import spelled
-
         assert OverridesParser.create().parse_override(f"{key}={spelled(value)}").value() == value
+
+
+def test_no_experiment_has_a_parameter_that_run_takes_for_itself():
+    known = blocks(ROOT / "params.yaml", ROOT / "dvc.yaml")
+    assert not [block.stage for block in known if "root" in block.parameters]
 
 
 # ---- How it is found.

@@ -162,6 +162,9 @@ def main(arguments: list[str] | None = None) -> int:
         refuse_all(str(lines).splitlines())
     except KeyboardInterrupt:
         refuse("interrupted: nothing was written", 130)
-    except BrokenPipeError:  # of `| head`: nobody reads on, and Python must not complain at its end
+    except OSError as error:
+        # Of a pipe that nobody reads to its end, or of a full disk: what is left unsaid must not be tried again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        if isinstance(error, BrokenPipeError):
+            return 141
+        refuse(f"{error.filename or 'standard output'}: {error.strerror}", 1)

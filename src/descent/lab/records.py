@@ -146,7 +146,8 @@ class Run:
     @property
     def keep(self) -> str:
         """The command that runs it again, writes its results and has them tracked."""
-        return command(self.block.stage, {key: pair[1] for key, pair in self.changed.items()})
+        changes = {key: now for key, (_, now) in self.changed.items()}
+        return command(self.block.stage, changes, self.block.parameters)
 
     def __repr__(self) -> str:
         moved = [f"{key}: {was} → {now}" for key, (was, now) in self.changed.items()]

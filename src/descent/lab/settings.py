@@ -104,12 +104,19 @@ def override(word: str, named: str) -> tuple[str, object]:
     return key.removeprefix(f"{named}."), found.value()
 
 
-def command(stage: str, changes: Mapping) -> str:
-    """How DVC runs `family@name` with these changes: it writes the results, and `track` mirrors them into MLflow."""
+def command(stage: str, changes: Mapping, block: Mapping) -> str:
+    """How DVC runs `family@name` with these changes: it writes the results, and `track` mirrors them into MLflow.
+
+    Args:
+        block: the parameters of params.yaml; what is not among them is added, which takes a +.
+    """
     if not changes:
         return f"dvc repro {stage}"
     named = stage.replace("@", ".")
-    words = [quote(f"{named}.{key}={spelled(value)}") for key, value in changes.items()]
+    words = [
+        quote(f"{'' if key in block else '+'}{named}.{key}={spelled(value)}")
+        for key, value in changes.items()
+    ]
     return " ".join(["dvc exp run", *(f"-S {word}" for word in words)])
 
 
