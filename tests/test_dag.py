@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from descent import lab
 from descent.lab.closure import Dynamic, closure, code_digest, imported
 from descent.lab.digests import SAID, digests, experiments
 from descent.lab.project import blocks, families
@@ -89,8 +90,23 @@ def test_every_experiment_has_its_digest():
 
 
 def test_package_inits_are_empty():
-    """An __init__ that imports would make every stage depend on every module."""
-    assert not [p for p in SRC.rglob("__init__.py") if p.read_text(encoding="utf-8").strip()]
+    """An __init__ that imports would make every stage depend on every module.
+
+    That of the lab imports too, but only when a person asks it for `lab.run`, say.
+    """
+    full = [p for p in SRC.rglob("__init__.py") if p.read_text(encoding="utf-8").strip()]
+    assert full == [SRC / "descent/lab/__init__.py"]
+
+
+def test_no_stage_asks_the_lab_for_what_it_looks_up():
+    """Neither by a digest nor by name, so nothing that a stage does depends on that code."""
+    assert not [name for name, text in digests(ROOT).items() if "descent/lab/api.py" in text]
+    for path in [*(SRC / "descent").rglob("*.py"), *(ROOT / "stages").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.ImportFrom):
+                asked = {alias.name for alias in node.names}
+                assert not (node.module == "descent.lab" and asked & {*lab.PUBLIC}), path
+                assert not (node.module == "descent" and "lab" in asked), path
 
 
 @pytest.mark.parametrize(
@@ -157,6 +173,17 @@ def test_every_module_is_used_by_somebody():
     }  # no stage's
     tools |= {"recover", "repro", "verify", "ahead", "side_by_side"}
     tools |= {"compare", "reports", "standing"}  # of the gate
+    tools |= {
+        "api",
+        "cli",
+        "painted",
+        "reading",
+        "records",
+        "roots",
+        "settings",
+        "stored",
+        "tables",
+    }
     found = {p.relative_to(ROOT).as_posix() for p in SRC.rglob("*.py") if p.stem not in tools}
     assert {p for p in found - used if not p.endswith("__init__.py")} == set()
 

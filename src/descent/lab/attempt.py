@@ -6,7 +6,6 @@ The numbers are those of tests/toy.yaml over those of params.yaml. Nothing of th
 figure goes to artifacts/try/FAMILY-NAME.svg.
 """
 
-import shutil
 import subprocess
 import sys
 import time
@@ -23,9 +22,10 @@ from descent.lab.files import kept, write
 from descent.lab.messages import refuse, say
 from descent.lab.params import configured, parameters
 from descent.lab.project import Block, blocks
+from descent.lab.reading import lines
 from descent.lab.results import as_report, dumps
 from descent.lab.scratch import shared_memory
-from descent.lab.words import finding, outcome, sentence, words
+from descent.lab.words import words
 from descent.result import Result
 
 TOY, FIGURES = Path("tests/toy.yaml"), Path("artifacts/try")
@@ -85,15 +85,8 @@ def shown(block: Block, result: Result) -> None:
     """Print the claim, the verdict and every check."""
     report = as_report(result)
     dumps(report)  # strict JSON, or it raises
-    say(f"{block.stage}: {words(block.docstring()).claim}", f"  {outcome(report)}")
-    for check in report["checks"].values():
-        say(f"  {'✓' if check['holds'] else '✗'} {finding(check)}: {check['why']}")
-    for erratum in report["errata"].values():
-        stands = "refuted" if erratum["stands"] else "not refuted"
-        numbers = ", ".join(f"{key} {erratum[key]}" for key in ("printed", "correct", "measured"))
-        say(f"  {stands}: {sentence(erratum['name'])} ({erratum['where']}): {numbers}")
-    for name, why in report["unchecked"].items():
-        say(f"  not checked: {sentence(name)}: {why}")
+    say(f"{block.stage}: {words(block.docstring()).claim}")
+    say(*(f"  {line}" for line in lines(report)))
 
 
 def painted(block: Block, result: Result) -> Path:
@@ -121,11 +114,9 @@ def tested(block: Block) -> int:
 
 def main(stage: str = "") -> int:
     require_system()
-    start, block, memory = time.perf_counter(), chosen(stage), shared_memory()
-    try:
+    start, block = time.perf_counter(), chosen(stage)
+    with shared_memory():
         result = at_toy_size(block)
-    finally:
-        shutil.rmtree(memory, ignore_errors=True)
     shown(block, result)
     faults = broken(result)
     say(*(f"  contract: {fault}" for fault in faults), f"  figure: {painted(block, result)}")

@@ -6,7 +6,7 @@ has three, of processors and not on the clock, which stands for nothing on a bus
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 
@@ -29,6 +29,12 @@ def spent() -> float:
     return total
 
 
+def over(what: str) -> str:
+    """What there is to say then."""
+    hours = f"{MOST / 3600:g} hours of processors are over, and it is not done"
+    return f"{what}: {hours}: a count is too large"
+
+
 def end(what: str) -> None:
     """End this process and those that it started: one line, exit code 2."""
     for child in psutil.Process().children(recursive=True):
@@ -36,20 +42,20 @@ def end(what: str) -> None:
             child.kill()
         except psutil.Error:
             continue
-    hours = f"{MOST / 3600:g} hours of processors are over, and it is not done"
-    print(f"{what}: {hours}: a count is too large", file=sys.stderr, flush=True)
+    print(over(what), file=sys.stderr, flush=True)
     os._exit(2)
 
 
 @contextmanager
-def deadline(what: str) -> Iterator[None]:
-    """Meanwhile the process may use so much time of processors, and no more."""
+def deadline(what: str, late: Callable[[str], None] = end) -> Iterator[None]:
+    """Meanwhile the process may use so much time of processors; with more, `late` is called from another thread."""
     done, start = Event(), spent()
 
     def watch() -> None:
         while not done.wait(POLL):
             if spent() - start > MOST:
-                end(what)
+                late(what)
+                return
 
     Thread(target=watch, daemon=True).start()
     try:

@@ -6,18 +6,19 @@ nothing written.
 """
 
 import json
-import shutil
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from descent.config import Refusal
-from descent.lab.deadline import deadline
+from descent.lab.deadline import deadline, end
 from descent.lab.environment import require_system
 from descent.lab.files import read, write, write_text
 from descent.lab.messages import refuse
@@ -25,6 +26,7 @@ from descent.lab.params import PARAMS, configure
 from descent.lab.results import as_report, dumps
 from descent.lab.scratch import shared_memory
 from descent.lab.takes import taken
+from descent.result import Result
 
 
 def peak() -> int:
@@ -51,39 +53,71 @@ def found(module: str) -> ModuleType:
     return experiment
 
 
+def result_of(
+    experiment: ModuleType,
+    config: object,
+    upstream: list[xr.Dataset],
+    named: str,
+    late: Callable[[str], None] = end,
+) -> tuple[Result, dict]:
+    """What the experiment finds, and its report: the one function that `dvc repro` and `lab.run` call.
+
+    Args:
+        config: of the experiment's own Config.
+        upstream: as many inputs as the experiment takes.
+        named: the block as lines name it: `params.yaml: family.name`.
+        late: what is done when the run has had its time (lab/deadline.py).
+
+    Raises:
+        Refusal: the numbers are such as this machine or this problem cannot run with; one line that begins with
+            `named`.
+    """
+    try:
+        # One thread, so that the bits do not depend on the number of cores. What leaves float64 is said by the
+        # checks, and not by NumPy beside them.
+        with deadline(named, late), threadpool_limits(1), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            result = experiment.run(config, *upstream)
+        return result, as_report(result)
+    except (Refusal, MemoryError) as rule:
+        raise Refusal(f"{named}: {str(rule) or 'more memory than this machine has'}") from None
+    except ArithmeticError as error:  # Python's own numbers refuse what leaves float64
+        reason = f"numbers that cannot be used ({type(error).__name__}: {error})"
+        raise Refusal(f"{named}: {reason}") from None
+
+
 def run(module: str, block: str, *inputs: str) -> None:
     """Run `module` with the parameters of `block` and write its three files."""
     require_system()
     if block.count("/") != 1:
         refuse(f"{block or 'BLOCK'}: a block is called FAMILY/NAME")
-    named = f"{PARAMS}: {block.replace('/', '.')}"
-    start, memory = time.perf_counter(), shared_memory()
-    try:
+    start = time.perf_counter()
+    with shared_memory():
         experiment = found(module)
         config, wanted = configure(experiment.Config, block), taken(Path(experiment.__file__))
         if len(inputs) < wanted:
             refuse(f"{module}: takes {wanted} inputs, {len(inputs)} are given")
         upstream = [read(path) for path in inputs[:wanted]]
         try:
-            # One thread, so that the bits do not depend on the number of cores. What leaves float64
-            # is said by the checks, and not by NumPy beside them.
-            with deadline(named), threadpool_limits(1), warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)
-                result = experiment.run(config, *upstream)
-            report = dumps(as_report(result))
-        except (Refusal, MemoryError) as rule:
-            reason = str(rule) or "more memory than this machine has"
-            refuse(f"{named}: {reason}")
-        except ArithmeticError as error:  # Python's own numbers refuse what leaves float64
-            reason = f"numbers that cannot be used ({type(error).__name__}: {error})"
-            refuse(f"{named}: {reason}")
-        try:
-            write(Path(f"artifacts/{block}.nc"), lambda p: result.data.to_netcdf(p, engine="scipy"))
-            write_text(Path(f"metrics/{block}.json"), report)
-            # Of this machine and this run, so neither DVC nor git has it.
-            spent = {"peak_mib": peak(), "seconds": round(time.perf_counter() - start, 2)}
-            write_text(Path(f"artifacts/cost/{block}.json"), json.dumps(spent))
-        except OSError as error:
-            refuse(f"{block}: cannot be written: {error}", 1)
-    finally:
-        shutil.rmtree(memory, ignore_errors=True)
+            result, report = result_of(experiment, config, upstream, in_params(block))
+        except Refusal as line:
+            refuse(str(line))
+        keep(block, result, report, start)
+
+
+def in_params(block: str) -> str:
+    """`family/name` as lines name it."""
+    return f"{PARAMS}: {block.replace('/', '.')}"
+
+
+def keep(block: str, result: Result, report: dict, start: float) -> None:
+    """Write the three files of a result; `start` is when its run began, by time.perf_counter."""
+    text = dumps(report)
+    try:
+        write(Path(f"artifacts/{block}.nc"), lambda p: result.data.to_netcdf(p, engine="scipy"))
+        write_text(Path(f"metrics/{block}.json"), text)
+        # Of this machine and this run, so neither DVC nor git has it.
+        spent = {"peak_mib": peak(), "seconds": round(time.perf_counter() - start, 2)}
+        write_text(Path(f"artifacts/cost/{block}.json"), json.dumps(spent))
+    except OSError as error:
+        refuse(f"{block}: cannot be written: {error}", 1)

@@ -7,17 +7,29 @@ the machine restarts, so every process has a folder with its number, and the nex
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
+FOLDER = "JOBLIB_TEMP_FOLDER"
 
-def shared_memory() -> Path:
-    """This process's folder, which joblib is told of; folders of processes that are gone are removed."""
-    own = clear() / f"{prefix()}{os.getpid()}"
+
+@contextmanager
+def shared_memory() -> Iterator[None]:
+    """Meanwhile joblib uses a folder of this process; folders of processes that are gone are removed."""
+    own, before = clear() / f"{prefix()}{os.getpid()}", os.environ.get(FOLDER)
     own.mkdir(exist_ok=True)
-    os.environ["JOBLIB_TEMP_FOLDER"] = str(own)
-    return own
+    os.environ[FOLDER] = str(own)
+    try:
+        yield
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+        if before is None:
+            os.environ.pop(FOLDER, None)
+        else:  # a notebook goes on with its own
+            os.environ[FOLDER] = before
 
 
 def clear() -> Path:

@@ -51,7 +51,7 @@ LOOK = {
 
 def paint(figure: Figure) -> Drawing:
     """The panels side by side."""
-    with _look():
+    with look():
         panels = [seen(panel) for panel in figure.panels]
         drawing = _laid_out(panels, [_is_outside(panel) for panel in panels])
         drawing.draw_without_rendering()
@@ -63,24 +63,28 @@ def paint(figure: Figure) -> Drawing:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write the picture as an SVG with a title and a description for who cannot see it.
+    """Write the picture as an SVG.
 
     Raises:
         OSError: the disk is full, say.
     """
+    path.write_text(text_of(figure), encoding="utf-8")
+
+
+def text_of(figure: Figure) -> str:
+    """The picture as an SVG with a title and a description for who cannot see it."""
     drawing, text = paint(figure), StringIO()
-    with _look():
+    with look():
         FigureCanvasSVG(drawing).print_svg(text, metadata={"Date": None})
     title = "; ".join(panel.title for panel in figure.panels)
     said = f"<title>{escape(words(title))}</title>"
     if figure.caption:
         said += f"<desc>{escape(words(figure.caption))}</desc>"
-    svg = re.sub(r"(<svg [^>]*>)", lambda tag: f"{tag[1]}\n {said}", text.getvalue(), count=1)
-    path.write_text(svg, encoding="utf-8")
+    return re.sub(r"(<svg [^>]*>)", lambda tag: f"{tag[1]}\n {said}", text.getvalue(), count=1)
 
 
 @contextmanager
-def _look() -> Iterator[None]:
+def look() -> Iterator[None]:
     """Matplotlib's defaults and LOOK, whatever the user's files say; nothing that layout has to say."""
     default = {k: v for k, v in matplotlib.rcParamsDefault.items() if not k.startswith("backend")}
     with warnings.catch_warnings(), matplotlib.rc_context():

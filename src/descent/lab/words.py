@@ -89,7 +89,7 @@ def symbol(name: str) -> str:
     return GREEK.get(name, sentence(name))
 
 
-def number(value: float, digits: int = 6) -> str:
+def number(value: float | int | str, digits: int = 6) -> str:
     """So many digits, as Python prints them."""
     return value if isinstance(value, str) else f"{value:.{digits}g}"
 
