@@ -63,7 +63,7 @@ def run(module: str, block: str, *inputs: str) -> None:
         config, wanted = configure(experiment.Config, block), taken(Path(experiment.__file__))
         if len(inputs) < wanted:
             refuse(f"{module}: takes {wanted} inputs, {len(inputs)} are given")
-        upstream = [read(path) for path in inputs[:wanted]]
+        upstream = [read(path, config) for path in inputs[:wanted]]
         try:
             # One thread, so that the bits do not depend on the number of cores. What leaves float64
             # is said by the checks, and not by NumPy beside them.
