@@ -3,6 +3,8 @@
 Each function returns a new torch module, which takes x of shape (B, 1, 28, 28) and gives (B, 10).
 """
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 
@@ -12,7 +14,7 @@ def mlp() -> nn.Module:
     widths = (784, 128, 128, 128)
     hidden = [
         layer
-        for inputs, outputs in zip(widths[:-1], widths[1:], strict=True)
+        for inputs, outputs in pairwise(widths)
         for layer in (nn.Linear(inputs, outputs, bias=False), nn.ReLU())
     ]
     return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(128, 10, bias=False))

@@ -145,7 +145,9 @@ def test_arrays_of_an_npz(here, X, y):
 
 
 def test_a_function_gives_arrays_or_tensors(here):
-    code = "import torch\ndef made():\n    return torch.ones(4, 2, requires_grad=True), [0, 1, 0, 1]\n"
+    code = (
+        "import torch\ndef made():\n    return torch.ones(4, 2, requires_grad=True), [0, 1, 0, 1]\n"
+    )
     Path("examples/set.py").write_text(code, encoding="utf-8")
     found = data_of("examples/set.py:made")
     assert found["X"].shape == (4, 2)

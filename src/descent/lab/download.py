@@ -120,7 +120,9 @@ def recorded(name: str) -> dict[str, str]:
 def record(name: str, raw: Path, files: list[str]) -> None:
     """Write down what these files are, in the form that `sha256sum -c` reads."""
     if files:
-        lines = [f"{sha256((raw / file).read_bytes()).hexdigest()}  {raw / file}\n" for file in files]
+        lines = [
+            f"{sha256((raw / file).read_bytes()).hexdigest()}  {raw / file}\n" for file in files
+        ]
         update_text(DIGESTS / f"{name}.sha256", "".join(lines))
 
 

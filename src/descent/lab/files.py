@@ -1,9 +1,9 @@
 """Files that are either whole or absent, text that is UTF-8 everywhere, and inputs as labelled arrays."""
 
 import os
-from importlib import import_module
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 

@@ -176,7 +176,11 @@ def called(work: Callable, one: Named):
     try:
         return work()
     except (Exception, SystemExit) as error:
-        at = [f.lineno for f in traceback.extract_tb(error.__traceback__) if one.path.name in f.filename]
+        at = [
+            f.lineno
+            for f in traceback.extract_tb(error.__traceback__)
+            if one.path.name in f.filename
+        ]
         place = f" (line {at[-1]})" if at else ""
         said = one_line(f"{type(error).__name__}: {error}")[:300]
         raise ValueError(f"it raised {said}{place}") from error

@@ -33,7 +33,9 @@ FORMS = {
 PATIENCE = 30  # timeouts that npm may take in all
 
 Places = tuple[str, ...]  # where a source looks: one folder or package, or the mirrors in turn
-Missing = dict[str, str]  # name → SHA-256, or nothing if it is not known yet; shrinks while a source is being read
+Missing = dict[
+    str, str
+]  # name → SHA-256, or nothing if it is not known yet; shrinks while a source is being read
 Find = tuple[str, str, bytes] | str  # a file (name, origin, perhaps packed bytes), or a complaint
 
 

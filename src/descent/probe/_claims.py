@@ -71,7 +71,10 @@ def compared(found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
         if f"{name}_tolerance" not in found:
             continue
         values = found[name], theory[f"{name}_predicted"], found[f"{name}_tolerance"]
-        plain = [array.rename({d: str(d).removeprefix(f"{name}_") for d in array.dims}) for array in values]
+        plain = [
+            array.rename({d: str(d).removeprefix(f"{name}_") for d in array.dims})
+            for array in values
+        ]
         if len(found["replicate"]) == 1:
             plain = [array.isel(replicate=0, drop=True) for array in plain]
         measured, predicted, tol = plain
@@ -88,16 +91,15 @@ def without_gaps(data: xr.Dataset) -> xr.Dataset:
     """
     taken = {
         dim: np.isfinite(data[name]).values
-        for dim, name in (("step", "loss"), ("moment", "full_loss"))
+        for dim, name in (("moment", "full_loss"), ("step", "loss"))
         if name in data
     }
     found = {}
     for name, array in data.data_vars.items():
         at = np.isfinite(array).any([dim for dim in array.dims if dim != "step"]).values
-        along = [dim for dim, steps in taken.items() if np.array_equal(at, steps)]
-        one = of_layers(array.isel(step=at), str(name))
-        renamed = along[0] if along else f"{name}_step"
-        found[name] = one if renamed == "step" else one.rename(step=renamed)
+        along = next((dim for dim, steps in taken.items() if not (steps & ~at).any()), None)
+        one = of_layers(array.isel(step=taken[along] if along else at), str(name))
+        found[name] = one if along == "step" else one.rename(step=along or f"{name}_step")
     return xr.Dataset(found)
 
 

@@ -18,7 +18,9 @@ def known() -> list[str]:
     """The optimisers of this torch that take one gradient a step."""
     found = [n for n, c in vars(torch.optim).items() if isclass(c)]
     return sorted(
-        n for n in found if issubclass(getattr(torch.optim, n), torch.optim.Optimizer)
+        n
+        for n in found
+        if issubclass(getattr(torch.optim, n), torch.optim.Optimizer)
         if n not in UNFIT
     )
 

@@ -43,7 +43,9 @@ class Config:
     batch: Count  # B
     epochs: Count
     every: Count  # steps between two looks at a minibatch
-    moments: Annotated[Count, Field(ge=2, le=200)]  # from start to end, at which the whole set is looked at
+    moments: Annotated[
+        Count, Field(ge=2, le=200)
+    ]  # from start to end, at which the whole set is looked at
     replicates: Count
     seed: Seed
     device: Literal["cpu", "cuda", "auto"]
@@ -69,16 +71,16 @@ def predict(found: Looks) -> xr.Dataset:
     return _claims.of_predicted(found.checks)
 
 
-def measure(config: Config, network: Callable, of: Samples) -> Looks:
+def measure(config: Config, of: Samples, network: Callable) -> Looks:
     """Train every replicate with a probe beside it."""
-    runs = [_measure_one(config, network, of, k) for k in range(config.replicates)]
+    runs = [_measure_one(config, of, network, k) for k in range(config.replicates)]
     found, verdicts = zip(*runs, strict=True)
     checks = [list(one[0]) for one in verdicts]
     reasons = list(dict.fromkeys(reason for one in verdicts for reason in one[1]))
     return Looks(over_replicates(list(found)), _claims.of_measured(checks), checks, reasons)
 
 
-def _measure_one(config: Config, network: Callable, of: Samples, replicate: int):
+def _measure_one(config: Config, of: Samples, network: Callable, replicate: int):
     """One training: what its probe found, and what it claims."""
     rng, name = np.random.default_rng([config.seed, replicate]), config.network
     with _networks.drawn_from(config.seed, replicate):
@@ -86,8 +88,13 @@ def _measure_one(config: Config, network: Callable, of: Samples, replicate: int)
         rule = optimiser(config.optimiser, config.arguments, model)
         loss_fn = loss_of(config.loss)
         probe = Probe(
-            model, loss_fn, every=config.every, data=(of.X, of.y), optimizer=rule,
-            seed=config.seed, sharpness_every=0,
+            model,
+            loss_fn,
+            every=config.every,
+            data=(of.X, of.y),
+            optimizer=rule,
+            seed=config.seed,
+            sharpness_every=0,
         )
         last = config.epochs * -(-len(of.X) // config.batch)
         moments = set(np.linspace(0, last, config.moments).round().astype(int).tolist())
@@ -128,15 +135,16 @@ def require_finite(config: Config, loss: float, step: int) -> None:
         )
 
 
-def run(config: Config, network: Callable, data: xr.Dataset) -> Result:
+def run(config: Config, data: xr.Dataset, network: Callable) -> Result:
     of = samples(data, config.samples, config.loss, _networks.device(config.device))
-    require(config, network, of)
-    found = measure(config, network, of)
+    require(config, of, network)
+    found = measure(config, of, network)
     theory = predict(found)
     checks = _claims.compared(found.claims, theory)
     unchecked, no_claim = sorted_out(found.reasons)
+    whole = found.data.merge(found.claims).merge(theory)
     return Result(
-        data=found.data.merge(found.claims).merge(theory),
+        data=whole.assign_attrs(batch=config.batch),
         metrics=reported(found.data),
         checks=checks,
         no_claim=no_claim,
@@ -144,7 +152,7 @@ def run(config: Config, network: Callable, data: xr.Dataset) -> Result:
     )
 
 
-def require(config: Config, network: Callable, of: Samples) -> None:
+def require(config: Config, of: Samples, network: Callable) -> None:
     """Refuse what cannot be trained.
 
     Raises:
@@ -154,7 +162,9 @@ def require(config: Config, network: Callable, of: Samples) -> None:
     if config.batch > n:
         raise Refusal(f"batch {config.batch} > {n} samples")
     with _networks.drawn_from(config.seed, 0):
-        optimiser(config.optimiser, config.arguments, _networks.made(network, config.network, "cpu"))
+        optimiser(
+            config.optimiser, config.arguments, _networks.made(network, config.network, "cpu")
+        )
         seconds = _networks.tried(network, config.network, of, config.loss, config.batch)
     passes = config.replicates * (config.epochs + PASSES * config.moments)
     rule = f"replicates {config.replicates}, epochs {config.epochs}, batch {config.batch}"
