@@ -81,7 +81,7 @@ def has_formula(layer: Layer) -> bool:
 
 def outer_squares(h: Tensor, delta: Tensor) -> Tensor:
     """‖Σ_t δ_it h_itᵀ‖² for every i; h: (B, T, p), δ: (B, T, q)."""
-    (B, T, p), q = h.shape, delta.shape[2]
+    T, p, q = *h.shape[1:], delta.shape[2]
     if T == 1:
         return h.square().sum((1, 2)) * delta.square().sum((1, 2))
     gram = T * (p + q) < p * q

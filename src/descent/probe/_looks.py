@@ -170,10 +170,12 @@ def _verify(
     if memory.good is not None or not np.isfinite(seen.loss):
         memory.good = memory.good or set()
         return
-    memory.coupled = not _samples.is_mean(twin, x, y, seen.loss)
+    memory.coupled, memory.good = not _samples.is_mean(twin, x, y, seen.loss), set()
+    if memory.coupled:
+        return
     verified = _samples.verified(twin, layers, x, y, seen)
     memory.good = {name for name, holds in verified.items() if holds}
-    few = f"tr Σ is from at most {_samples.FEW} samples, differentiated one by one"
+    few = "tr Σ is from a few, differentiated one by one"
     for layer in layers:
         if layer.name not in memory.good:
             how = "its use in this model" if has_formula(layer) else layer.kind
@@ -211,7 +213,9 @@ def at_the_set(of: Of, data: tuple[Batch, Batch] | None, row: Row) -> None:
             there = [layer for layer in layers if _noise.any_in(layer, seen.gradient)]
             memory.good = None
             _verify(twin, there, seen, x, y, memory)
-            found = _noise.over_set(twin, layers, data, memory.batch, memory.good, memory.rng)
+            found = _noise.over_set(
+                twin, layers, data, memory.batch, memory.good, memory.rng, coupled=memory.coupled
+            )
             _whole_set(found, row, memory)
             most = n if memory.full_batch else max(of.setting.samples, 1)
             some = torch.as_tensor(memory.rng.choice(n, min(n, most), replace=False))

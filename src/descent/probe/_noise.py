@@ -27,7 +27,7 @@ from descent.probe._rows import leaves, pick
 from descent.probe._samples import FEW
 from descent.probe._untouched import Batch, Twin, device_of
 
-FEWEST = 16  # minibatches that part the set
+FEWEST = 32  # minibatches that part the set
 Numbers = dict[str, float]  # by layer
 
 
@@ -106,8 +106,15 @@ def over_set(
     batch: int,
     good: set[str],
     rng: np.random.Generator,
+    *,
+    coupled: bool = False,
 ) -> OverSet:
-    """One pass over all samples, in minibatches that part them at random."""
+    """One pass over all samples, in minibatches that part them at random.
+
+    Args:
+        good: the layers whose samples have their gradients' norms from a formula.
+        coupled: samples have no gradients of their own, so what is said of them is without meaning.
+    """
     n, device = len(leaves(data[0])[0]), device_of(twin.model)
     loss, total, parts = 0.0, {}, []
     for chosen in parted(n, batch, rng):
@@ -124,17 +131,15 @@ def over_set(
     squares = {one.name: _samples.square(total, one) for one in layers if any_in(one, total)}
     whole = sum(float(g.square().sum()) for g in total.values())
     few = rng.choice(n, min(n, 8 * FEW), replace=False)
-    rest = _few(twin, [one for one in layers if one.name in squares], good, data, few)
-    return _held_against_the_law(n, loss, squares, whole, parts, rest)
+    rest = [one for one in layers if one.name in squares and one.name not in good]
+    apart = _few(twin, rest, data, few) if rest and not coupled else {}
+    return _held_against_the_law(n, loss, squares, whole, parts, apart)
 
 
-def _few(twin: Twin, layers: list[Layer], good: set[str], data, rows: np.ndarray) -> dict:
-    """‖g_i‖² of a few samples, of the layers without a formula."""
-    rest = [one for one in layers if one.name not in good]
-    if not rest:
-        return {}
+def _few(twin: Twin, layers: list[Layer], data, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """‖g_i‖² of a few samples."""
     x, y = (pick(b, torch.as_tensor(rows), device_of(twin.model)) for b in data)
-    return {name: v.cpu().numpy() for name, v in _samples.direct(twin, rest, x, y).items()}
+    return {name: v.cpu().numpy() for name, v in _samples.direct(twin, layers, x, y).items()}
 
 
 def _held_against_the_law(

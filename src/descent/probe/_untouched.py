@@ -52,7 +52,8 @@ def untouched(model: nn.Module) -> Iterator[None]:
         for module, _ in modes
         if isinstance(module, nn.RNNBase)
     ]
-    states = np.random.get_state(), random.getstate()
+    numpy, python = np.random.get_bit_generator(), random.getstate()
+    numbers = numpy.state
     fast = torch.backends.mha.get_fastpath_enabled()
     try:
         with ExitStack() as stack:
@@ -75,8 +76,8 @@ def untouched(model: nn.Module) -> Iterator[None]:
         for module, kept in lists:
             vars(module).update(kept)
         torch.backends.mha.set_fastpath_enabled(fast)
-        np.random.set_state(states[0])
-        random.setstate(states[1])
+        numpy.state = numbers
+        random.setstate(python)
 
 
 class Twin(NamedTuple):
