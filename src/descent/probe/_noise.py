@@ -11,7 +11,9 @@ Their ratio is the noise scale; where the second is not positive the minibatch i
 
 The law is tested on minibatches that part the whole set at random, so that every sample is in one of them: Σ_b ‖Bg_b‖²
 is then Σ_i ‖g_i‖², which is known, plus the inner products of pairs within a minibatch, and only these are left to
-chance. A few samples with large gradients, which a sample of minibatches would miss, therefore raise no alarm.
+chance. A few samples with large gradients, which a sample of minibatches would miss, therefore raise no alarm. The
+largest that one pair can be, by Cauchy and Schwarz, counts as a standard error beside that of all pairs, because the
+two may or may not meet in a minibatch.
 
 Source: arXiv 1812.06162, Appendix A (for n = ∞).
 """
@@ -90,7 +92,7 @@ class Part(NamedTuple):
 
     size: int
     square: Numbers
-    total: Numbers  # Σ_i ‖g_i‖²
+    each: dict[str, np.ndarray]  # ‖g_i‖² of its samples
 
 
 def parted(n: int, batch: int, rng: np.random.Generator) -> list[np.ndarray]:
@@ -126,7 +128,7 @@ def over_set(
             total[name] = total[name] + share if name in total else share
         there = [layer for layer in layers if any_in(layer, seen.gradient)]
         square = {layer.name: _samples.square(seen.gradient, layer) for layer in there}
-        each = {name: float(v.double().sum()) for name, v in seen.squares.items() if name in good}
+        each = {name: v.double().cpu().numpy() for name, v in seen.squares.items() if name in good}
         parts.append(Part(size, square, each))
     squares = {one.name: _samples.square(total, one) for one in layers if any_in(one, total)}
     whole = sum(float(g.square().sum()) for g in total.values())
@@ -151,16 +153,18 @@ def _held_against_the_law(
     for name, square in squares.items():
         drawn = sizes**2 * np.array([part.square.get(name, 0.0) for part in parts])
         if name in rest:
-            q, known = float(rest[name].mean()), np.zeros(len(parts))
+            q, known, pair = float(rest[name].mean()), np.zeros(len(parts)), 0.0
             unsure = float(rest[name].std(ddof=1)) / np.sqrt(len(rest[name])) if n > 1 else 0.0
         else:
-            known = np.array([part.total.get(name, 0.0) for part in parts])
+            each = [part.each.get(name, np.zeros(part.size)) for part in parts]
+            known = np.array([one.sum() for one in each])
             q, unsure = known.sum() / n, 0.0
+            pair = 2 * np.sqrt(np.prod(np.sort(np.concatenate(each))[-2:])) if n > 1 else 0.0
         trace = q - square
         by_law = _law(square, trace, sizes, n) * sizes**2
         pairs = drawn - known - (by_law - q * sizes * (name not in rest))
         spread = pairs.std(ddof=1) * np.sqrt(len(pairs)) if len(pairs) > 1 else np.nan
-        error = np.hypot(spread, unsure * n) / weight
+        error = np.sqrt(spread**2 + pair**2 + (unsure * n) ** 2) / weight
         values = (trace, drawn.sum() / weight, by_law.sum() / weight, error)
         for into, value in zip(found, values, strict=True):
             into[name] = float(value)
