@@ -7,8 +7,20 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
+import xarray as xr
+from pydantic import ValidationError
+from torch import nn
 
+from descent.config import Refusal
 from descent.lab.own import given, listing
+from descent.maths import network
+from descent.maths.homogeneity import squared_norms
+from descent.maths.initialise import initialise
+from descent.maths.network import Shape
+from descent.probe import trained
+from descent.probe._sets import classes, samples
+from harness import inputs_of, module_of
 
 NETWORK = "from torch import nn\nfrom parts import width\n\n\ndef net():\n    return nn.Linear(width, 2)\n"
 
@@ -23,6 +35,23 @@ def here(tmp_path, monkeypatch):
     Path("examples/parts.py").write_text("width = 3\n", encoding="utf-8")
     Path("examples/other.py").write_text("width = 4\n", encoding="utf-8")
     return tmp_path
+
+
+SETTING = {
+    "network": "examples/net.py:net",
+    "data": "mine",
+    "samples": 1000,
+    "loss": "cross_entropy",
+    "optimiser": "SGD",
+    "arguments": {"lr": 0.1},
+    "batch": 8,
+    "epochs": 1,
+    "every": 4,
+    "moments": 2,
+    "replicates": 1,
+    "seed": 0,
+    "device": "cpu",
+}
 
 
 def idx(path: str, array: np.ndarray) -> None:
@@ -238,3 +267,197 @@ def test_data_that_cannot_be_had_are_one_line(here, capsys, reference, said):
     torn = Path("data/torn/train-images-idx3-ubyte")
     torn.write_bytes(torn.read_bytes()[:-3])
     assert said in refused("data", reference, capsys)
+
+
+# ---- Training.
+
+
+def points(n: int = 40, classes: int = 3) -> xr.Dataset:
+    rng = np.random.default_rng(n)
+    X, y = rng.normal(size=(n, 6)), rng.integers(0, classes, n)
+    return xr.Dataset({"X": (("sample", "X1"), X), "y": ("sample", y)})
+
+
+def net(*more: nn.Module):
+    return lambda: nn.Sequential(nn.Linear(6, 5), nn.ReLU(), *more, nn.Linear(5, 3))
+
+
+def train(made=None, data=None, **changes):
+    config = trained.Config(**SETTING | changes)
+    return trained.run(config, points() if data is None else data, made or net())
+
+
+def test_the_document_s_network_has_the_gradient_norms_of_train_mnist():
+    """The same minibatches and the same start: layer by layer, and along the training, to float32 rounding."""
+    name, rate = "probe@mlp", 0.1
+    config, (data, made) = module_of(name).Config(**SETTING), inputs_of(name)
+    of, shape = (
+        samples(data, 160, config.loss, "cpu"),
+        Shape((784, 128, 128, 128, 10), "relu", False),
+    )
+    start = np.random.default_rng(1)
+    theta = initialise(start, "uniform", shape).astype(np.float32)
+    model = made()
+    for p, (W, _) in zip(model.parameters(), shape.layers(theta[0]), strict=True):
+        p.data = torch.from_numpy(W.copy())
+    rule = torch.optim.SGD(model.parameters(), lr=rate)
+    probe = trained.Probe(model, nn.functional.cross_entropy, every=1)
+    expected = []
+    for k in range(5):
+        rows = slice(32 * k, 32 * (k + 1))
+        x, y = of.X[rows], of.y[rows]
+        with probe.step(x, y):
+            rule.zero_grad()
+            nn.functional.cross_entropy(model(x), y).backward()
+            rule.step()
+        passed = network.forward(theta, x.numpy().reshape(32, -1), shape)
+        g = network.gradient(network.differentiate(passed, y.numpy(), "softmax", each=True))
+        expected.append(np.sqrt(squared_norms(g, shape).weights[0]))
+        theta = theta - np.float32(rate) * g
+    np.testing.assert_allclose(probe.result()["minibatch_norm"], expected, rtol=2e-5)
+
+
+def test_replicates_differ_and_a_seed_gives_the_same_run():
+    first, again = (train(replicates=2, epochs=2) for _ in range(2))
+    assert first.data.identical(again.data)
+    assert first.verdict == "holds", first.no_claim
+    one, other = first.data["loss"].values
+    assert (one != other).all()
+    state = torch.get_rng_state()
+    train(seed=1)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("loss", "made", "y"),
+    [
+        ("mse_loss", lambda: nn.Linear(6, 2), np.ones((40, 2))),
+        ("nll_loss", net(), np.arange(40) % 3),
+        ("cross_entropy", net(), np.arange(40) % 3 + 1.0),
+        ("binary_cross_entropy_with_logits", lambda: nn.Linear(6, 2), np.ones((40, 2))),
+    ],
+)
+def test_other_losses(loss, made, y):
+    data = points().drop_vars("y").assign(y=(("sample", "y1")[: y.ndim], y))
+    assert train(made, data, loss=loss).verdict == "holds"
+
+
+def test_labels_counted_from_one_are_counted_from_zero():
+    assert classes(np.array([1, 26, 3]), "cross_entropy").tolist() == [1, 26, 3]
+    assert classes(np.arange(1, 27), "cross_entropy").tolist() == list(range(26))
+    assert classes(np.array([0, 2, 1]), "cross_entropy").tolist() == [0, 2, 1]
+
+
+def test_what_is_no_claim_of_this_network_is_said_with_its_reason():
+    result = train(net(nn.Dropout(0.5)), optimiser="Adam", arguments={"lr": 0.01})
+    assert result.verdict == "holds"
+    assert "Adam" in result.unchecked["balancedness"]
+    assert "full batches" in result.unchecked["stability_limit"]
+
+
+def gru():
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.head = nn.GRU(2, 4, batch_first=True), nn.Linear(4, 3)
+            self.body.weight_ih_l0.requires_grad_(False)
+
+        def forward(self, x):
+            return self.head(self.body(x.reshape(len(x), 3, 2))[0][:, -1])
+
+    return Last()
+
+
+@pytest.mark.parametrize("made", [gru, net(nn.BatchNorm1d(5)), net(nn.LayerNorm(5), nn.Tanh())])
+def test_networks_that_stand_in_no_file(made):
+    result = train(made)
+    assert result.verdict == "holds" or result.no_claim
+    assert all(check.holds for check in result.checks)
+
+
+def bare(output):
+    """A network of one trained number that gives this of x."""
+
+    class Bare(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(torch.ones(()))
+
+        def forward(self, x):
+            return output(self.w, x)
+
+    return Bare
+
+
+def frozen():
+    return nn.Linear(6, 3).requires_grad_(False)
+
+
+def fails():
+    raise OSError("no weights")
+
+
+@pytest.mark.parametrize(
+    ("made", "changes", "said"),
+    [
+        (lambda: nn.Linear(7, 3), {}, "for x of shape (8, 6): RuntimeError: mat1 and mat2 shapes"),
+        (lambda: 3, {}, "expected a torch module, got a int"),
+        (fails, {}, "network examples/net.py:net: OSError: no weights"),
+        (lambda: nn.GRU(6, 3), {}, "expected a tensor, got a tuple"),
+        (lambda: nn.Linear(6, 2), {}, "expected 0 … 1, one for each output"),
+        (bare(lambda w, x: w * x.sum()), {}, "expected (B, classes) for labels (8,), got ()"),
+        (frozen, {}, "no parameter that is trained"),
+        (bare(lambda w, x: x[:, :3]), {}, "its output does not depend on a trained parameter"),
+        (net(nn.BatchNorm1d(5)), {"batch": 39}, "for x of shape (1, 6): ValueError"),
+        (net(), {"optimiser": "Sgd"}, "optimiser Sgd: expected one of torch.optim, SGD"),
+        (net(), {"optimiser": "LBFGS"}, "optimiser LBFGS (it asks for the loss several times"),
+        (net(), {"arguments": {"rl": 1}}, "arguments.rl: SGD has no such argument, expected lr"),
+        (net(), {"arguments": {"lr": -1}}, "arguments lr -1: SGD refuses them: Invalid learning"),
+        (net(), {"arguments": {"lr": "x"}}, "arguments lr x: SGD refuses them"),
+        (net(), {"arguments": {"lr": 1e30}}, "loss cross_entropy: expected a finite number, got"),
+        (net(), {"batch": 41}, "batch 41 > 40 samples"),
+        (net(), {"loss": "mse_loss"}, "expected (8,), the shape of y, got (8, 3)"),
+        (net(), {"epochs": 10**7}, "hours, at most 1"),
+        (net(), {"device": "cuda"}, "torch finds no CUDA device"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_in_one_line(made, changes, said):
+    if changes.get("device") == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(Refusal) as refusal:
+        train(made, **changes)
+    assert said in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("X", np.full((40, 6), np.nan), "X of sample 0 is not finite"),
+        ("X", np.zeros((40, 4, 5), np.uint8), "all pixels are equal"),
+        ("y", np.full(40, -1), "counted from 0 or from 1, got -1"),
+        ("y", np.full(40, 0.5), "takes whole labels, got 0.5"),
+        ("y", np.full(40, 3), "expected 0 … 2, one for each output of examples/net.py:net, got"),
+    ],
+)
+def test_data_that_cannot_be_learnt_are_refused(name, values, said):
+    dims = ("sample", *(f"{name}{k}" for k in range(1, values.ndim)))
+    data = points().drop_vars(name).drop_dims("X1", errors="ignore") if name == "X" else points()
+    with pytest.raises(Refusal, match="data: ") as refusal:
+        train(data=data.assign({name: (dims, values)}))
+    assert said in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("loss", "cosine"),
+        ("device", "tpu"),
+        ("moments", 1),
+        ("arguments", {"lr": {}}),
+        ("network", ""),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused_with_its_name(key, value):
+    with pytest.raises(ValidationError, match=key):
+        trained.Config(**SETTING | {key: value})

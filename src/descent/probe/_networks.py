@@ -9,7 +9,7 @@ import torch
 
 from descent.config import Refusal
 from descent.maths.limits import HOUR
-from descent.probe._optimise import loss_of
+from descent.probe._by_name import loss_of
 from descent.probe._sets import CLASSES, Samples
 
 LONGEST = 200  # characters of what foreign code says

@@ -1,8 +1,11 @@
 """Figures of the probe family: the same for every block, whatever its name."""
 
+import numpy as np
 import xarray as xr
 
 from descent.figure import Axis, Figure, axis, curve, level, panel
+
+MOST = 6  # layers: more curves cannot be told from each other
 
 
 def trained(data: xr.Dataset) -> Figure:
@@ -26,10 +29,13 @@ def noise(data: xr.Dataset):
     """tr Σ/‖∇L‖² of every layer."""
     scale = data["full_noise_scale"]
     [along] = [dim for dim in scale.dims if dim not in ("replicate", "moment")]
-    layers = [curve(scale.sel({along: n}), str(n), k) for k, n in enumerate(scale[along].values)]
+    names = scale[along].values
+    some = names[sorted({round(k) for k in np.linspace(0, len(names) - 1, min(MOST, len(names)))})]
+    layers = [curve(scale.sel({along: n}), str(n), k) for k, n in enumerate(some)]
+    shown = "layer by layer" if len(some) == len(names) else f"{len(some)} of {len(names)} layers"
     batch = level(float(data.attrs["batch"]), "B")
     return panel(
-        "layer by layer",
+        shown,
         axis(data["moment"]),
         Axis("noise scale tr Σ/‖∇L‖²", "log"),
         *layers,

@@ -22,12 +22,13 @@ from pydantic import Field, StringConstraints
 
 from descent.config import Count, Refusal, Seed, experiment_config
 from descent.probe import _claims, _networks
-from descent.probe._optimise import loss_of, optimiser
+from descent.probe._by_name import loss_of, optimiser
 from descent.probe._sets import CLASSES, TARGETS, Samples, samples
 from descent.probe.probe import Probe
 from descent.result import Check, Result, measured, over_replicates
 
 BESIDE = ("layers_add_up", "inner_products", "balancedness", "stability_limit")  # the claim
+SHARP = 256  # samples of the loss whose curvature is taken
 PASSES = 6  # forward and backward passes that a look at the whole set costs, about
 Named = Annotated[str, StringConstraints(min_length=1)]
 
@@ -95,6 +96,7 @@ def _measure_one(config: Config, of: Samples, network: Callable, replicate: int)
             optimizer=rule,
             seed=config.seed,
             sharpness_every=0,
+            samples=SHARP,
         )
         last = config.epochs * -(-len(of.X) // config.batch)
         moments = set(np.linspace(0, last, config.moments).round().astype(int).tolist())
