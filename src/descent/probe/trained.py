@@ -27,7 +27,8 @@ from descent.probe._sets import CLASSES, TARGETS, Samples, samples
 from descent.probe.probe import Probe
 from descent.result import Check, Result, measured, over_replicates
 
-BESIDE = ("layers_add_up", "inner_products", "balancedness", "stability_limit")  # the claim
+LAW = "minibatch_law"  # the claim
+BESIDE = ("layers_add_up", "inner_products", "balancedness", "stability_limit")
 SHARP = 256  # samples of the loss whose curvature is taken
 PASSES = 6  # forward and backward passes that a look at the whole set costs, about
 Named = Annotated[str, StringConstraints(min_length=1)]
@@ -143,7 +144,7 @@ def run(config: Config, data: xr.Dataset, network: Callable) -> Result:
     found = measure(config, of, network)
     theory = predict(found)
     checks = _claims.compared(found.claims, theory)
-    unchecked, no_claim = sorted_out(found.reasons)
+    unchecked, no_claim = sorted_out(found.reasons, any(check.name == LAW for check in checks))
     whole = found.data.merge(found.claims).merge(theory)
     return Result(
         data=whole.assign_attrs(batch=config.batch),
@@ -173,13 +174,18 @@ def require(config: Config, of: Samples, network: Callable) -> None:
     _networks.require_hour(seconds, passes * -(-n // config.batch), rule)
 
 
-def sorted_out(reasons: list[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Reasons that concern checks beside the claim, by their names; and those that concern the claim or all."""
+def sorted_out(reasons: list[str], claimed: bool) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Reasons beside the claim, by the names of their checks; and those for which nothing is claimed.
+
+    Where the law is tested at some layers and moments, what is said of it is about the others.
+    """
     beside, others = {}, []
     for reason in reasons:
         names, _, why = reason.partition(": ")
         if set(names.split(", ")) <= set(BESIDE):
             beside |= {name: why for name in names.split(", ") if name not in beside}
+        elif names == LAW and claimed:
+            beside.setdefault(f"{LAW}_elsewhere", why)
         else:
             others.append(reason)
     return beside, tuple(others)
