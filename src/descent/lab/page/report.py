@@ -59,8 +59,8 @@ def by_family(found: list[Block], experiments: list[dict]) -> list[dict]:
     ]
 
 
-def render() -> str:
-    """The page of what is in the folders now."""
+def render(note: str = "") -> str:
+    """The page of what is in the folders now; `note` stands above everything else."""
     found, params = list(blocks()), YAML().load(read_text(PARAMS))
     experiments = [entry(block, params) for block in found]
     checks = [check for e in experiments for check in e["checks"]]
@@ -75,6 +75,7 @@ def render() -> str:
         anchors={e["stage"]: e["anchor"] for e in experiments},
         **told(experiments),
         made=made(),
+        note=note,
         style=read_text(HERE / "report.css"),
         script="".join(read_text(HERE / name) for name in SCRIPTS),
         total=len(checks),
