@@ -183,6 +183,23 @@ def test_a_slider_moves_the_prediction_and_nothing_that_was_measured(opened):
     assert sum(a != b for a, b in zip(after, before, strict=True)) == 1
 
 
+@needs_chromium
+def test_a_slider_plays_from_end_to_end_and_comes_back(opened):
+    opened.wait_for_selector("figure.live")
+    slider = opened.locator(".sliders input").first
+    slider.fill("0.3")
+    before = slider.input_value()
+    opened.clock.install()
+    play = opened.get_by_role("button", name="Play β")
+    play.click()
+    opened.clock.run_for(3000)
+    assert 0.3 < float(slider.input_value()) < 0.9
+    assert play.is_disabled()
+    opened.clock.run_for(4000)
+    assert slider.input_value() == before
+    assert play.is_enabled()
+
+
 def test_at_least_ten_experiments_have_sliders_on_panels_that_are_there():
     assert len({one.experiment for one in ALL}) >= 10
     for one in ALL:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from descent.lab.files import Damaged
+from descent.lab.page.documents import erratum_anchor
 from descent.lab.page.guide import confusions, grouped, meant, setups, stories
 from descent.lab.page.links import linked, papers
 from descent.lab.words import apart
@@ -64,6 +65,12 @@ def test_errata_have_one_group_at_most_nearly_all_have_one_and_every_pattern_is_
             alone = group.model_copy(update={"errata": (pattern,)})
             assert any(meant(alone, erratum) for erratum in found), pattern
     assert sum(len(group["errata"]) for group in grouped(found)) == len(found)
+
+
+def test_an_erratum_has_a_place_of_its_own_that_a_link_can_name():
+    places = [erratum_anchor(one["path"].replace("/", "-"), one["name"]) for one in errata()]
+    assert len(set(places)) == len(places)
+    assert not [place for place in places if re.search(r"[\s<>\"%`{}|\\^#]", place)]
 
 
 def test_an_erratum_of_no_group_stands_at_the_end():

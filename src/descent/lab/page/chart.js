@@ -153,6 +153,33 @@ function predictions(panel, { x, y }, moved) {
   });
 }
 
+function button(words, action) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.textContent = words;
+  made.addEventListener("click", action);
+  return made;
+}
+
+// From one end of a slider to the other in six seconds, then back to where it was.
+function play(input, pressed) {
+  const [low, high, before] = [input.min, input.max, input.value].map(Number);
+  const at = (value) => {
+    input.value = value;
+    input.dispatchEvent(new Event("input"));
+  };
+  let share = 0;
+  pressed.disabled = true;
+  const timer = setInterval(() => {
+    share += 0.01;
+    at(low + (high - low) * Math.min(share, 1));
+    if (share < 1 && input.isConnected) return;
+    clearInterval(timer);
+    at(before);
+    pressed.disabled = false;
+  }, 60);
+}
+
 // The inputs of one panel; `move` is told the name and the value.
 function controls(moved, title, move) {
   const group = document.createElement("fieldset");
@@ -181,7 +208,8 @@ function controls(moved, title, move) {
     });
     shown(start);
     label.append(`${symbol} `, input, output);
-    group.append(label);
+    const player = button(`Play ${symbol}`, () => play(input, player));
+    group.append(label, player);
   }
   return group;
 }

@@ -4,6 +4,7 @@ descent/lab/documents/KEY.yaml is one source: its title as the `Source:` lines o
 about, and its questions in the order in which they are printed.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,8 @@ from pydantic import StringConstraints
 from descent.lab.page.reading import PART, Form, Stage, Words, read
 
 FOLDER = Path(__file__).parents[1] / "documents"
+
+UNLINKED = r"[^\w.,()+=/-]+"  # what may not stand behind the # of a link, and spaces
 
 Erratum = Annotated[str, StringConstraints(pattern=rf"^{PART}@{PART}/\S.*$")]
 Test = Annotated[str, StringConstraints(pattern=r"^tests/\w+\.py::test_\w+$")]
@@ -47,7 +50,7 @@ def documents(folder: Path = FOLDER) -> dict[str, Document]:
 
 def erratum_anchor(anchor: str, name: str) -> str:
     """Where on the page an erratum of an experiment stands."""
-    return f"erratum-{anchor}-{name.replace(' ', '-')}"
+    return f"erratum-{anchor}-{re.sub(UNLINKED, '-', name)}"
 
 
 def answered(experiments: list[dict]) -> list[dict]:

@@ -1,14 +1,6 @@
 // What a reader takes away: a link, a figure, its numbers; and how the page is shown to a room.
 "use strict";
 
-function button(words, action) {
-  const made = document.createElement("button");
-  made.type = "button";
-  made.textContent = words;
-  made.addEventListener("click", action);
-  return made;
-}
-
 function save(name, type, text) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type }));
