@@ -90,6 +90,29 @@ def test_a_sweep_is_one_run_a_point_with_the_same_metric_names(workspace):
     assert [(point.step, point.value) for point in reached] == [(0, 8.0), (1999, 2.0)]
 
 
+def test_a_run_has_its_cost_and_what_differs_from_the_last_commit_in_its_name(
+    workspace, monkeypatch
+):
+    cost = Path("artifacts/cost/toy/one.json")
+    cost.parent.mkdir(parents=True)
+    cost.write_text('{"seconds": 2.5, "peak_mib": 99}', encoding="utf-8")
+    for command in (["init", "-q"], ["add", "params.yaml"], ["commit", "-qm", "x"]):
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+        subprocess.run(["git", *identity, *command], check=True)
+    text = Path("params.yaml").read_text(encoding="utf-8")
+    assert "seed: 0" in text
+    Path("params.yaml").write_text(text.replace("seed: 0", "seed: 7"), encoding="utf-8")
+    track.main()
+    (top,), nested = runs(f"sqlite:///{workspace}/mlflow.db")
+    assert top.info.run_name == "one seed=7"
+    assert {run.info.run_name for run in nested} == {
+        "one seed=7 alpha=1e-05",
+        "one seed=7 alpha=0.1",
+    }
+    assert (top.data.metrics["seconds"], top.data.metrics["peak_mib"]) == (2.5, 99.0)
+    assert top.data.tags["git.dirty"] == "true"
+
+
 def test_names_tags_and_description_tell_runs_apart(workspace):
     track.main()
     client = MlflowClient(f"sqlite:///{workspace}/mlflow.db")
@@ -98,7 +121,8 @@ def test_names_tags_and_description_tell_runs_apart(workspace):
     # The UI lists the latest first, so the points stand in their order.
     points = sorted(nested, key=lambda run: -run.info.start_time)
     assert [run.info.run_name for run in points] == ["one alpha=1e-05", "one alpha=0.1"]
-    assert points[0].data.params == {"seed": "0", "alpha": "1e-05"}  # no list is about a point
+    own = {"seed": "0", "alpha": "1e-05", "log10_alpha": "-5"}  # no list is about a point
+    assert points[0].data.params == own
     assert [run.data.metrics["sweep/alpha"] for run in points] == [1e-5, 1e-1]
     assert {run.data.tags["level"] for run in points} == {"point"}
     tags = top.data.tags

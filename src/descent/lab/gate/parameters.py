@@ -7,16 +7,28 @@ from descent.lab.params import PARAMS, UNREADABLE, parsed
 LONGEST = 60  # characters of a parameter
 
 
-def changed(sha: str) -> list[str]:
-    """The parameters that are others than in a commit; none where there is no params.yaml to compare."""
+def both(sha: str) -> tuple[dict[str, object], dict[str, object]]:
+    """Every parameter by its dotted name, in a commit and now; nothing where there is no params.yaml to compare."""
     [text] = contents(sha, [f"{PARAMS}"])
     try:
         base, now = parsed(text.decode()), parsed(PARAMS.read_text(encoding="utf-8"))
-        base, now = dict(leaves(base)), dict(leaves(now))
+        return dict(leaves(base)), dict(leaves(now))
     except (OSError, *UNREADABLE):
-        return []
-    both = [name for name in now if name in base and now[name] != base[name]]
-    moved = [f"{name}: {shown(now[name])}, was {shown(base[name])}" for name in both]
+        return {}, {}
+
+
+def others(sha: str) -> dict[str, object]:
+    """The parameters that are others now than in a commit, of those that are in both."""
+    base, now = both(sha)
+    return {name: value for name, value in now.items() if name in base and base[name] != value}
+
+
+def changed(sha: str) -> list[str]:
+    """The parameters that are others than in a commit, as lines."""
+    base, now = both(sha)
+    moved = [
+        f"{name}: {shown(value)}, was {shown(base[name])}" for name, value in others(sha).items()
+    ]
     new = {one_there(name, base): "new" for name in now if name not in base}
     gone = {one_there(name, now): "removed" for name in base if name not in now}
     return moved + [f"{name}: {what}" for name, what in (new | gone).items()]

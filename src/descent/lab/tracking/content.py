@@ -8,13 +8,18 @@ import hashlib
 import json
 import os
 import subprocess
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import xarray as xr
 
 from descent.lab.environment import without_git
+from descent.lab.gate.parameters import others, shown
+from descent.lab.messages import Refused, refusals
+from descent.lab.params import PARAMS
 from descent.lab.project import Block
 from descent.lab.results import load_report
 from descent.lab.tracking.census import ATTEMPT, FINGERPRINT, attempt
@@ -24,6 +29,8 @@ from descent.lab.tracking.series import Logged, series
 from descent.lab.words import outcome
 from descent.maths import device
 
+SOURCES = ("src", "stages", "examples", "params.yaml", "dvc.yaml")  # results change with a run
+NAMED = 3  # parameters in the name of a run
 PARAMETER = 6000  # MLflow's limit of characters a parameter
 
 
@@ -52,6 +59,10 @@ class Content(NamedTuple):
         return self.result.fingerprint
 
     @property
+    def name(self) -> str:
+        return name(self.block)
+
+    @property
     def files(self) -> list[str]:
         """The report, and the figure if there is one."""
         figure = f"plots/{self.block.path}.svg"
@@ -68,9 +79,39 @@ def content(result: Tracked, tags: dict[str, str]) -> Content:
     artifact, metrics = outputs(block)
     report = load_report(metrics)
     logged = series(xr.load_dataset(artifact, engine="scipy"), report)
+    for cost, amount in spent(block).items():
+        logged.whole.put(cost, [0], np.array([amount], float))
     own = {FINGERPRINT: result.fingerprint, ATTEMPT: attempt(), "dvc.stage": block.stage}
     own |= {"family": block.family, "block": block.name}
     return Content(result, logged, tags | own, told(block, report), dataset(block))
+
+
+def spent(block: Block) -> dict[str, float]:
+    """`seconds` and `peak_mib` of the run that this machine made; nothing of one that it took from a cache."""
+    try:
+        cost = json.loads(Path(f"artifacts/cost/{block.path}.json").read_text(encoding="utf-8"))
+        return {key: float(cost[key]) for key in ("seconds", "peak_mib")}
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
+
+
+@cache
+def differences(root: Path, params: bytes) -> dict[str, object]:
+    """The parameters in a project that are others than in its last commit; none where there is no commit."""
+    try:
+        with refusals():
+            return others("HEAD")
+    except Refused:
+        return {}
+
+
+def name(block: Block) -> str:
+    """`overparam`, or `overparam rank=3` where that is no parameter of the last commit."""
+    prefix = f"{block.family}.{block.name}."
+    now = differences(Path.cwd(), PARAMS.read_bytes())
+    own = {k.removeprefix(prefix): v for k, v in now.items() if k.startswith(prefix)}
+    said = [f"{key}={shown(value)}" for key, value in own.items()]
+    return " ".join([block.name, *said[:NAMED], *["…"] * (len(said) > NAMED)])
 
 
 def provenance() -> dict[str, str]:
@@ -88,7 +129,7 @@ def provenance() -> dict[str, str]:
     experiment = os.environ.get("DVC_EXP_NAME")
     return {
         "mlflow.source.git.commit": git("rev-parse", "HEAD"),
-        "git.dirty": str(bool(git("status", "--porcelain"))).lower(),
+        "git.dirty": str(bool(git("status", "--porcelain", "--", *SOURCES))).lower(),
         "device": device.name(),
         **({"dvc.experiment": experiment} if experiment else {}),
         **{f"version.{package}": version(package) for package in packages},

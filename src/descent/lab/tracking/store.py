@@ -1,8 +1,10 @@
 """The MLflow store: one experiment a family, one run a result, one nested run a point of its sweep.
 
-A run is named after its block, a nested run after its point too (`overparam alpha=1e-05`).
+A run is named after its block and the parameters that are others than in the last commit (`overparam rank=3`), a nested
+run after its point too (`overparam alpha=1e-05`).
 """
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,11 +23,12 @@ from descent.lab.tracking.census import (
 )
 from descent.lab.tracking.content import PARAMETER, Content, provenance
 from descent.lab.tracking.patience import Patience, Watched
-from descent.lab.tracking.series import Series
+from descent.lab.tracking.series import Logged, Series
 from descent.lab.tracking.views import checks_view, colour, sweep_views
 
 BATCH = 1000  # MLflow's limit of metrics a call
 PAGE = 1000  # runs an answer
+DECADES = 100  # a sweep that spans so much has logarithms
 OURS = f"tags.`{checks_view().tag[0]}` LIKE '%'"  # an experiment of a family, also if renamed
 
 
@@ -134,7 +137,7 @@ class Store:
         block, now = content.block, int(time.time() * 1000)
         own = content.told | {POINTS: str(len(content.logged.points))}
         parent = self.client.create_run(
-            experiment, start_time=now, run_name=block.name, tags=content.tags | own
+            experiment, start_time=now, run_name=content.name, tags=content.tags | own
         ).info.run_id
         self.log(parent, content.logged.whole, {k: str(v) for k, v in block.parameters.items()})
         self.add_points(experiment, parent, now, content)
@@ -163,10 +166,10 @@ class Store:
             child = self.client.create_run(
                 experiment,
                 start_time=now - index,  # the UI lists the latest first
-                run_name=" ".join([block.name, *(f"{dim}={at}" for dim, at in point.items())]),
+                run_name=" ".join([content.name, *(f"{dim}={at}" for dim, at in point.items())]),
                 tags=content.tags | own,
             ).info.run_id
-            self.log(child, values, shared | point)
+            self.log(child, values, shared | point | logarithms(logged, point))
             self.client.set_terminated(child)
 
     def log(self, run: str, values: Series, parameters: dict[str, str]) -> None:
@@ -183,3 +186,16 @@ class Store:
         self.client.log_batch(run, metrics=metrics[:size], **rest)
         for first in range(size, len(metrics), BATCH):
             self.client.log_batch(run, metrics=metrics[first : first + BATCH])
+
+
+def logarithms(logged: Logged, point: dict[str, str]) -> dict[str, str]:
+    """`log10_alpha` beside `alpha` where a sweep goes over decades, since parallel coordinates are linear."""
+    found = {}
+    for k, dim in enumerate(logged.sweep):
+        try:
+            values = [float(labels[k]) for labels in logged.points]
+        except ValueError:  # names
+            continue
+        if min(values) > 0 and max(values) >= DECADES * min(values):
+            found[f"log10_{dim}"] = f"{math.log10(float(point[dim])):.6g}"
+    return found

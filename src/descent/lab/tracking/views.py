@@ -48,7 +48,12 @@ def state(search: str, order: str, ascending: bool, columns: list[str], **more) 
 def checks_view() -> View:
     """All results of a family, those with failed checks first."""
     columns = ["metrics.`checks.failed`", "metrics.`checks.held`"]
-    columns += ["tags.`verdict`", "tags.`verdict.why`", "tags.`dvc.experiment`"]
+    columns += [
+        "metrics.`seconds`",
+        "tags.`verdict`",
+        "tags.`verdict.why`",
+        "tags.`dvc.experiment`",
+    ]
     shown = state("tags.level = 'result'", "metrics.`checks.failed`", False, columns)
     return View("descent-checks", "Which checks failed?", 0, shown)
 
