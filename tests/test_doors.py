@@ -31,6 +31,7 @@ CALLS = {  # of each door, and what its line says
     "gate": {"x": "unrecognized arguments: x", "--base": "expected one argument"},
     "own": {"x": "usage: python stages/own.py"},
     "params": {"x": "only --check", "--check x": "only --check"},
+    "quick": {"x": "usage: python stages/quick.py"},
     "report": {"x": "usage: python stages/report.py"},
     "repro": {
         "--nonsense": "not known; `dvc repro --help`",

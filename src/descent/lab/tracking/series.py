@@ -7,6 +7,7 @@ say, is a part of the name. Arrays over longer dimensions are no metrics. What M
 its parallel coordinates, is the value at the last step.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from descent.lab.tracking.reported import reported, role
 CURVE = 250  # points of a curve at the most: a screen is not wider, and each costs 0.1 ms
 PARTS = 12  # entries of a dimension that can be parts of names
 POINTS = 40  # of a sweep at the most: each is a run
+DECADES = 100  # a sweep that spans so much has logarithms
 SPREAD = ("/sd", "/p05", "/p95")
 
 
@@ -175,3 +177,16 @@ def series(data: xr.Dataset, report: dict) -> Logged:
     whole.put("checks.held", [0], np.array([sum(verdicts)], float))
     whole.put("checks.failed", [0], np.array([len(verdicts) - sum(verdicts)], float))
     return Logged(sweep, whole, points)
+
+
+def logarithms(logged: Logged, point: dict[str, str]) -> dict[str, str]:
+    """`log10_alpha` beside `alpha` where a sweep goes over decades, since parallel coordinates are linear."""
+    found = {}
+    for k, dim in enumerate(logged.sweep):
+        try:
+            values = [float(labels[k]) for labels in logged.points]
+        except ValueError:  # names
+            continue
+        if min(values) > 0 and max(values) >= DECADES * min(values):
+            found[f"log10_{dim}"] = f"{math.log10(float(point[dim])):.6g}"
+    return found

@@ -4,7 +4,6 @@ A run is named after its block and the parameters that are others than in the la
 run after its point too (`overparam alpha=1e-05`).
 """
 
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,12 +22,11 @@ from descent.lab.tracking.census import (
 )
 from descent.lab.tracking.content import PARAMETER, Content, provenance
 from descent.lab.tracking.patience import Patience, Watched
-from descent.lab.tracking.series import Logged, Series
+from descent.lab.tracking.series import Series, logarithms
 from descent.lab.tracking.views import checks_view, colour, sweep_views
 
 BATCH = 1000  # MLflow's limit of metrics a call
 PAGE = 1000  # runs an answer
-DECADES = 100  # a sweep that spans so much has logarithms
 OURS = f"tags.`{checks_view().tag[0]}` LIKE '%'"  # an experiment of a family, also if renamed
 
 
@@ -186,16 +184,3 @@ class Store:
         self.client.log_batch(run, metrics=metrics[:size], **rest)
         for first in range(size, len(metrics), BATCH):
             self.client.log_batch(run, metrics=metrics[first : first + BATCH])
-
-
-def logarithms(logged: Logged, point: dict[str, str]) -> dict[str, str]:
-    """`log10_alpha` beside `alpha` where a sweep goes over decades, since parallel coordinates are linear."""
-    found = {}
-    for k, dim in enumerate(logged.sweep):
-        try:
-            values = [float(labels[k]) for labels in logged.points]
-        except ValueError:  # names
-            continue
-        if min(values) > 0 and max(values) >= DECADES * min(values):
-            found[f"log10_{dim}"] = f"{math.log10(float(point[dim])):.6g}"
-    return found
