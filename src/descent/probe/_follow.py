@@ -42,7 +42,7 @@ class Follow:
                 growth[name] = float(((after - before) * (after + before)).sum())
         squares = applied.squares
 
-        def total(values: dict[str, float], names) -> float:
+        def total(values: dict[str, float], names: tuple[str, ...]) -> float:
             return sum(values.get(name, 0.0) for name in names)
 
         for layer in layers_of(model):
