@@ -201,7 +201,7 @@ def _sharpness(of: Of, twin: Twin, x: Batch, y: Batch, row: Row) -> None:
     again = memory.vector is not None  # the vector of the last time is nearly the one sought
     products = max(3, of.setting.products // 2) if again else of.setting.products
     chunk = max(64, memory.batch // 4)  # the second derivative takes the memory of three passes
-    found = sharpness(twin, x, y, products, memory.rng, memory.vector, chunk)
+    found = sharpness(twin, x, y, products, memory.rng, memory.vector, chunk, memory.method)
     memory.vector, memory.method = found.vector, found.method
     row.scalars |= {
         "sharpness": found.value,
