@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from descent.config import Refusal
-from descent.probe import _homogeneity, _noise, _optimisers, _samples
+from descent.probe import _noise
 from descent.probe._curvature import DIFFERENCES, TWICE
+from descent.probe._untouched import untouched
 from descent.probe.probe import Probe
 
 CLASSES, N = 3, 96
@@ -113,7 +113,6 @@ def train(make, optimiser, *, probed, steps=5, batch=16, loss_fn=F.cross_entropy
     """Losses and draws of every random state along a training, and the probe."""
     torch.manual_seed(0)
     np.random.seed(0)  # noqa: NPY002  a user's
-    random.seed(0)
     model = make()
     optimizer, data = optimiser(model), images()
     probe = Probe(model, loss_fn, **{"every": 2, "data": data} | settings) if probed else None
@@ -129,8 +128,7 @@ def train(make, optimiser, *, probed, steps=5, batch=16, loss_fn=F.cross_entropy
             loss = loss_fn(model(x), y)
             loss.backward()
             optimizer.step()
-            drawn = random.random() + np.random.rand()  # noqa: NPY002  a user's
-            trace.append(loss.item() + drawn + torch.rand(()).item())
+            trace.append((loss.item(), np.random.rand(), torch.rand(()).item()))  # noqa: NPY002  a user's
 
         if probed:
             with probe.step(x, y):
@@ -152,6 +150,24 @@ def equal(a, b):
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(equal, a, b))
     return a == b
+
+
+def test_a_pass_of_the_probe_leaves_every_random_state_and_mode():
+    model = Residual()
+    model.norm.eval()
+    before = (
+        random.getstate(),
+        torch.get_rng_state(),
+        np.random.get_bit_generator().state["state"]["pos"],
+    )
+    with untouched(model):
+        assert not any(module.training for module in model.modules())
+        random.random(), torch.rand(3), np.random.rand()  # noqa: NPY002
+    assert random.getstate() == before[0]
+    assert torch.get_rng_state().equal(before[1])
+    assert np.random.get_bit_generator().state["state"]["pos"] == before[2]
+    assert model.training
+    assert not model.norm.training
 
 
 ZOO = {"residual": (Residual, momentum), "gru": (Rows, adam), "attention": (Attention, adam)}
