@@ -13,7 +13,7 @@ from descent.probe import _noise, _samples
 from descent.probe._curvature import sharpness
 from descent.probe._homogeneity import growing, homogeneous, products
 from descent.probe._hooks import has_formula
-from descent.probe._layers import Layer, layers_of, unseen
+from descent.probe._layers import Layer, layers_of, norm, unseen
 from descent.probe._record import Row
 from descent.probe._rows import leaves, pick
 from descent.probe._spectra import is_affordable, spectrum
@@ -27,7 +27,7 @@ class Setting(NamedTuple):
 
     samples: int
     products: int
-    sharpness_every: int
+    deep: int
 
 
 @dataclass
@@ -46,6 +46,14 @@ class Memory:
     method: str = ""
     batch: int = CHUNK
     full_batch: bool = False
+
+
+class Before(NamedTuple):
+    """What a step starts from."""
+
+    layers: list[Layer]
+    parameters: dict[str, Tensor]
+    gradient: dict[str, Tensor]  # of the minibatch, as the probe found it
 
 
 class Of(NamedTuple):
@@ -71,37 +79,39 @@ def same_set(batch: tuple[Batch, Batch], data: tuple[Batch, Batch]) -> bool:
     return all(np.isclose(a, b, rtol=1e-9) for a, b in sums)
 
 
-def at_a_minibatch(
-    of: Of, batch: tuple[Batch, Batch], row: Row, *, sharp: bool = False
-) -> tuple[Twin, dict[str, Tensor]]:
-    """Fill the row; the copies of the parameters, and the gradient of the minibatch at them.
+def at_a_minibatch(of: Of, batch: tuple[Batch, Batch], row: Row, *, deep: bool = False) -> Before:
+    """Fill the row; the parameters, and the gradient of the minibatch at them.
 
     What the model cannot do in a pass of ours is noted as unseen; the training goes on.
 
     Raises:
         Refusal: loss_fn returned no number.
     """
-    memory, every = of.memory, of.setting.sharpness_every
+    memory, every = of.memory, of.setting.deep
     twin, found = twin_of(of.model, of.loss_fn), {}
     device, n = device_of(of.model), len(leaves(batch[0])[0])
     x, y = (pick(part, slice(None), device) for part in batch)
     memory.last, memory.batch, memory.full_batch = batch, n, row.is_full_batch
     layers = layers_of(of.model)
-    sharp = sharp or (every > 0 and memory.looks % every == 0)
+    deep = deep or (every > 0 and memory.looks % every == 0)
     memory.looks += 1
-    _spectra(layers, twin, row, memory)
+    if deep:
+        _spectra(layers, twin, row, memory)
     try:
         with untouched(of.model):
             seen = _samples.look(twin, layers, x, y)
             found = seen.gradient
             _minibatch(twin, layers, seen, x, y, row, memory)
-            if sharp and found and np.isfinite(seen.loss):
+            if deep:
+                memory.unseen |= unseen(of.model, set(found))
+            if deep and found and np.isfinite(seen.loss):
+                _alike(twin, layers, seen, x, row, memory)
                 _sharpness(of, twin, x, y, row)
     except Refusal:
         raise
     except Exception as error:
         memory.unseen["passes of the probe"] = _first_line(error)
-    return twin, found
+    return Before(layers, twin.parameters, found)
 
 
 def _first_line(error: Exception) -> str:
@@ -138,11 +148,10 @@ def _minibatch(
     n = len(leaves(x)[0])
     there = [layer for layer in layers if _noise.any_in(layer, seen.gradient)]
     squares = {layer.name: _samples.square(seen.gradient, layer) for layer in there}
-    whole = sum(float(g.double().square().sum()) for g in seen.gradient.values())
+    whole = sum(norm(g) ** 2 for g in seen.gradient.values())
     row.scalars |= {"loss": seen.loss, "batch_size": n, "whole_norm": whole**0.5}
     row.layers["minibatch_norm"] = {name: value**0.5 for name, value in squares.items()}
     row.layers["dead"] = {name: float(d.double().mean()) for name, d in seen.dead.items()}
-    memory.unseen |= unseen(twin.model, set(seen.gradient))
     _verify(twin, there, seen, x, y, memory)
     if not memory.coupled:
         rows = memory.rng.choice(n, min(n, _samples.FEW), replace=False)
@@ -153,6 +162,11 @@ def _minibatch(
             "gradient_square": noise.square,
             "noise_scale": noise.scale,
         }
+
+
+def _alike(
+    twin: Twin, layers: list[Layer], seen: _samples.Pass, x: Batch, row: Row, memory: Memory
+) -> None:
     parts = growing(layers, seen.order)
     if not memory.apart:
         row.alike = homogeneous(twin, parts, x)
@@ -184,8 +198,10 @@ def _verify(
 
 def _sharpness(of: Of, twin: Twin, x: Batch, y: Batch, row: Row) -> None:
     memory = of.memory
-    chunk = max(32, memory.batch // 4)
-    found = sharpness(twin, x, y, of.setting.products, memory.rng, memory.vector, chunk)
+    again = memory.vector is not None  # the vector of the last time is nearly the one sought
+    products = max(3, of.setting.products // 2) if again else of.setting.products
+    chunk = max(64, memory.batch // 4)  # the second derivative takes the memory of three passes
+    found = sharpness(twin, x, y, products, memory.rng, memory.vector, chunk, memory.method)
     memory.vector, memory.method = found.vector, found.method
     row.scalars |= {
         "sharpness": found.value,
@@ -199,7 +215,7 @@ def at_the_set(of: Of, data: tuple[Batch, Batch] | None, row: Row) -> None:
     """Fill the row with what takes a pass over all samples."""
     memory = of.memory
     if data is None:
-        at_a_minibatch(of, memory.last, row, sharp=True)
+        at_a_minibatch(of, memory.last, row, deep=True)
         return
     twin, layers, device = twin_of(of.model, of.loss_fn), layers_of(of.model), device_of(of.model)
     n = len(leaves(data[0])[0])

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.func import grad, vmap
 
 from descent.probe._hooks import Watch, dead_units, has_formula, sample_squares
-from descent.probe._layers import Layer, inner
+from descent.probe._layers import Layer, norm
 from descent.probe._rows import leaves, pick
 from descent.probe._untouched import Batch, Twin, gradient
 
@@ -52,7 +52,7 @@ def look(twin: Twin, layers: list[Layer], x: Batch, y: Batch) -> Pass:
 
 def square(found: dict[str, Tensor], layer: Layer) -> float:
     """‖g_l‖² in float64; nan where the layer has no gradient."""
-    parts = [inner(found[name], found[name]) for name in layer.parameters if name in found]
+    parts = [norm(found[name]) ** 2 for name in layer.parameters if name in found]
     return sum(parts) if parts else float("nan")
 
 

@@ -106,10 +106,12 @@ def law(rows: Rows, memory: Memory, has_data: bool) -> Found:
     ]
     at, drawn, by_law, error, freedom = zip(*found, strict=True)
     try:
-        estimate = sampling.of_error(np.array(drawn), np.array(error), min(freedom), len(found))
+        errors = xr.DataArray(np.array(error), dims="at")
+        value = xr.DataArray(np.array(drawn), dims="at")
+        estimate = sampling.of_error(value, errors, min(freedom))
     except Refusal as refusal:
         return [], [f"{name}: {refusal}"]
-    tols = np.asarray(estimate.tol) + 1e-5 * np.array(by_law)
+    tols = estimate.tol.values + 1e-5 * np.array(by_law)
     points = [Point(*p) for p in zip(at, drawn, by_law, tols.tolist(), strict=True)]
     sure = [one for one in points if one.tol <= VAGUE * one.predicted]
     vague = [one.at for one in points if one.tol > VAGUE * one.predicted]

@@ -14,8 +14,9 @@ leaves random states, statistics, modes and `.grad` as they were (`_untouched.py
 torch's hooks (`_optimisers.py`). Hooks on the model's modules run in its passes too.
 
     every look       loss and ‖g_l‖ of the minibatch, tr Σ and noise scale from it, the applied gradient, the update
-                     over the weight, dead units, singular values, inner products of homogeneous layers
-    every tenth      the sharpness of the minibatch's loss, so that looks stay cheap
+                     over the weight, dead units
+    every tenth,     singular values, layers that scale the output alike and their inner products, the sharpness of
+    a deep one       the minibatch's loss: what would make every look cost more than a tenth of the training
     measure()        ‖∇L_l‖, tr Σ_l and noise scale of the whole set, the law of minibatches, the sharpness
 
 The package's __init__ is empty, as every one here is: what a stage depends on is found by following imports.
@@ -52,7 +53,7 @@ class Probe:
         seed: of the probe's own random numbers, which are not torch's.
         samples: of the whole set, at most so many have their sharpness taken in `measure`.
         products: Hessian–vector products of a sharpness, at most.
-        sharpness_every: looks between two sharpnesses; 0: only in `measure`.
+        deep: every so many looks is a deep one, the first of them too; 0: none is.
 
     Raises:
         Refusal: one line with the argument and the rule.
@@ -69,7 +70,7 @@ class Probe:
         seed: int = 0,
         samples: int = 1024,
         products: int = 10,
-        sharpness_every: int = 10,
+        deep: int = 10,
     ):
         _require(model, loss_fn, optimizer)
         for name, value, least in (
@@ -77,13 +78,13 @@ class Probe:
             ("seed", seed, 0),
             ("samples", samples, 1),
             ("products", products, 3),
-            ("sharpness_every", sharpness_every, 0),
+            ("deep", deep, 0),
         ):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise Refusal(f"{name} {value!r}: must be a whole number, at least {least}")
         self._model, self._loss_fn, self._every = unwrap(model), loss_fn, every
         self._data = None if data is None else _whole(data)
-        self._setting = _looks.Setting(samples, products, sharpness_every)
+        self._setting = _looks.Setting(samples, products, deep)
         self._memory = _looks.Memory(np.random.default_rng(seed), optimizer)
         self._rows: dict[int, Row] = {}
         self._count, self._follow = 0, None
@@ -154,8 +155,7 @@ class Probe:
         row = self._rows.setdefault(self._count, Row())
         row.is_full_batch = self._data is not None and _looks.same_set(batch, self._data)
         of = _looks.Of(self._model, self._loss_fn, self._setting, self._memory)
-        twin, gradient = _looks.at_a_minibatch(of, batch, row)
-        self._follow = Follow(self._model, twin, gradient, row)
+        self._follow = Follow(self._model, _looks.at_a_minibatch(of, batch, row), row)
 
     def _drop(self) -> None:
         if self._follow is not None:
