@@ -7,7 +7,8 @@ not. The law asks nothing of the network; other laws hold for some networks and 
     E‖g_B‖² = ‖∇L‖² + (tr Σ/B) (n − B)/(n − 1)   for B different samples, layer by layer
     noise scale tr Σ/‖∇L‖²
 
-See: the norms over all samples fall below those of minibatches; what is between them is noise.
+See: left, how far the norm over all samples lies below those of minibatches, which is what noise adds; middle, the
+noise scale of each layer, against the size of a minibatch; right, the curvature of the loss.
 
 Source: arXiv 1812.06162, Appendix A (noise scale).
 """
