@@ -410,7 +410,7 @@ def fails():
 @pytest.mark.parametrize(
     ("made", "changes", "said"),
     [
-        (lambda: nn.Linear(7, 3), {}, "for x of shape (32, 6): RuntimeError: "),
+        (lambda: nn.Linear(7, 3), {}, "for float32 x of shape (32, 6): RuntimeError: "),
         (lambda: 3, {}, "expected a torch module, got a int"),
         (fails, {}, "network examples/net.py:net: OSError: no weights"),
         (lambda: nn.GRU(6, 3), {}, "expected a tensor, got a tuple"),
@@ -418,7 +418,7 @@ def fails():
         (bare(lambda w, x: w * x.sum()), {}, "expected (B, classes) for labels (32,), got ()"),
         (frozen, {}, "no parameter that is trained"),
         (bare(lambda w, x: x[:, :3]), {}, "its output does not depend on a trained parameter"),
-        (net(nn.BatchNorm1d(5)), {"batch": 159}, "for x of shape (1, 6): ValueError"),
+        (net(nn.BatchNorm1d(5)), {"batch": 159}, "for float32 x of shape (1, 6): ValueError"),
         (net(), {"optimiser": "Sgd"}, "optimiser Sgd: expected one of torch.optim, ASGD, "),
         (net(), {"optimiser": "LBFGS"}, "optimiser LBFGS (it asks for the loss several times"),
         (net(), {"arguments": {"rl": 1}}, "arguments.rl: SGD has no such argument, expected lr"),
@@ -443,7 +443,9 @@ def test_what_cannot_be_trained_is_refused_in_one_line(made, changes, said):
 @pytest.mark.parametrize(
     ("name", "values", "said"),
     [
-        ("X", np.full((160, 6), np.nan), "X of sample 0 is not finite"),
+        ("X", np.full((160, 6), np.nan), "X of sample 0 is not finite in float32"),
+        ("X", np.full((160, 6), 1e200), "X of sample 0 is not finite in float32"),
+        ("X", np.ones((160, 6), int), "for int64 x of shape (32, 6): RuntimeError"),
         ("X", np.zeros((160, 4, 5), np.uint8), "all pixels are equal"),
         ("y", np.full(160, -1), "counted from 0 or from 1, got -1"),
         ("y", np.full(160, 0.5), "takes whole labels, got 0.5"),
@@ -453,7 +455,7 @@ def test_what_cannot_be_trained_is_refused_in_one_line(made, changes, said):
 def test_data_that_cannot_be_learnt_are_refused(name, values, said):
     dims = ("sample", *(f"{name}{k}" for k in range(1, values.ndim)))
     data = points().drop_vars(name).drop_dims("X1", errors="ignore") if name == "X" else points()
-    with pytest.raises(Refusal, match="data: ") as refusal:
+    with pytest.raises(Refusal) as refusal:
         train(data=data.assign({name: (dims, values)}))
     assert said in str(refusal.value)
 
