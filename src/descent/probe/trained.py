@@ -97,7 +97,6 @@ def _measure_one(config: Config, of: Samples, network: Callable, replicate: int)
             data=(of.X, of.y),
             optimizer=rule,
             seed=config.seed,
-            sharpness_every=0,
             samples=SHARP,
         )
         last = config.epochs * -(-len(of.X) // config.batch)
