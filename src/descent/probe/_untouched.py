@@ -133,4 +133,8 @@ def gradient(twin: Twin, loss: Tensor, *, graph: bool = False) -> dict[str, Tens
         return {}
     values = list(trained.values())
     found = torch.autograd.grad(loss, values, create_graph=graph, allow_unused=True)
-    return {name: g for name, g in zip(trained, found, strict=True) if g is not None}
+    return {
+        name: g.to_dense() if g.is_sparse else g
+        for name, g in zip(trained, found, strict=True)
+        if g is not None
+    }

@@ -30,6 +30,10 @@ EXCESS = 0.25  # of the limit; no theory has how far above it the sharpness hove
 VAGUE = 0.5  # tolerance over what is predicted, above which nothing is claimed
 KNOWN = 0.1  # residual of an eigenvalue over it, at the most
 APART = 20  # steps: 1.5²⁰ = 3000
+MISMATCH = (
+    "the applied gradient is not that of loss_fn on the minibatch in evaluation mode "
+    "(dropout, statistics of the batch, accumulation, clipping, further losses, lower precision)"
+)
 Rows = dict[int, Row]
 Found = tuple[list[Check], list[str]]
 
@@ -184,10 +188,7 @@ def _unlike_theory(row: Row) -> str:
     if row.applied != 1:
         return f"{row.applied} optimiser steps within one step of the probe"
     if not row.scalars.get("mismatch", np.inf) <= SAME:
-        return (
-            "the applied gradient is not that of loss_fn on the minibatch in evaluation mode "
-            "(dropout, statistics of the batch, accumulation, clipping, further losses, or lower precision)"
-        )
+        return MISMATCH
     return ""
 
 
@@ -205,7 +206,7 @@ def stability(rows: Rows, memory: Memory, has_data: bool) -> Found:
     if any(limit(rule).value != bound.value for rule in rules):
         return [], [f"{name}: the learning rate changed on the way"]
     if any(not row.scalars.get("mismatch", 0.0) <= SAME for row in looked.values()):
-        return [], [f"{name}: {_unlike_theory(_mismatched(looked))}"]
+        return [], [f"{name}: {MISMATCH}"]
     sharp = {k: row for k, row in rows.items() if "sharpness" in row.scalars and row.is_full_batch}
     late = max(sharp, default=0)
     early = max((k for k in sharp if k <= late - APART), default=None)
@@ -217,8 +218,3 @@ def stability(rows: Rows, memory: Memory, has_data: bool) -> Found:
     least = min(one["sharpness"] for one in last)
     why = "hovers above it by an amount that no theory gives"
     return [Check(name, least, "<=", bound.value, EXCESS * abs(bound.value), why)], []
-
-
-def _mismatched(rows: Rows) -> Row:
-    worst = max(rows.values(), key=lambda row: row.scalars.get("mismatch", 0.0))
-    return worst

@@ -175,6 +175,8 @@ def _require(model, loss_fn, optimizer) -> None:
         raise Refusal("model has lazy layers without a shape: pass one batch through it first")
     if not any(p.requires_grad for p in values):
         raise Refusal("model has no parameter that is trained: there is no gradient to look at")
+    if any(p.is_complex() for p in values):
+        raise Refusal("model has complex parameters: norms and curvatures here are of real ones")
     if device_of(model).type not in ("cpu", "cuda"):
         raise Refusal(f"model is on {device_of(model)}: it must be on the CPU or on CUDA")
 
