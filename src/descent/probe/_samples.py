@@ -17,7 +17,7 @@ from descent.probe._layers import Layer, norm
 from descent.probe._rows import leaves, pick
 from descent.probe._untouched import Batch, Twin, gradient
 
-AGREE = 1e-3  # relative: sums of float32 products in another order differ by less, wrong formulas by more
+AGREE = 1e-3  # relative: rounding in float32 makes less of a difference, wrong formulas more
 FEW = 32  # samples that are differentiated one by one
 TRIED = 3  # of them, to verify a formula
 

@@ -9,7 +9,7 @@ from descent.probe._optimisers import limit
 from descent.probe._record import Row
 from descent.result import Check
 
-EXCESS = 0.25  # of the limit; no theory has how far above it the sharpness hovers, runs have up to a fifth
+EXCESS = 0.25  # of the limit; runs at the edge of stability have up to a fifth
 KNOWN = 0.1  # residual of an eigenvalue over it, at the most
 APART = 20  # steps: 1.5²⁰ = 3000
 SAME = 1e-4  # mismatch up to which the applied gradient is that of the minibatch

@@ -46,7 +46,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
     """Evaluation mode within, and afterwards everything as it was."""
     device = device_of(model)
     modes = [(module, module.training) for module in model.modules()]
-    # A recurrent layer keeps a second list of its weights, which would go on pointing to the copies.
+    # A recurrent layer keeps a second list of its weights, which would keep the copies.
     lists = [
         (module, {name: vars(module)[name] for name in FLAT if name in vars(module)})
         for module, _ in modes

@@ -1,4 +1,4 @@
-"""A probe for any torch model: what theory names, layer by layer, while the model trains, and whether it is as theory says.
+"""A probe for any torch model: what theory names, layer by layer, while it trains, and whether it is as theory says.
 
     from descent.probe.probe import Probe
 
