@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from torch import nn
 
 from descent.probe._layers import norm
-from descent.probe._looks import Before
+from descent.probe._memory import Before
 from descent.probe._optimisers import Applied
 from descent.probe._record import Row
 

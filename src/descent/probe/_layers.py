@@ -65,10 +65,13 @@ def unseen(model: nn.Module, used: set[str] | None = None) -> dict[str, str]:
 
 def norm(a: Tensor) -> float:
     """‖a‖, added up in float64."""
-    return float(torch.linalg.vector_norm(a.detach(), dtype=torch.float64))
+    a = a.detach().coalesce().values() if a.is_sparse else a.detach()
+    if not a.is_floating_point():
+        return float(torch.linalg.vector_norm(a.double()))
+    return float(torch.linalg.vector_norm(a, dtype=torch.float64))
 
 
 def inner(a: Tensor, b: Tensor) -> float:
     """⟨a, b⟩ in float64."""
-    a, b = (part.coalesce().to_dense() if part.is_sparse else part for part in (a, b))
+    a, b = (part.to_dense() if part.is_sparse else part for part in (a, b))
     return float((a.detach().double() * b.detach().double()).sum())

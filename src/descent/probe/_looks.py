@@ -1,12 +1,7 @@
 """The looks of a probe: at one minibatch while the model trains, and at the whole set."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import NamedTuple
-
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from descent.config import Refusal
 from descent.probe import _noise, _samples
@@ -14,55 +9,11 @@ from descent.probe._curvature import sharpness
 from descent.probe._homogeneity import growing, homogeneous, products
 from descent.probe._hooks import has_formula
 from descent.probe._layers import Layer, layers_of, norm, unseen
+from descent.probe._memory import Before, Memory, Of
 from descent.probe._record import Row
 from descent.probe._rows import leaves, pick
 from descent.probe._spectra import is_affordable, spectrum
 from descent.probe._untouched import Batch, Twin, device_of, twin_of, untouched
-
-CHUNK = 128  # samples of a pass, where no minibatch says how many fit
-
-
-class Setting(NamedTuple):
-    """See `Probe`."""
-
-    samples: int
-    products: int
-    deep: int
-
-
-@dataclass
-class Memory:
-    """What one look leaves to the next."""
-
-    rng: np.random.Generator
-    optimizer: torch.optim.Optimizer | None
-    last: tuple[Batch, Batch] | None = None  # minibatch
-    looks: int = 0
-    good: set[str] | None = None  # layers whose formula was verified
-    coupled: bool = False  # the loss is not a mean over samples
-    apart: str = ""  # why no two layers are homogeneous, once that was seen
-    unseen: dict[str, str] = field(default_factory=dict)
-    vector: np.ndarray | None = None  # of the last sharpness
-    method: str = ""
-    batch: int = CHUNK
-    full_batch: bool = False
-
-
-class Before(NamedTuple):
-    """What a step starts from."""
-
-    layers: list[Layer]
-    parameters: dict[str, Tensor]
-    gradient: dict[str, Tensor]  # of the minibatch, as the probe found it
-
-
-class Of(NamedTuple):
-    """Whose looks they are."""
-
-    model: nn.Module
-    loss_fn: Callable
-    setting: Setting
-    memory: Memory
 
 
 def kinds(model: nn.Module) -> dict[str, str]:
@@ -96,7 +47,7 @@ def at_a_minibatch(of: Of, batch: tuple[Batch, Batch], row: Row, *, deep: bool =
     deep = deep or (every > 0 and memory.looks % every == 0)
     memory.looks += 1
     if deep:
-        _spectra(layers, twin, row, memory)
+        spectra(layers, twin, row, memory)
     try:
         with untouched(of.model):
             seen = _samples.look(twin, layers, x, y)
@@ -106,19 +57,19 @@ def at_a_minibatch(of: Of, batch: tuple[Batch, Batch], row: Row, *, deep: bool =
                 memory.unseen |= unseen(of.model, set(found))
             if deep and found and np.isfinite(seen.loss):
                 _alike(twin, layers, seen, x, row, memory)
-                _sharpness(of, twin, x, y, row)
+                take_sharpness(of, twin, x, y, row)
     except Refusal:
         raise
     except Exception as error:
-        memory.unseen["passes of the probe"] = _first_line(error)
+        memory.unseen["passes of the probe"] = first_line(error)
     return Before(layers, twin.parameters, found)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {(str(error).splitlines() or ['?'])[0]}"
 
 
-def _spectra(layers: list[Layer], twin: Twin, row: Row, memory: Memory) -> None:
+def spectra(layers: list[Layer], twin: Twin, row: Row, memory: Memory) -> None:
     """Of the first weight of every layer that is a matrix, or one with a kernel."""
     for layer in layers:
         for name in layer.weights:
@@ -152,7 +103,7 @@ def _minibatch(
     row.scalars |= {"loss": seen.loss, "batch_size": n, "whole_norm": whole**0.5}
     row.layers["minibatch_norm"] = {name: value**0.5 for name, value in squares.items()}
     row.layers["dead"] = {name: float(d.double().mean()) for name, d in seen.dead.items()}
-    _verify(twin, there, seen, x, y, memory)
+    verify(twin, there, seen, x, y, memory)
     if not memory.coupled:
         rows = memory.rng.choice(n, min(n, _samples.FEW), replace=False)
         means = _noise.means_of_squares(twin, there, seen, memory.good, x, y, rows)
@@ -177,7 +128,7 @@ def _alike(
         row.layers["product_size"] = {name: one.size for name, one in found.items()}
 
 
-def _verify(
+def verify(
     twin: Twin, layers: list[Layer], seen: _samples.Pass, x: Batch, y: Batch, memory: Memory
 ) -> None:
     """Once: whether the loss is a mean over samples, and which layers' formulas hold in this model."""
@@ -196,7 +147,7 @@ def _verify(
             memory.unseen[f"{layer.name}, all samples"] = f"no formula for {how}: {few}"
 
 
-def _sharpness(of: Of, twin: Twin, x: Batch, y: Batch, row: Row) -> None:
+def take_sharpness(of: Of, twin: Twin, x: Batch, y: Batch, row: Row) -> None:
     memory = of.memory
     again = memory.vector is not None  # the vector of the last time is nearly the one sought
     products = max(3, of.setting.products // 2) if again else of.setting.products
@@ -209,53 +160,3 @@ def _sharpness(of: Of, twin: Twin, x: Batch, y: Batch, row: Row) -> None:
         "sharpness_products": found.products,
         "sharpness_samples": found.samples,
     }
-
-
-def at_the_set(of: Of, data: tuple[Batch, Batch] | None, row: Row) -> None:
-    """Fill the row with what takes a pass over all samples."""
-    memory = of.memory
-    if data is None:
-        at_a_minibatch(of, memory.last, row, deep=True)
-        return
-    twin, layers, device = twin_of(of.model, of.loss_fn), layers_of(of.model), device_of(of.model)
-    n = len(leaves(data[0])[0])
-    _spectra(layers, twin, row, memory)
-    try:
-        with untouched(of.model):
-            few = torch.as_tensor(memory.rng.choice(n, min(n, memory.batch), replace=False))
-            x, y = (pick(part, few, device) for part in data)
-            seen = _samples.look(twin, layers, x, y)
-            memory.unseen |= unseen(of.model, set(seen.gradient))
-            there = [layer for layer in layers if _noise.any_in(layer, seen.gradient)]
-            memory.good = None
-            _verify(twin, there, seen, x, y, memory)
-            found = _noise.over_set(
-                twin, layers, data, memory.batch, memory.good, memory.rng, coupled=memory.coupled
-            )
-            _whole_set(found, row, memory)
-            most = n if memory.full_batch else max(of.setting.samples, 1)
-            some = torch.as_tensor(memory.rng.choice(n, min(n, most), replace=False))
-            if seen.gradient and np.isfinite(found.loss):
-                _sharpness(of, twin, *(pick(part, some, device) for part in data), row)
-                row.is_full_batch = row.is_full_batch or (memory.full_batch and len(some) == n)
-    except Refusal:
-        raise
-    except Exception as error:
-        memory.unseen["passes over the whole set"] = _first_line(error)
-
-
-def _whole_set(found: _noise.OverSet, row: Row, memory: Memory) -> None:
-    row.scalars |= {"full_loss": found.loss, "full_whole_norm": found.whole**0.5}
-    row.layers["full_norm"] = {name: value**0.5 for name, value in found.square.items()}
-    if memory.coupled:
-        return
-    row.layers["full_trace"] = found.trace
-    row.layers["full_noise_scale"] = {
-        name: value / found.square[name] if found.square[name] > 0 else float("nan")
-        for name, value in found.trace.items()
-    }
-    if found.batch:
-        row.scalars["law_batch"], row.freedom = found.batch, found.freedom
-        row.layers["minibatch_square"] = found.drawn
-        row.layers["minibatch_square_predicted"] = found.law
-        row.layers["minibatch_square_error"] = found.error

@@ -1,4 +1,4 @@
-"""A probe for any torch model: what theory names, layer by layer, while the model trains, and whether it is as theory says.
+"""A probe for any torch model: what theory names, layer by layer, while it trains, and whether it is as theory says.
 
     from descent.probe.probe import Probe
 
@@ -22,7 +22,7 @@ torch's hooks (`_optimisers.py`). Hooks on the model's modules run in its passes
 The package's __init__ is empty, as every one here is: what a stage depends on is found by following imports.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -33,15 +33,17 @@ from torch import nn
 from descent.config import Refusal
 from descent.probe import _looks
 from descent.probe._follow import Follow
+from descent.probe._memory import Memory, Of, Setting
 from descent.probe._record import Row, dataset
 from descent.probe._rows import count, tensors
 from descent.probe._untouched import Batch, device_of, unwrap
 from descent.probe._verdicts import verdicts
+from descent.probe._whole import at_the_set
 from descent.result import Check
 
 
 class Probe:
-    """Looks at a model while it trains.
+    """Looks at a model while it trains. What is given is checked here and not by its type, so that the rule is told.
 
     Args:
         model: any module; compiled ones and those in torch.nn.parallel are looked at without their cover.
@@ -61,16 +63,16 @@ class Probe:
 
     def __init__(
         self,
-        model: nn.Module,
-        loss_fn: Callable,
+        model,
+        loss_fn,
         *,
-        every: int = 100,
-        data: tuple[Batch, Batch] | None = None,
-        optimizer: torch.optim.Optimizer | None = None,
-        seed: int = 0,
-        samples: int = 1024,
-        products: int = 10,
-        deep: int = 10,
+        every=100,
+        data=None,
+        optimizer=None,
+        seed=0,
+        samples=1024,
+        products=10,
+        deep=10,
     ):
         _require(model, loss_fn, optimizer)
         for name, value, least in (
@@ -84,8 +86,8 @@ class Probe:
                 raise Refusal(f"{name} {value!r}: must be a whole number, at least {least}")
         self._model, self._loss_fn, self._every = unwrap(model), loss_fn, every
         self._data = None if data is None else _whole(data)
-        self._setting = _looks.Setting(samples, products, deep)
-        self._memory = _looks.Memory(np.random.default_rng(seed), optimizer)
+        self._setting = Setting(samples, products, deep)
+        self._memory = Memory(np.random.default_rng(seed), optimizer)
         self._rows: dict[int, Row] = {}
         self._count, self._follow = 0, None
 
@@ -121,8 +123,8 @@ class Probe:
         if self._data is None and self._memory.last is None:
             raise Refusal("measure: there is no data=(X, y) and no minibatch was looked at yet")
         row = self._rows.setdefault(self._count, Row())
-        of = _looks.Of(self._model, self._loss_fn, self._setting, self._memory)
-        _looks.at_the_set(of, self._data, row)
+        of = Of(self._model, self._loss_fn, self._setting, self._memory)
+        at_the_set(of, self._data, row)
 
     def result(self) -> xr.Dataset:
         """All looks so far: variables by name, over `step`, `layer` and, for singular values, `k`.
@@ -154,7 +156,7 @@ class Probe:
         count(*batch, "x and y of a step")
         row = self._rows.setdefault(self._count, Row())
         row.is_full_batch = self._data is not None and _looks.same_set(batch, self._data)
-        of = _looks.Of(self._model, self._loss_fn, self._setting, self._memory)
+        of = Of(self._model, self._loss_fn, self._setting, self._memory)
         self._follow = Follow(self._model, _looks.at_a_minibatch(of, batch, row), row)
 
     def _drop(self) -> None:
@@ -175,6 +177,8 @@ def _require(model, loss_fn, optimizer) -> None:
         raise Refusal("model has lazy layers without a shape: pass one batch through it first")
     if not any(p.requires_grad for p in values):
         raise Refusal("model has no parameter that is trained: there is no gradient to look at")
+    if any(p.is_complex() for p in values):
+        raise Refusal("model has complex parameters: norms and curvatures here are of real ones")
     if device_of(model).type not in ("cpu", "cuda"):
         raise Refusal(f"model is on {device_of(model)}: it must be on the CPU or on CUDA")
 
