@@ -19,6 +19,7 @@ import networks
 import noise
 import pipeline
 import polynomial
+import probe
 import scaled
 import sensing
 import training
@@ -79,6 +80,7 @@ def main(quick: bool) -> None:
         "Jacobian features": features.ways(),
         "wide ReLU networks, and their limit": wide_relu.ways(),
         "implicit bias of linear models": implicit.ways(),
+        f"probe at every={probe.EVERY}, {probe.STEPS} steps": probe.ways(),
     }
     if not quick:
         tables["dvc repro"], tables["experiments, cold"] = pipeline.ways()

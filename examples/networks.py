@@ -3,6 +3,7 @@
 Each function returns a new torch module, which takes x of shape (B, 1, 28, 28) and gives (B, 10).
 """
 
+from collections import OrderedDict
 from itertools import pairwise
 
 import torch
@@ -11,31 +12,29 @@ from torch import nn
 
 def mlp() -> nn.Module:
     """The network of train@mnist: three hidden layers of 128 ReLUs, no biases."""
-    widths = (784, 128, 128, 128)
-    hidden = [
-        layer
-        for inputs, outputs in pairwise(widths)
-        for layer in (nn.Linear(inputs, outputs, bias=False), nn.ReLU())
-    ]
-    return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(128, 10, bias=False))
+    layers = {"flat": nn.Flatten()}
+    for k, (inputs, outputs) in enumerate(pairwise((784, 128, 128, 128)), 1):
+        layers |= {f"linear{k}": nn.Linear(inputs, outputs, bias=False), f"relu{k}": nn.ReLU()}
+    return nn.Sequential(OrderedDict(layers, linear4=nn.Linear(128, 10, bias=False)))
 
 
 def lenet() -> nn.Module:
     """LeNet-5 with ReLUs and maxima: two convolutions, three linear layers."""
-    return nn.Sequential(
-        nn.Conv2d(1, 6, 5, padding=2),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(6, 16, 5),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(400, 120),
-        nn.ReLU(),
-        nn.Linear(120, 84),
-        nn.ReLU(),
-        nn.Linear(84, 10),
+    layers = OrderedDict(
+        conv1=nn.Conv2d(1, 6, 5, padding=2),
+        relu1=nn.ReLU(),
+        pool1=nn.MaxPool2d(2),
+        conv2=nn.Conv2d(6, 16, 5),
+        relu2=nn.ReLU(),
+        pool2=nn.MaxPool2d(2),
+        flat=nn.Flatten(),
+        linear1=nn.Linear(400, 120),
+        relu3=nn.ReLU(),
+        linear2=nn.Linear(120, 84),
+        relu4=nn.ReLU(),
+        linear3=nn.Linear(84, 10),
     )
+    return nn.Sequential(layers)
 
 
 class RowTransformer(nn.Module):

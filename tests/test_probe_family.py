@@ -1,6 +1,7 @@
 """The family `probe`: networks and data of the user's own, by the names that a block has for them."""
 
 import gzip
+import json
 import struct
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,15 +14,19 @@ from pydantic import ValidationError
 from torch import nn
 
 from descent.config import Refusal
+from descent.lab import own, running
+from descent.lab.files import dataset
 from descent.lab.own import given, listing
+from descent.lab.results import load_report
 from descent.maths import network
 from descent.maths.homogeneity import squared_norms
 from descent.maths.initialise import initialise
 from descent.maths.network import Shape
-from descent.probe import trained
+from descent.probe import figures, trained
 from descent.probe._sets import classes, samples
 from descent.result import Result
 from harness import inputs_of, module_of
+from toy import ROOT
 
 NETWORK = "from torch import nn\nfrom parts import width\n\n\ndef net():\n    return nn.Linear(width, 2)\n"
 
@@ -405,7 +410,7 @@ def fails():
 @pytest.mark.parametrize(
     ("made", "changes", "said"),
     [
-        (lambda: nn.Linear(7, 3), {}, "for x of shape (32, 6): RuntimeError: "),
+        (lambda: nn.Linear(7, 3), {}, "for float32 x of shape (32, 6): RuntimeError: "),
         (lambda: 3, {}, "expected a torch module, got a int"),
         (fails, {}, "network examples/net.py:net: OSError: no weights"),
         (lambda: nn.GRU(6, 3), {}, "expected a tensor, got a tuple"),
@@ -413,7 +418,7 @@ def fails():
         (bare(lambda w, x: w * x.sum()), {}, "expected (B, classes) for labels (32,), got ()"),
         (frozen, {}, "no parameter that is trained"),
         (bare(lambda w, x: x[:, :3]), {}, "its output does not depend on a trained parameter"),
-        (net(nn.BatchNorm1d(5)), {"batch": 159}, "for x of shape (1, 6): ValueError"),
+        (net(nn.BatchNorm1d(5)), {"batch": 159}, "for float32 x of shape (1, 6): ValueError"),
         (net(), {"optimiser": "Sgd"}, "optimiser Sgd: expected one of torch.optim, ASGD, "),
         (net(), {"optimiser": "LBFGS"}, "optimiser LBFGS (it asks for the loss several times"),
         (net(), {"arguments": {"rl": 1}}, "arguments.rl: SGD has no such argument, expected lr"),
@@ -438,7 +443,9 @@ def test_what_cannot_be_trained_is_refused_in_one_line(made, changes, said):
 @pytest.mark.parametrize(
     ("name", "values", "said"),
     [
-        ("X", np.full((160, 6), np.nan), "X of sample 0 is not finite"),
+        ("X", np.full((160, 6), np.nan), "X of sample 0 is not finite in float32"),
+        ("X", np.full((160, 6), 1e200), "X of sample 0 is not finite in float32"),
+        ("X", np.ones((160, 6), int), "for int64 x of shape (32, 6): RuntimeError"),
         ("X", np.zeros((160, 4, 5), np.uint8), "all pixels are equal"),
         ("y", np.full(160, -1), "counted from 0 or from 1, got -1"),
         ("y", np.full(160, 0.5), "takes whole labels, got 0.5"),
@@ -448,7 +455,7 @@ def test_what_cannot_be_trained_is_refused_in_one_line(made, changes, said):
 def test_data_that_cannot_be_learnt_are_refused(name, values, said):
     dims = ("sample", *(f"{name}{k}" for k in range(1, values.ndim)))
     data = points().drop_vars(name).drop_dims("X1", errors="ignore") if name == "X" else points()
-    with pytest.raises(Refusal, match="data: ") as refusal:
+    with pytest.raises(Refusal) as refusal:
         train(data=data.assign({name: (dims, values)}))
     assert said in str(refusal.value)
 
@@ -466,3 +473,68 @@ def test_data_that_cannot_be_learnt_are_refused(name, values, said):
 def test_a_setting_that_makes_no_sense_is_refused_with_its_name(key, value):
     with pytest.raises(ValidationError, match=key):
         trained.Config(**SETTING | {key: value})
+
+
+# ---- The doors.
+
+
+def project(**changes) -> None:
+    """A params.yaml with one block, and the pipeline."""
+    block = SETTING | {"data": "examples/sets.py:some", "samples": 64} | changes
+    Path("params.yaml").write_text(json.dumps({"probe": {"mine": block}}), encoding="utf-8")
+    Path("dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
+    code = (
+        "import numpy as np\ndef some():\n    x = np.random.default_rng(0).normal(size=(64, 3))\n"
+    )
+    code += "    return x, (x[:, 0] > 0).astype(int)\n"
+    Path("examples/sets.py").write_text(code, encoding="utf-8")
+
+
+def stage() -> None:
+    inputs = [f"artifacts/own/{kind}/mine.txt" for kind in ("data", "network")]
+    running.run("descent.probe.trained", "probe/mine", *inputs)
+
+
+def test_a_block_of_your_own_runs_and_a_changed_network_reruns_it(here):
+    project()
+    own.main()
+    stage()
+    assert load_report(Path("metrics/probe/mine.json"))["verdict"] != "does not hold"
+    assert figures.mine(dataset("artifacts/probe/mine.nc")).panels
+    network, data = (Path(f"artifacts/own/{kind}/mine.txt") for kind in ("network", "data"))
+    before = network.read_bytes(), data.read_bytes()
+    own.main()
+    assert (network.read_bytes(), data.read_bytes()) == before
+    Path("examples/parts.py").write_text("width = 1 + 2\n", encoding="utf-8")
+    own.main()
+    assert network.read_bytes() != before[0]
+    assert data.read_bytes() == before[1]
+    Path("params.yaml").write_text("{probe: {}}", encoding="utf-8")
+    own.main()
+    assert not network.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"network": "examples/no.py:net"}, "probe.mine.network: examples/no.py:net: there is no"),
+        ({"network": "examples/net.py:width"}, "has no function width"),
+        ({"data": "fashion"}, "probe.mine.data: fashion: there is no folder data/fashion"),
+        ({"optimiser": "Best"}, "probe.mine: optimiser Best: expected one of torch.optim"),
+        ({"arguments": {"lr": 1e30}}, "probe.mine: loss cross_entropy: expected a finite number"),
+        ({"batch": 0}, "probe.mine.batch: "),
+        ({"rate": 1}, "probe.mine.rate: "),
+    ],
+)
+def test_what_a_stage_cannot_use_is_one_line_and_nothing_is_written(here, capsys, changes, said):
+    project(**changes)
+    own.main()
+    with pytest.raises(SystemExit) as end:
+        stage()
+    assert end.value.code == 2
+    line = capsys.readouterr().err
+    assert said in line
+    assert line.startswith("params.yaml: probe.mine")
+    assert line.count("\n") == 1
+    assert not Path("metrics").exists()
+    assert not list(Path("artifacts").rglob("*.nc"))

@@ -20,6 +20,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator
+from copy import deepcopy
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
@@ -158,7 +159,7 @@ def confined(case: Case, upstream: list, seconds: int) -> tuple[str, str]:
         with open("params.yaml", "w", encoding="utf-8") as file:
             YAML(typ="safe").dump(tree, file)
         left = iter(upstream)
-        running.read = lambda path: next(left).copy(deep=True)
+        running.read = lambda path, config=None: deepcopy(next(left))  # networks, too
         try:
             with contextlib.redirect_stderr(errors):
                 running.run(block.module, block.path, *block.inputs())

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 FOLDERS = ("examples", "data")  # that the stage `own` depends on
+LOADED_FROM: set[Path] = (
+    set()
+)  # by this process, so that files of one name are not taken for each other
 FORMS = {
     "network": "FILE.py:FUNCTION in examples/",
     "data": "the name of a data set in data/, or a folder of IDX files, a FILE.npz or FILE.py:FUNCTION in examples/ "
@@ -148,10 +151,10 @@ def function(one: Named) -> Callable:
         ValueError: the file raises, or has no such function.
     """
     folder = one.path.parent.resolve()
-    ours = [Path(name).resolve() for name in FOLDERS]
+    LOADED_FROM.add(folder)
 
     def own(place: str | None) -> bool:
-        return bool(place) and any(Path(place).resolve().is_relative_to(f) for f in ours)
+        return bool(place) and any(Path(place).resolve().is_relative_to(f) for f in LOADED_FROM)
 
     sys.path[:] = [str(folder), *(place for place in sys.path if not own(place))]
     for name, module in list(sys.modules.items()):  # one of the same name may lie in another folder

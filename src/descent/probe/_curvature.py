@@ -3,10 +3,14 @@
     Hv = ∂⟨∇L(θ), v⟩/∂θ                                   by differentiating twice
     Hv ≈ (∇L(θ + εv) − ∇L(θ − εv))/2ε,  ε = (machine ε)^⅓ max(1, ‖θ‖)   where some operation has no second derivative
 
+An operation that is marked as differentiable once is a constant to torch's second pass, which says nothing. The matrix
+is then not symmetric, which the first sharpness of a model tests.
+
 The Ritz value never passes the largest eigenvalue by more than rounding, and an eigenvalue is within the residual of
 it. For ReLU the Hessian is that of the piece that θ lies in.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +22,7 @@ from descent.probe._rows import leaves, pick
 from descent.probe._untouched import Batch, Twin, device_of, gradient
 
 BASIS = 2**28  # bytes that the vectors of Lanczos may take
+SYMMETRIC = 1e-2  # of ‖Hu‖ + ‖Hv‖, for normal u and v; rounding in float32 makes 1e-4 of it
 TWICE, DIFFERENCES = "double backward", "finite differences"
 
 
@@ -67,8 +72,19 @@ def product(twin: Twin, x: Batch, y: Batch, v: Tensor, chunk: int) -> Tensor:
         g = gradient(twin, twin.loss(xs, ys), graph=True)
         slope = sum((g[name] * along[name]).sum() for name in g)
         if isinstance(slope, Tensor) and slope.requires_grad:
-            total += share * _flat(gradient(twin, slope), trained)
+            along_slope = gradient(twin, slope)
+            if not along_slope:
+                raise RuntimeError("the gradient ends in an operation without a derivative")
+            total += share * _flat(along_slope, trained)
     return total
+
+
+def is_symmetric(times: Callable, size: int, rng: np.random.Generator) -> bool:
+    """Whether ⟨u, Hv⟩ = ⟨v, Hu⟩ for two random vectors."""
+    u, v = rng.standard_normal((2, size))
+    Hu, Hv = times(u), times(v)
+    scale = np.linalg.norm(Hu) + np.linalg.norm(Hv)
+    return not abs(u @ Hv - v @ Hu) > SYMMETRIC * scale
 
 
 def difference(twin: Twin, x: Batch, y: Batch, v: Tensor, chunk: int) -> Tensor:
@@ -98,8 +114,12 @@ def sharpness(
     rng: np.random.Generator,
     start: np.ndarray | None,
     chunk: int,
+    known: str = "",
 ) -> Sharpness:
-    """λ_max of the mean loss over these samples, from `start` or from a random vector."""
+    """λ_max of the mean loss over these samples, from `start` or from a random vector.
+
+    `known` is the method that an earlier one found to work.
+    """
     trained, device = twin.trained, device_of(twin.model)
     size = sum(p.numel() for p in trained.values())
     products = max(3, min(products, size, BASIS // (8 * size)))
@@ -107,8 +127,7 @@ def sharpness(
     if start is not None and len(start) == size and np.isfinite(start).all():
         # A little of every direction, for an eigenvector that is new on top.
         noise = start / np.linalg.norm(start) + 0.1 * noise / np.linalg.norm(noise)
-    method = TWICE
-    made = 0
+    method, made = (known or TWICE), 0
 
     def times(v: np.ndarray) -> np.ndarray:
         nonlocal method, made
@@ -121,6 +140,8 @@ def sharpness(
                 method = DIFFERENCES
         return difference(twin, x, y, along, chunk).cpu().numpy()
 
+    if not known and not is_symmetric(times, size, rng):
+        method = DIFFERENCES
     found = largest_eigenvalue(times, noise, products)
     samples = len(leaves(x)[0])
     return Sharpness(found.value, found.residual, made, method, samples, found.vector)

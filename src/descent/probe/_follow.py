@@ -1,20 +1,22 @@
 """What the optimiser makes of a minibatch that was looked at: the applied gradient, and the step that it takes."""
 
-from torch import Tensor, nn
+from collections.abc import Iterable
 
-from descent.probe._layers import layers_of
+from torch import nn
+
+from descent.probe._layers import norm
+from descent.probe._memory import Before
 from descent.probe._optimisers import Applied
 from descent.probe._record import Row
-from descent.probe._untouched import Twin
 
 
 class Follow:
     """From a look until the optimiser's next step, however many minibatches that takes."""
 
-    def __init__(self, model: nn.Module, twin: Twin, gradient: dict[str, Tensor], row: Row):
-        self._before = twin.parameters
-        self._gradient, self._row = gradient, row
-        self._applied = Applied(model, gradient)
+    def __init__(self, model: nn.Module, start: Before, row: Row):
+        self._layers, self._before, self._gradient = start
+        self._row = row
+        self._applied = Applied(model, self._gradient)
 
     def remove(self) -> None:
         """Take the hooks off."""
@@ -33,19 +35,20 @@ class Follow:
         row, applied = self._row, self._applied
         row.applied, row.rule = applied.steps, applied.rule
         now = dict(model.named_parameters())
-        squares, moved, growth, size = {}, {}, {}, {}
+        moved, growth, size = {}, {}, {}
         for name in self._before.keys() & now.keys():
-            before, after = self._before[name].detach().double(), now[name].detach().double()
+            before, after = self._before[name].detach(), now[name].detach()
             if before.shape == after.shape:
-                size[name] = float(before.square().sum())
-                moved[name] = float((after - before).square().sum())
-                growth[name] = float(((after - before) * (after + before)).sum())
+                size[name], moved[name] = norm(before) ** 2, norm(after - before) ** 2
+                if row.parts:
+                    change = after.double() - before.double()
+                    growth[name] = float((change * (after.double() + before.double())).sum())
         squares = applied.squares
 
-        def total(values: dict[str, float], names) -> float:
-            return sum(values.get(name, 0.0) for name in names)
+        def total(values: dict[str, float], names: Iterable[str]) -> float:
+            return sum((values.get(name, 0.0) for name in names), 0.0)
 
-        for layer in layers_of(model):
+        for layer in self._layers:
             names = [name for name in layer.parameters if name in moved]
             if any(name in squares for name in names):
                 row.layers.setdefault("gradient_norm", {})[layer.name] = (
@@ -55,7 +58,7 @@ class Follow:
             if (whole := total(size, weights)) > 0:
                 ratio = (total(moved, weights) / whole) ** 0.5
                 row.layers.setdefault("update_ratio", {})[layer.name] = ratio
-        whole = sum(float(g.double().square().sum()) for g in self._gradient.values())
+        whole = sum(norm(g) ** 2 for g in self._gradient.values())
         if applied.steps and whole > 0:
             row.scalars["mismatch"] = (applied.difference / whole) ** 0.5
         if applied.rule is not None:

@@ -104,7 +104,7 @@ def products(twin: Twin, gradient: dict[str, Tensor], one: Growing) -> Products:
     """From the gradients of a pass."""
     names = [name for name in one.parameters if name in gradient]
     values = {name: twin.parameters[name] for name in names}
-    total = sum(inner(values[name], gradient[name]) for name in names)
+    total = sum((inner(values[name], gradient[name]) for name in names), 0.0)
     weights = sum(inner(values[name], values[name]) for name in names)
     gradients = sum(inner(gradient[name], gradient[name]) for name in names)
     return Products(total, (weights * gradients) ** 0.5)

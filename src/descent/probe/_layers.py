@@ -6,6 +6,7 @@ added, by the names that torch gives them.
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 MODEL = "(model)"  # the layer of the parameters that the outermost module holds itself
@@ -62,13 +63,15 @@ def unseen(model: nn.Module, used: set[str] | None = None) -> dict[str, str]:
     return found
 
 
-def square(values: dict[str, Tensor], names: tuple[str, ...]) -> float:
-    """Σ ‖·‖² of some parameters or gradients, added up in float64; nan if none of them is there."""
-    parts = [float(inner(values[n], values[n])) for n in names if n in values]
-    return sum(parts) if parts else float("nan")
+def norm(a: Tensor) -> float:
+    """‖a‖, added up in float64."""
+    a = a.detach().coalesce().values() if a.is_sparse else a.detach()
+    if not a.is_floating_point():
+        return float(torch.linalg.vector_norm(a.double()))
+    return float(torch.linalg.vector_norm(a, dtype=torch.float64))
 
 
 def inner(a: Tensor, b: Tensor) -> float:
     """⟨a, b⟩ in float64."""
-    a, b = (part.coalesce().to_dense() if part.is_sparse else part for part in (a, b))
+    a, b = (part.to_dense() if part.is_sparse else part for part in (a, b))
     return float((a.detach().double() * b.detach().double()).sum())

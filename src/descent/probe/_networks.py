@@ -81,7 +81,8 @@ def tried(network: Callable, name: str, of: Samples, loss: str, batch: int) -> f
     for size in (len(of.X) % batch or batch, batch, batch):
         x, y = of.X[:size], of.y[:size]
         start = time.perf_counter()
-        output = said_by(f"{name} for x of shape {tuple(x.shape)}", lambda x=x: model(x))
+        of_x = f"{str(x.dtype).removeprefix('torch.')} x of shape {tuple(x.shape)}"
+        output = said_by(f"{name} for {of_x}", lambda x=x: model(x))
         require_fit(output, y, loss, name)
         if loss in CLASSES:
             require_classes(output.shape[1], of.y, name)

@@ -12,6 +12,7 @@ which is 2/η without momentum, and with d = β that of averaged gradients, 2(2 
 """
 
 from typing import NamedTuple
+from weakref import WeakMethod, finalize
 
 import torch
 from torch import Tensor, nn
@@ -90,6 +91,11 @@ def limit(rule: Rule | None) -> Limit:
     return Limit(float(top / rule.rate - kept["weight_decay"]), "")
 
 
+def _remove(handles: tuple) -> None:
+    for handle in handles:
+        handle.remove()
+
+
 def _calls_a_closure(args: tuple, named: dict) -> bool:
     return any(one is not None for one in (*args[1:], named.get("closure")))
 
@@ -102,27 +108,23 @@ class Applied:
         squares: ‖g‖² of the applied gradients, by parameter; of the first step of each optimiser.
         difference: Σ ‖g − ours‖² against the gradients that were given.
         rule: of the last optimiser; None before any.
-        several: whether more than one optimiser moved the parameters.
+        remove: takes the hooks off; so does the end of this object.
     """
 
     def __init__(self, model: nn.Module, ours: dict[str, Tensor]):
         self._names = {id(p): name for name, p in model.named_parameters()}
+        self._kept = list(model.parameters())  # so that no other tensor gets one of these ids
         self._ours = ours
         self.steps, self.squares, self.difference = 0, {}, 0.0
         self.rule: Rule | None = None
         self._seen: set[int] = set()
-        self._handles = [
-            register_optimizer_step_pre_hook(self._pre),
-            register_optimizer_step_post_hook(self._post),
-        ]
-
-    @property
-    def several(self) -> bool:
-        return len(self._seen) > 1
-
-    def remove(self) -> None:
-        for handle in self._handles:
-            handle.remove()
+        pre, post = WeakMethod(self._pre), WeakMethod(self._post)
+        handles = (
+            register_optimizer_step_pre_hook(lambda *given: pre()(*given)),
+            register_optimizer_step_post_hook(lambda *given: post()(*given)),
+        )
+        # Torch's list of hooks outlives a probe that is dropped before the optimiser's step.
+        self.remove = finalize(self, _remove, handles)
 
     def _moves(self, optimizer) -> list[Tensor]:
         return [

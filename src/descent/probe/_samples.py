@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 from torch.func import grad, vmap
 
-from descent.probe._hooks import Watch, dead_units, has_formula, sample_squares
-from descent.probe._layers import Layer, inner
+from descent.probe._hooks import AT_ONCE, Watch, dead_units, has_formula, sample_squares
+from descent.probe._layers import Layer, norm
 from descent.probe._rows import leaves, pick
 from descent.probe._untouched import Batch, Twin, gradient
 
-AGREE = 1e-3  # relative: sums of float32 products in another order differ by less, wrong formulas by more
+AGREE = 1e-3  # relative: rounding in float32 makes less of a difference, wrong formulas more
 FEW = 32  # samples that are differentiated one by one
 TRIED = 3  # of them, to verify a formula
 
@@ -52,39 +52,46 @@ def look(twin: Twin, layers: list[Layer], x: Batch, y: Batch) -> Pass:
 
 def square(found: dict[str, Tensor], layer: Layer) -> float:
     """‖g_l‖² in float64; nan where the layer has no gradient."""
-    parts = [inner(found[name], found[name]) for name in layer.parameters if name in found]
+    parts = [norm(found[name]) ** 2 for name in layer.parameters if name in found]
     return sum(parts) if parts else float("nan")
 
 
 def direct(twin: Twin, layers: list[Layer], x: Batch, y: Batch) -> dict[str, Tensor]:
-    """‖g_i‖² of these samples and layers, differentiated one by one."""
+    """‖g_i‖² of these samples and layers, differentiated one by one; (samples,) in float64."""
     names = [name for layer in layers for name in layer.parameters if name in twin.trained]
     part = {name: twin.parameters[name].detach() for name in names}
+    device, n = next(iter(part.values())).device, len(leaves(x)[0])
+    rows = AT_ONCE // sum(p.numel() for p in part.values())
 
     def loss(values: dict, one: Batch, label: Batch) -> Tensor:
         return twin.loss(pick_one(one), pick_one(label), values)
 
-    device = next(iter(part.values())).device
+    def several(first: int) -> dict[str, Tensor]:
+        some = [pick(b, slice(first, first + rows), device) for b in (x, y)]
+        return vmap(grad(loss), (None, 0, 0), randomness="different")(part, *some)
+
+    def one(i: int) -> dict[str, Tensor]:
+        found = gradient(twin, twin.loss(*(pick(b, slice(i, i + 1), device) for b in (x, y))))
+        return {name: found[name][None] for name in names if name in found}
+
+    def squares(each: dict[str, Tensor], count: int) -> dict[str, Tensor]:
+        zero = torch.zeros(count, dtype=torch.float64, device=device)
+        parts = {name: g.detach().double().flatten(1).square().sum(1) for name, g in each.items()}
+        return {
+            layer.name: sum((parts[name] for name in layer.parameters if name in parts), zero)
+            for layer in layers
+        }
+
     try:
+        if rows < 2:  # their gradients side by side would take too much memory
+            raise NotImplementedError
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # vmap's, that some operation is slow
-            each = vmap(grad(loss), (None, 0, 0), randomness="different", chunk_size=8)(part, x, y)
+            firsts = range(0, n, rows)
+            found = [squares(several(first), min(rows, n - first)) for first in firsts]
     except (RuntimeError, NotImplementedError, TypeError, ValueError, IndexError):
-        rows = range(len(leaves(x)[0]))
-        found = [
-            gradient(twin, twin.loss(*(pick(b, slice(i, i + 1), device) for b in (x, y))))
-            for i in rows
-        ]
-        zero = {name: torch.zeros_like(p) for name, p in part.items()}
-        each = {n: torch.stack([g.get(n, zero[n]) for g in found]) for n in names}
-    return {
-        layer.name: sum(
-            each[name].detach().double().flatten(1).square().sum(1)
-            for name in layer.parameters
-            if name in each
-        )
-        for layer in layers
-    }
+        found = [squares(one(i), 1) for i in range(n)]
+    return {layer.name: torch.cat([part[layer.name] for part in found]) for layer in layers}
 
 
 def pick_one(batch: Batch) -> Batch:

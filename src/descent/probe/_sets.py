@@ -33,13 +33,14 @@ def samples(data: xr.Dataset, most: int, loss: str, device: str) -> Samples:
     X, y = data["X"].values[:most], data["y"].values[:most]
     if X.dtype == np.uint8:
         X = standardised(X)
+    with np.errstate(over="ignore"):
+        X = np.array(X, np.float32 if X.dtype.kind == "f" else np.int64)
+        y = classes(y, loss) if loss in CLASSES else np.array(y, np.float32)
     for name, array in (("X", X), ("y", y)):
         if not np.isfinite(array).all():
             where = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(1)))
-            raise Refusal(f"data: {name} of sample {where} is not finite: expected numbers")
-    x = torch.from_numpy(np.array(X, np.float32 if X.dtype.kind == "f" else np.int64))
-    target = classes(y, loss) if loss in CLASSES else np.array(y, np.float32)
-    return Samples(x.to(device), torch.from_numpy(target).to(device))
+            raise Refusal(f"data: {name} of sample {where} is not finite in float32")
+    return Samples(torch.from_numpy(X).to(device), torch.from_numpy(y).to(device))
 
 
 def standardised(pixels: np.ndarray) -> np.ndarray:
@@ -63,8 +64,8 @@ def classes(y: np.ndarray, loss: str) -> np.ndarray:
     Raises:
         Refusal: they are no whole numbers, or one is negative.
     """
-    if y.dtype.kind == "f" and (y != np.round(y)).any():
-        raise Refusal(f"data: {loss} takes whole labels, got {y[y != np.round(y)].flat[0]:g}")
+    if (odd := y[~(y == np.round(y)) | ~np.isfinite(y)]).size:
+        raise Refusal(f"data: {loss} takes whole labels, got {odd.flat[0]:g}")
     labels = y.astype(np.int64)
     if labels.min() < 0:
         raise Refusal(f"data: labels are counted from 0 or from 1, got {labels.min()}")

@@ -46,7 +46,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
     """Evaluation mode within, and afterwards everything as it was."""
     device = device_of(model)
     modes = [(module, module.training) for module in model.modules()]
-    # A recurrent layer keeps a second list of its weights, which would go on pointing to the copies.
+    # A recurrent layer keeps a second list of its weights, which would keep the copies.
     lists = [
         (module, {name: vars(module)[name] for name in FLAT if name in vars(module)})
         for module, _ in modes
@@ -133,4 +133,8 @@ def gradient(twin: Twin, loss: Tensor, *, graph: bool = False) -> dict[str, Tens
         return {}
     values = list(trained.values())
     found = torch.autograd.grad(loss, values, create_graph=graph, allow_unused=True)
-    return {name: g for name, g in zip(trained, found, strict=True) if g is not None}
+    return {
+        name: g.to_dense() if g.is_sparse else g
+        for name, g in zip(trained, found, strict=True)
+        if g is not None
+    }

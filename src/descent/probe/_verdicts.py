@@ -6,8 +6,7 @@
     balancedness       a step of SGD changes their ‖W_l‖² + Σ ‖b_k‖² by −2η(that) + η²‖G_l‖²
     stability_limit    λ_max does not stay above the stability limit of the optimiser, when every step is on all samples
 
-The last is about two looks at least `APART` steps apart: above the limit a step multiplies what is along the top
-eigenvector by more than 1, so one of the two has a sharpness at or below the limit unless the run leaves the numbers.
+The last is in `_stability.py`.
 """
 
 from typing import NamedTuple
@@ -18,18 +17,14 @@ import xarray as xr
 from descent.config import Refusal
 from descent.maths import sampling
 from descent.probe._homogeneity import ALIKE
-from descent.probe._looks import Memory
-from descent.probe._optimisers import limit
+from descent.probe._memory import Memory
 from descent.probe._record import Row
+from descent.probe._stability import MISMATCH, SAME, stability
 from descent.result import Check
 
 ADDED = 1e-9  # relative, of sums of squares in float64
 FLOAT32 = 2.0**-23
-SAME = 1e-4  # mismatch up to which the applied gradient is that of the minibatch
-EXCESS = 0.25  # of the limit; no theory has how far above it the sharpness hovers, runs have up to a fifth
 VAGUE = 0.5  # tolerance over what is predicted, above which nothing is claimed
-KNOWN = 0.1  # residual of an eigenvalue over it, at the most
-APART = 20  # steps: 1.5²⁰ = 3000
 Rows = dict[int, Row]
 Found = tuple[list[Check], list[str]]
 
@@ -66,7 +61,7 @@ def verdicts(rows: Rows, memory: Memory, *, has_data: bool) -> Found:
         law(finite, memory, has_data),
         inner_products(finite),
         balancedness(finite),
-        stability(finite, memory, has_data),
+        stability(finite, has_data),
     )
     for made, why in parts:
         checks += made
@@ -106,10 +101,12 @@ def law(rows: Rows, memory: Memory, has_data: bool) -> Found:
     ]
     at, drawn, by_law, error, freedom = zip(*found, strict=True)
     try:
-        estimate = sampling.of_error(np.array(drawn), np.array(error), min(freedom), len(found))
+        errors = xr.DataArray(np.array(error), dims="at")
+        value = xr.DataArray(np.array(drawn), dims="at")
+        estimate = sampling.of_error(value, errors, min(freedom))
     except Refusal as refusal:
         return [], [f"{name}: {refusal}"]
-    tols = np.asarray(estimate.tol) + 1e-5 * np.array(by_law)
+    tols = estimate.tol.values + 1e-5 * np.array(by_law)
     points = [Point(*p) for p in zip(at, drawn, by_law, tols.tolist(), strict=True)]
     sure = [one for one in points if one.tol <= VAGUE * one.predicted]
     vague = [one.at for one in points if one.tol > VAGUE * one.predicted]
@@ -182,41 +179,5 @@ def _unlike_theory(row: Row) -> str:
     if row.applied != 1:
         return f"{row.applied} optimiser steps within one step of the probe"
     if not row.scalars.get("mismatch", np.inf) <= SAME:
-        return (
-            "the applied gradient is not that of loss_fn on the minibatch in evaluation mode "
-            "(dropout, statistics of the batch, accumulation, clipping, further losses, or lower precision)"
-        )
+        return MISMATCH
     return ""
-
-
-def stability(rows: Rows, memory: Memory, has_data: bool) -> Found:
-    name = "stability_limit"
-    if not has_data:
-        return [], [f"{name}: claimed for full batches only, and data=(X, y) was not given"]
-    looked = {k: row for k, row in rows.items() if "loss" in row.scalars}
-    if not looked or not all(row.is_full_batch for row in looked.values()):
-        return [], [f"{name}: claimed for full batches only, and steps are on minibatches"]
-    rules = [row.rule for row in looked.values() if row.rule is not None]
-    bound = limit(rules[-1] if rules else None)
-    if bound.reason:
-        return [], [f"{name}: {bound.reason}"]
-    if any(limit(rule).value != bound.value for rule in rules):
-        return [], [f"{name}: the learning rate changed on the way"]
-    if any(not row.scalars.get("mismatch", 0.0) <= SAME for row in looked.values()):
-        return [], [f"{name}: {_unlike_theory(_mismatched(looked))}"]
-    sharp = {k: row for k, row in rows.items() if "sharpness" in row.scalars and row.is_full_batch}
-    late = max(sharp, default=0)
-    early = max((k for k in sharp if k <= late - APART), default=None)
-    if early is None:
-        return [], [f"{name}: takes two sharpnesses at least {APART} steps apart"]
-    last = [sharp[early].scalars, sharp[late].scalars]
-    if any(one["sharpness_residual"] > KNOWN * abs(one["sharpness"]) for one in last):
-        return [], [f"{name}: Lanczos had not converged: more products"]
-    least = min(one["sharpness"] for one in last)
-    why = "hovers above it by an amount that no theory gives"
-    return [Check(name, least, "<=", bound.value, EXCESS * abs(bound.value), why)], []
-
-
-def _mismatched(rows: Rows) -> Row:
-    worst = max(rows.values(), key=lambda row: row.scalars.get("mismatch", 0.0))
-    return worst

@@ -1,4 +1,4 @@
-"""A probe for any torch model: what theory names, layer by layer, while the model trains, and whether it is as theory says.
+"""A probe for any torch model: what theory names, layer by layer, while it trains, and whether it is as theory says.
 
     from descent.probe.probe import Probe
 
@@ -14,14 +14,15 @@ leaves random states, statistics, modes and `.grad` as they were (`_untouched.py
 torch's hooks (`_optimisers.py`). Hooks on the model's modules run in its passes too.
 
     every look       loss and ‖g_l‖ of the minibatch, tr Σ and noise scale from it, the applied gradient, the update
-                     over the weight, dead units, singular values, inner products of homogeneous layers
-    every tenth      the sharpness of the minibatch's loss, so that looks stay cheap
+                     over the weight, dead units
+    every tenth,     singular values, layers that scale the output alike and their inner products, the sharpness of
+    a deep one       the minibatch's loss: what would make every look cost more than a tenth of the training
     measure()        ‖∇L_l‖, tr Σ_l and noise scale of the whole set, the law of minibatches, the sharpness
 
 The package's __init__ is empty, as every one here is: what a stage depends on is found by following imports.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -32,15 +33,17 @@ from torch import nn
 from descent.config import Refusal
 from descent.probe import _looks
 from descent.probe._follow import Follow
+from descent.probe._memory import Memory, Of, Setting
 from descent.probe._record import Row, dataset
 from descent.probe._rows import count, tensors
 from descent.probe._untouched import Batch, device_of, unwrap
 from descent.probe._verdicts import verdicts
+from descent.probe._whole import at_the_set
 from descent.result import Check
 
 
 class Probe:
-    """Looks at a model while it trains.
+    """Looks at a model while it trains. What is given is checked here and not by its type, so that the rule is told.
 
     Args:
         model: any module; compiled ones and those in torch.nn.parallel are looked at without their cover.
@@ -52,7 +55,7 @@ class Probe:
         seed: of the probe's own random numbers, which are not torch's.
         samples: of the whole set, at most so many have their sharpness taken in `measure`.
         products: Hessian–vector products of a sharpness, at most.
-        sharpness_every: looks between two sharpnesses; 0: only in `measure`.
+        deep: every so many looks is a deep one, the first of them too; 0: none is.
 
     Raises:
         Refusal: one line with the argument and the rule.
@@ -60,16 +63,16 @@ class Probe:
 
     def __init__(
         self,
-        model: nn.Module,
-        loss_fn: Callable,
+        model,
+        loss_fn,
         *,
-        every: int = 100,
-        data: tuple[Batch, Batch] | None = None,
-        optimizer: torch.optim.Optimizer | None = None,
-        seed: int = 0,
-        samples: int = 1024,
-        products: int = 10,
-        sharpness_every: int = 10,
+        every=100,
+        data=None,
+        optimizer=None,
+        seed=0,
+        samples=1024,
+        products=10,
+        deep=10,
     ):
         _require(model, loss_fn, optimizer)
         for name, value, least in (
@@ -77,14 +80,14 @@ class Probe:
             ("seed", seed, 0),
             ("samples", samples, 1),
             ("products", products, 3),
-            ("sharpness_every", sharpness_every, 0),
+            ("deep", deep, 0),
         ):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise Refusal(f"{name} {value!r}: must be a whole number, at least {least}")
         self._model, self._loss_fn, self._every = unwrap(model), loss_fn, every
         self._data = None if data is None else _whole(data)
-        self._setting = _looks.Setting(samples, products, sharpness_every)
-        self._memory = _looks.Memory(np.random.default_rng(seed), optimizer)
+        self._setting = Setting(samples, products, deep)
+        self._memory = Memory(np.random.default_rng(seed), optimizer)
         self._rows: dict[int, Row] = {}
         self._count, self._follow = 0, None
 
@@ -120,8 +123,8 @@ class Probe:
         if self._data is None and self._memory.last is None:
             raise Refusal("measure: there is no data=(X, y) and no minibatch was looked at yet")
         row = self._rows.setdefault(self._count, Row())
-        of = _looks.Of(self._model, self._loss_fn, self._setting, self._memory)
-        _looks.at_the_set(of, self._data, row)
+        of = Of(self._model, self._loss_fn, self._setting, self._memory)
+        at_the_set(of, self._data, row)
 
     def result(self) -> xr.Dataset:
         """All looks so far: variables by name, over `step`, `layer` and, for singular values, `k`.
@@ -153,9 +156,8 @@ class Probe:
         count(*batch, "x and y of a step")
         row = self._rows.setdefault(self._count, Row())
         row.is_full_batch = self._data is not None and _looks.same_set(batch, self._data)
-        of = _looks.Of(self._model, self._loss_fn, self._setting, self._memory)
-        twin, gradient = _looks.at_a_minibatch(of, batch, row)
-        self._follow = Follow(self._model, twin, gradient, row)
+        of = Of(self._model, self._loss_fn, self._setting, self._memory)
+        self._follow = Follow(self._model, _looks.at_a_minibatch(of, batch, row), row)
 
     def _drop(self) -> None:
         if self._follow is not None:
@@ -175,6 +177,8 @@ def _require(model, loss_fn, optimizer) -> None:
         raise Refusal("model has lazy layers without a shape: pass one batch through it first")
     if not any(p.requires_grad for p in values):
         raise Refusal("model has no parameter that is trained: there is no gradient to look at")
+    if any(p.is_complex() for p in values):
+        raise Refusal("model has complex parameters: norms and curvatures here are of real ones")
     if device_of(model).type not in ("cpu", "cuda"):
         raise Refusal(f"model is on {device_of(model)}: it must be on the CPU or on CUDA")
 
