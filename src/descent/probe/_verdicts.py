@@ -158,7 +158,7 @@ def balancedness(rows: Rows) -> Found:
         common = float(np.mean(list(row.layers["product"].values())))
         for layer in row.alike.layers:
             square, kick = row.layers["square"][layer], row.layers["kick"][layer]
-            tol = FLOAT32 * square + 2 * eta * _tolerance(row)
+            tol = 2 * FLOAT32 * (square + kick) + 2 * eta * _tolerance(row)
             if 2 * eta * abs(common) <= 10 * tol:
                 reasons.append(f"{name}: at step {step} a step is lost in rounding")
                 break
