@@ -73,8 +73,8 @@ def result_of(
             `named`.
     """
     try:
-        # One thread, so that the bits do not depend on the number of cores. What leaves float64 is said by the
-        # checks, and not by NumPy beside them.
+        # One thread, so that the bits do not depend on the number of cores. What leaves float64
+        # is said by the checks, and not by NumPy beside them.
         with deadline(named, late), threadpool_limits(1), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             result = experiment.run(config, *upstream)
