@@ -11,7 +11,7 @@ override BASE := $(value BASE)
 export EXP PORT BASE
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test ui track gate try bench readme params verify lint clean
+.PHONY: help repro quick test ui track gate try bench readme params verify lint clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -27,8 +27,11 @@ repro: $(STAMP) ## run everything that is not up to date, end with report/index.
 	@python stages/repro.py
 	@echo "open report/index.html, or make ui"
 
+quick: $(STAMP) ## a first look: everything at toy size, in a folder of its own
+	@python stages/quick.py
+
 test: $(STAMP) ## pass the tests (no network, no GPU)
-	@pytest -q -n auto --dist loadgroup
+	@pytest -q -n auto
 
 ui: $(STAMP) ## open the MLflow UI on the tracked runs, on this machine only: make ui PORT=5001
 	@case "$${PORT:=5000}" in *[!0-9]*) echo "PORT must be a number" >&2; exit 2;; esac; \

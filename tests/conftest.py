@@ -1,4 +1,4 @@
-"""Where the tests run: one thread and one process each, and tests of one experiment in one worker."""
+"""Where the tests run: one thread and one process each, and tests that share something in one worker."""
 
 import os
 
@@ -11,19 +11,32 @@ for library in ("OPENBLAS", "OMP", "MKL"):
 import pytest
 from threadpoolctl import threadpool_limits
 
-from harness import experiments
+from harness import work_unit
+
+FIRST = ("test_pipeline", "test_faults", "test_page", "test_track", "test_mlflow_ui")  # the longest
 
 
 def pytest_configure(config):
     threadpool_limits(1)
-    config.addinivalue_line("markers", "xdist_group: the worker that runs it")
 
 
 def pytest_collection_modifyitems(items):
-    """A worker keeps the toy runs that it has made, so all tests of an experiment go to one; else a file does."""
-    known = experiments()
-    for item in items:
-        name = getattr(item, "callspec", None) and item.callspec.params.get("name")
-        file = item.path.stem
-        ours = file in ("test_experiments", "test_planted") and name in known
-        item.add_marker(pytest.mark.xdist_group(name if ours else file))
+    """The longest first, and the many small ones of the experiments last, so that all workers end together."""
+    last = len(FIRST)
+    order = {name: k for k, name in enumerate(FIRST)} | dict.fromkeys(
+        ("test_experiments", "test_planted"), last + 1
+    )
+    items.sort(key=lambda item: order.get(item.path.stem, last))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """What one worker runs: see `work_unit`. (The marks of `--dist loadgroup` do nothing under pytest 9.2.)"""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Units(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return work_unit(nodeid)
+
+    config.option.loadscopereorder = False
+    return Units(config, log)

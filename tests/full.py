@@ -50,10 +50,11 @@ def main(path: str, *changes: str) -> None:
     )
     module = module_of(path.replace("/", "@"))
     taken = block.upstream[: len(signature(module.run).parameters) - 1]
-    inputs = [read(str(ROOT / name)) for name in taken]
+    config = module.Config(**parameters)
+    inputs = [read(n if n.startswith("artifacts/own/") else str(ROOT / n), config) for n in taken]
     start = time.perf_counter()
     with threadpool_limits(1):
-        result = module.run(module.Config(**parameters), *inputs)
+        result = module.run(config, *inputs)
     seconds = time.perf_counter() - start
     print(f"{path}: {result.verdict}, {seconds:.1f} s", *result.no_claim, sep="\n  ")
     for check in result.checks:

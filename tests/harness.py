@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from descent.lab.files import read
 from descent.lab.project import Block, blocks
 from descent.result import Result
 from fake_mnist import fake_mnist
@@ -27,6 +28,18 @@ def experiments() -> dict[str, Block]:
     """Every experiment by family@name."""
     found = blocks(ROOT / "params.yaml", ROOT / "dvc.yaml")
     return {f"{block.family}@{block.name}": block for block in found}
+
+
+def work_unit(nodeid: str) -> str:
+    """Tests of the same unit run in one process, which keeps what they share.
+
+    That are the toy runs of an experiment, and otherwise the fixtures of a file. The scripts in faults/ share nothing.
+    """
+    file, _, test = nodeid.partition("::")
+    stem, case = Path(file).stem, test.partition("[")[2].removesuffix("]")
+    if stem in ("test_experiments", "test_planted") and case in experiments():
+        return case
+    return nodeid if stem == "test_faults" else stem
 
 
 def module_of(name: str) -> ModuleType:
@@ -46,26 +59,39 @@ def config_of(name: str, **changes):
 _toy_params = cache(toy_params)
 
 
-def inputs_of(name: str) -> list[xr.Dataset]:
-    """What it takes: results of other experiments at toy size, and an MNIST of noise."""
+def inputs_of(name: str, config=None) -> list:
+    """What it takes: results of other experiments at toy size, an MNIST of noise, what its Config names."""
     block = experiments()[name]
     taken = block.upstream[: len(signature(module_of(name).run).parameters) - 1]
-    return [
-        toy("@".join(Path(path).with_suffix("").parts[1:])).data
-        if path.startswith("artifacts/")
-        else fake_mnist(np.random.default_rng(0), 256, 72)
-        for path in taken
-    ]
+    return [_input(path, config or config_of(name)) for path in taken]
+
+
+def _input(path: str, config):
+    if path.startswith("artifacts/own/"):
+        return read(path, config)
+    if path.startswith("artifacts/"):
+        return toy("@".join(Path(path).with_suffix("").parts[1:])).data
+    return fake_mnist(np.random.default_rng(0), 256, 72)
 
 
 def run(name: str, **changes) -> Result:
     """The experiment at toy size, with some parameters changed."""
-    return module_of(name).run(config_of(name, **changes), *inputs_of(name))
+    config = config_of(name, **changes)
+    return module_of(name).run(config, *inputs_of(name, config))
 
 
 def toy(name: str) -> Result:
     """The experiment at toy size, run once in a process."""
     return recorded(name).result
+
+
+@cache
+def again(name: str) -> tuple[Result, float]:
+    """The experiment at toy size once more, and the seconds of processors that it took."""
+    toy(name)  # compiles what has to be
+    start = time.process_time()
+    result = run(name)
+    return result, time.process_time() - start
 
 
 # What an experiment's theory and measurement return, and the same with an error in it.

@@ -186,7 +186,7 @@ def test_a_planted_fault_is_seen(emulated, monkeypatch, planted):
 
 # 40 measurements of 55 numbers: S is smaller than G.
 TINY = {"seed": 2, "replicates": 2, "size": 10, "rank": 2, "oversampling": 2, "held_out": 40}
-TINY |= {"step": 0.1, "steps": 12, "milestones": [0, 10], "snapshots": 5}
+TINY |= {"step": 0.1, "steps": 12, "milestones": [0, 10], "snapshots": 5, "target": []}
 
 
 def descents(*devices):
@@ -221,7 +221,7 @@ def test_descent_on_the_device_is_descent_on_the_cpu(emulated, monkeypatch, free
 def test_an_experiment_on_the_device_reports_what_it_does_on_the_cpu(emulated, monkeypatch):
     monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
     block = TINY | {"oversampling": 10, "steps": 300}
-    config = exact.Config(**block, start=0.01, fit=[1e-12, 1e-5])
+    config = exact.Config(**block, start=0.01, fit=[1e-12, 1e-5], matrices=())
     monkeypatch.setenv("DESCENT_DEVICE", "cpu")
     on_cpu = exact.run(config)
     emulated()

@@ -49,11 +49,13 @@ def test_the_other_stages_depend_on_their_code_and_on_what_they_read():
 
     assert deps("code") == ["src/descent", "stages"]
     assert deps("download") == ["artifacts/code/download.txt"]
+    assert deps("own") == ["artifacts/code/own.txt", "data", "examples"]
+    assert STAGES["own"]["params"] == ["probe"]
     assert deps("draw") == ["artifacts/code/${item}/figures.txt", "artifacts/${item}"]
     assert deps("curves") == ["artifacts/code/curves.txt", "plots"]
     assert deps("report") == ["artifacts/code/report.txt", "params.yaml", "metrics", "plots"]
     assert deps("track") == ["artifacts/code/track.txt", "params.yaml", "metrics", "plots"]
-    others = {"code", "download", "draw", "curves", "report", "track"}
+    others = {"code", "download", "own", "draw", "curves", "report", "track"}
     assert set(STAGES) == others | set(FAMILIES)
 
 

@@ -82,7 +82,14 @@ def test_cupy_is_imported_by_nothing_but_the_device():
 def test_the_peak_of_a_draw_is_what_is_predicted(monkeypatch, size, m, held_out):
     """NumPy reports its allocations to tracemalloc; vectors of p numbers are what is left out."""
     block = {"seed": 0, "replicates": 1, "size": size, "rank": 1, "oversampling": m / size}
-    block |= {"held_out": held_out, "step": 0.1, "steps": 1, "milestones": [], "snapshots": 1}
+    block |= {
+        "held_out": held_out,
+        "step": 0.1,
+        "steps": 1,
+        "milestones": [],
+        "snapshots": 1,
+        "target": [],
+    }
     monkeypatch.setenv("DESCENT_DEVICE", "cpu")
     config = _problem.Config(**block)
     _problem.draw(np.random.default_rng(0), config)  # what is cached once

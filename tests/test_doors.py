@@ -29,6 +29,7 @@ CALLS = {  # of each door, and what its line says
         "autodiff x": "usage",
     },
     "gate": {"x": "unrecognized arguments: x", "--base": "expected one argument"},
+    "own": {"x": "usage: python stages/own.py"},
     "params": {"x": "only --check", "--check x": "only --check"},
     "report": {"x": "usage: python stages/report.py"},
     "repro": {

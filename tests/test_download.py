@@ -531,6 +531,45 @@ def test_when_nothing_works_every_source_and_the_remedy_are_told(run, serve, tmp
     assert placed([FIRST])
 
 
+UNKNOWN = dict.fromkeys(FILES)
+
+
+def test_digests_that_are_not_given_are_recorded_at_first_use_and_checked_ever_after(run, tmp_path):
+    folder = fill(tmp_path / "mine", PACKED)
+    assert run({"folder": str(folder)}, sha256=UNKNOWN)[0] == 0
+    assert placed()
+    record = Path("digests/mnist.sha256")
+    lines = [line.split("  ") for line in record.read_text(encoding="utf-8").splitlines()]
+    assert {Path(file).name: digest for digest, file in lines} == SHA
+    assert all(Path(file).is_file() for _, file in lines)
+    other = labels(61)[:-1] + b"\7"
+    for damage in (RAW / "train-labels-idx1-ubyte", folder / "train-labels-idx1-ubyte.gz"):
+        damage.write_bytes(other)
+    code, _, err = run({"folder": str(folder)}, sha256=UNKNOWN)
+    assert code == 1
+    assert f"instead of {SHA['train-labels-idx1-ubyte'][:8]}" in err
+    record.write_text("lost\n", encoding="utf-8")
+    assert "each line must be a SHA-256" in run({"folder": str(folder)}, sha256=UNKNOWN)[2]
+
+
+def test_a_file_without_a_digest_has_to_be_whole(run, tmp_path):
+    torn = FILES | {"t10k-images-idx3-ubyte": FILES["t10k-images-idx3-ubyte"][:-1]}
+    folder = fill(tmp_path / "mine", torn)
+    code, _, err = run({"folder": str(folder)}, sha256=UNKNOWN)
+    assert (code, "t10k-images-idx3-ubyte (any)" in err) == (1, True)
+    assert not Path("digests").exists()
+
+
+@pytest.mark.parametrize("name", ["FashionMNIST", "KMNIST"])
+def test_torchvision_names_the_mirrors_of_other_sets(run, serve, monkeypatch, name):
+    from torchvision import datasets
+
+    address, _ = serve(PACKED)
+    monkeypatch.setattr(getattr(datasets, name), "mirrors", [address])
+    assert run({"mirrors": f"torchvision.{name}"})[0] == 0
+    assert placed()
+
+
 def test_other_files_are_removed_in_the_end(run, tmp_path):
     folder = fill(tmp_path / "mine", FILES)
     fill(RAW, {f".{FIRST}.partial": b"half", f"{FIRST}.gz": b"", FIRST: b"wrong"})

@@ -31,11 +31,6 @@ from harness import run as harness_run
 EXAMPLE = np.array([5.0, 0.05])  # σ² of question 2g
 
 
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
-
-
 def run(name: str, **changes):
     return harness_run(f"dynamics@{name}", **changes)
 

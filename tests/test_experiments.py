@@ -9,15 +9,17 @@ import pytest
 
 from descent.figure import Figure
 from descent.lab import svg, vega
-from harness import experiments, module_of, run, toy
+from faults.seeds import drawn, outcomes
+from harness import again, experiments, module_of, toy
 
 NAMES = list(experiments())
+QUICK, SEEDS = 0.05, 3  # seconds of a run whose experiment is tried with so many other seeds
 LONGEST = 110  # characters of a claim
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_two_runs_are_finite_labelled_and_equal_to_the_bit(name):
-    first, second = toy(name), run(name)
+    first, (second, _) = toy(name), again(name)
     assert first.data.identical(second.data)
     for one, other in zip(first.checks, second.checks, strict=True):
         np.testing.assert_equal(one.worst, other.worst)
@@ -34,6 +36,16 @@ def test_the_claim_holds(name):
     assert [(check.name, check.worst) for check in result.checks if not check.holds] == []
     assert [erratum for erratum in result.errata if not erratum.stands] == []
     assert result.verdict == "holds", result.no_claim
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if drawn(name)])
+def test_other_seeds_raise_no_alarm(name):
+    """Of the quick experiments; `python tests/faults/seeds.py` tries all of them, and more seeds."""
+    _, seconds = again(name)
+    if seconds > QUICK:
+        pytest.skip(f"one run takes {seconds:.2f} s")
+    said = [(seed, kind, what) for kind, seed, what in outcomes(name, SEEDS)]
+    assert [one for one in said if one[1] in ("failed", "exception")] == []
 
 
 @pytest.mark.parametrize("name", NAMES)

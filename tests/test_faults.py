@@ -1,4 +1,4 @@
-"""Faults of parameters, files, figures, disks and seeds: the short forms of the programs in tests/faults."""
+"""Faults of parameters, files, figures and disks: the short forms of the programs in tests/faults."""
 
 import subprocess
 import sys
@@ -8,9 +8,7 @@ import pytest
 from toy import ROOT, clean_environment
 
 
-@pytest.mark.parametrize(
-    "name", ["params", "files", "inputs", "figures", "disks", "endless", "seeds"]
-)
+@pytest.mark.parametrize("name", ["params", "files", "inputs", "figures", "disks", "endless"])
 def test_nothing_ends_in_a_traceback_or_in_many_lines(name):
     program = ROOT / f"tests/faults/{name}.py"
     done = subprocess.run(

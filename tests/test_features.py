@@ -42,11 +42,6 @@ TEST = np.linspace(-1, 1, 500)[:, None]
 PACE = Pace(0.1, 0.9)
 
 
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
-
-
 def run(name: str, **changes):
     return harness_run(f"features@{name}", **changes)
 

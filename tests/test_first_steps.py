@@ -32,11 +32,6 @@ from toy import ROOT
 MNIST = fake_mnist(np.random.default_rng(0), 256, 72)
 
 
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
-
-
 def result_of(name: str, **changes):
     return harness.run(f"first_steps@{name}", **changes)
 

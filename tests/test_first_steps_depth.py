@@ -10,7 +10,7 @@ from scipy.integrate import quad
 import oracles
 from descent.config import Refusal
 from descent.first_steps import _deep, depth, vanishing
-from descent.maths.images import Images
+from descent.maths.images import Images, standardised
 from descent.maths.mean_field import moments
 from descent.maths.network import Shape, forward
 from fake_mnist import fake_mnist
@@ -21,13 +21,10 @@ DEPTH = {
     "depth": 8,
     "width": 48,
     "batch": 16,
+    "first": 0,
+    "images": 192,
     "variances": [1 / 3, 1, 2, 9],
 }
-
-
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +70,9 @@ def test_gaussian_moments_are_those_of_quadrature(activation, q):
 def test_norms_are_those_of_autograd():
     rng = np.random.default_rng(1)
     images = Images(rng.standard_normal((20, 6)), np.arange(20) % 3)
-    config = depth.Config(seed=0, replicates=1, depth=3, width=12, batch=4, variances=(0.5, 2.0))
+    config = depth.Config(
+        **DEPTH | {"replicates": 1, "depth": 3, "width": 12, "batch": 4, "variances": (0.5, 2.0)}
+    )
     phis = ("relu", "tanh", "sigmoid")
     found = _deep.measure_one(np.random.default_rng(7), images, config, phis)
     rng = np.random.default_rng(7)  # the same draws once more
@@ -179,7 +178,7 @@ def test_networks_beyond_float64_are_refused_by_name(mnist):
 
 
 def test_batches_larger_than_the_set_are_refused(mnist):
-    with pytest.raises(Refusal, match="batch 193 > 192 training images"):
+    with pytest.raises(ValueError, match="batch 193 > images 192"):
         in_depth(mnist, batch=193)
 
 
@@ -197,3 +196,17 @@ def test_batches_larger_than_the_set_are_refused(mnist):
 def test_bad_numbers_are_refused_by_rule(change, rule):
     with pytest.raises(ValueError, match=rule):
         depth.Config(**DEPTH | change)
+
+
+def test_batches_are_of_the_images_that_are_named(mnist):
+    """Their pixels stay scaled as all training images are."""
+    one = in_depth(mnist, first=40, images=100)
+    part = _deep.chosen(mnist, depth.Config(**DEPTH | {"first": 40, "images": 100}))
+    whole = standardised(mnist, "train")
+    np.testing.assert_array_equal(part.x, whole.x[40:140])
+    assert not broken(one)
+    assert not np.array_equal(one.data["square"], in_depth(mnist).data["square"])
+    with pytest.raises(Refusal, match="first 100 \\+ images 100 = 200 > 192 images"):
+        in_depth(mnist, first=100, images=100)
+    with pytest.raises(ValueError, match="batch 16 > images 15"):
+        in_depth(mnist, images=15)

@@ -58,10 +58,10 @@ def repository(tmp_path, monkeypatch):
 
 @pytest.fixture
 def run(repository, capsys):
-    """gate.main with these tolerances: its exit code and what it printed."""
+    """gate.main with these tolerances: its exit code and what it printed, all of it if nothing else is asked."""
 
-    def run(*arguments: str) -> tuple[int, str]:
-        code = gate.main("--tolerances", "rules.yaml", *arguments)
+    def run(*arguments: str, how: tuple[str, ...] = ("--all",)) -> tuple[int, str]:
+        code = gate.main("--tolerances", "rules.yaml", *how, *arguments)
         return code, capsys.readouterr().out
 
     return run
@@ -154,10 +154,49 @@ def test_the_table_has_the_largest_moves_in_units_of_the_tolerance_first(run):
     assert header == ["metric", "base", "now", "change", "tolerance", "verdict"]
     assert set("".join(rule)) == {"-", ":"}
     by_size = sorted(range(60), key=lambda k: (-(k // 2), k))
-    assert [move[0] for move in moves] == [f"a/one:x{k:02}" for k in by_size[:50]]
+    assert [move[0] for move in moves] == [f"a/one:x{k:02}" for k in by_size]
     assert moves[0] == ["a/one:x58", "100", "100.3", "+3.00e-01", "5.00e-01", "ok"]
-    assert report.endswith("\n\n… and 10 more\n")
     assert run() == (code, report)
+    code, short = run(how=())
+    assert code == 0
+    assert short.splitlines()[1:] == [
+        "",
+        "60 metrics moved within tolerance, the largest by 0.6 of it: a/one:x58",
+    ]
+
+
+def test_the_summary_has_what_fails_and_the_parameters_first_and_forty_lines_at_the_most(run):
+    numbers = {f"x{k:02}": 1.0 for k in range(60)}
+    held = {"checks": {f"c{k}": {"holds": True} for k in range(9)}, "errata": {}}
+    lost = {"checks": {f"c{k}": {"holds": False} for k in range(9)}, "errata": {}}
+    Path("params.yaml").write_text(
+        json.dumps(
+            {"a": {"one": {f"p{k}": k for k in range(9)} | {"long": [1] * 99}, "two": {"x": 1}}}
+        ),
+        encoding="utf-8",
+    )
+    write(numbers, held)
+    write(numbers, lost, "a/two")
+    commit()
+    write({name: 1.0 + k / 50 for k, name in enumerate(numbers)} | {"new": 1.0, "more": 2.0}, lost)
+    write(numbers, held, "a/two")
+    changed = {f"p{k}": k + 1 for k in range(9)} | {"long": [2] * 99}
+    new = {"deep": {"a": 1, "b": 2}}
+    Path("params.yaml").write_text(json.dumps({"a": {"one": changed}, "b": new}), encoding="utf-8")
+    code, report = run(how=())
+    assert code == 1
+    assert len(report.splitlines()) <= 40
+    assert max(map(len, report.splitlines())) < 200
+    parameters = listed(report, "Parameters")
+    assert parameters[:2] == ["a.one.p0: 1, was 0", "a.one.p1: 2, was 1"]
+    assert parameters[-1] == "… and 8 more: --all shows them"
+    assert listed(run()[1], "Parameters")[-2:] == ["b: new", "a.two: removed"]
+    assert listed(report, "Failures")[0] == "a/one: check c0: held, does not hold"
+    assert listed(report, "Verdicts")[0] == "a/two: check c0: did not hold, holds"
+    assert list(verdicts(report)) == [f"a/one:x{k}" for k in (59, 58, 57, 56)]
+    assert "… and 30 more failures" in report
+    assert "25 metrics moved within tolerance, the largest by 1 of it: a/one:x25" in report
+    assert report.endswith("\nNew: 2 metrics\n")
 
 
 def test_names_cannot_break_the_table(run):

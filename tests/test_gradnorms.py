@@ -35,11 +35,6 @@ CONFIG = experiment.Config(seed=0, batches=(1, 4, 24), draws=200)
 EXACT = homogeneity.Config(seed=0, law_steps=30)
 
 
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
-
-
 @pytest.fixture
 def mnist() -> xr.Dataset:
     return fake_mnist(np.random.default_rng(0), 48, 20, side=4)

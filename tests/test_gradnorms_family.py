@@ -28,11 +28,6 @@ TRAINING = {
 BATCH = {"seed": 0, "batches": [1, 2, 4, 8, 16, 32, 64], "draws": 50, "epoch": 4, "small": 1.0}
 
 
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
-
-
 @pytest.fixture(scope="module")
 def mnist() -> xr.Dataset:
     return fake_mnist(np.random.default_rng(0), 192, 20, side=4)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from harness import work_unit
+
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src/descent"
 MODULES = sorted(SRC.rglob("*.py")) + sorted((ROOT / "stages").glob("*.py"))
@@ -24,9 +26,9 @@ LONG_MODULES = {
     "src/descent/sensing/_cuda.py": "half of it is the CUDA source of two kernels",
 }
 LONG_FUNCTIONS: dict[str, str] = {}
-KEYED_BY_SOURCE = {
-    "spectra": "singular_values"
-}  # a family of one module and a block for every source
+# A family of one module, and a block for every source or for every network of yours.
+KEYED_BY_SOURCE = {"spectra": "singular_values", "probe": "trained"}
+LIBRARIES = {"probe": {"probe"}}  # modules of a family that are called by themselves, too
 
 
 def where(path: Path) -> str:
@@ -106,7 +108,7 @@ def test_a_module_of_a_family_is_an_experiment_or_begins_with_an_underscore():
             path.stem
             for path in (SRC / family).glob("*.py")
             if not path.name.startswith("_") and path.name != "figures.py"
-        }
+        } - LIBRARIES.get(family, set())
         if family in KEYED_BY_SOURCE:
             assert experiments == {KEYED_BY_SOURCE[family]}
         else:
@@ -186,3 +188,12 @@ def test_a_program_finds_the_code_beside_it():
         if "\nif __name__ ==" in text:
             before, imported, _ = text.partition("\nfrom descent.")
             assert "parents[" in before or not imported, program
+
+
+def test_tests_that_share_something_run_in_one_worker():
+    assert work_unit("tests/test_planted.py::test_a[sensing@exact]") == "sensing@exact"
+    assert work_unit("tests/test_experiments.py::test_b[sensing@exact]") == "sensing@exact"
+    assert work_unit("tests/test_experiments.py::test_b") == "test_experiments"
+    assert work_unit("tests/test_page.py::test_c[sensing@exact]") == "test_page"
+    assert work_unit("tests/test_page.py::test_d") == "test_page"
+    assert work_unit("tests/test_faults.py::test_e[disks]") == "tests/test_faults.py::test_e[disks]"

@@ -16,11 +16,6 @@ from descent.maths.network import Shape, backward, forward
 from harness import config_of
 
 
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
-
-
 def run(name: str, **changes):
     return harness.run(f"initialisation@{name}", **changes)
 

@@ -1,5 +1,7 @@
 """The document's own runs: torch's generator as an oracle, what they print, and settings of no document."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from descent.config import Refusal
 from descent.maths.initialise import initialise
 from descent.maths.network import Shape, outputs
-from descent.maths.torch_stream import Stream
+from descent.maths.torch_stream import Stream, torch_network
 from descent.mlp1d import _left_over, _problem, _test_set, printed_landscape
 from harness import config_of, run
 
@@ -50,7 +52,7 @@ def test_the_cells_follow_each_other():
     }
     stream = Stream(42)
     _left_over._skip(stream, places["3c"])
-    first = _left_over._network(stream, Shape((1, 10, 10, 1), "relu"))
+    first = torch_network(stream, Shape((1, 10, 10, 1), "relu"))
     np.testing.assert_array_equal(_left_over.starts()["3c"][0], first)
 
 
@@ -131,6 +133,33 @@ def test_the_documents_sets_follow_scalar_draws():
     )
     np.testing.assert_array_equal(one.normal(0, 0.3, 7), many.normal(0, 0.3, 7))
     assert _test_set.documents().shape == (3, 7)
+
+
+def test_test_losses_along_training_are_torchs():
+    """The first network of 3c, on the document's set of 3c."""
+    theta, keep = _left_over.starts()["3c"][0], (0, 1, 40)
+    widths, parts, at = (1, 10, 10, 1), [], 0
+    for fan_in, out in pairwise(widths):
+        layer = torch.nn.Linear(fan_in, out)
+        for p in (layer.weight, layer.bias):
+            values, at = theta[at : at + p.numel()], at + p.numel()
+            p.data = torch.tensor(values).reshape(p.shape)
+        parts += [layer, torch.nn.ReLU()]
+    network, loss = torch.nn.Sequential(*parts[:-1]), torch.nn.MSELoss()
+    x, y = (torch.tensor(v, dtype=torch.float32) for v in _problem.points(7))
+    own = _test_set.documents()[1][:, None]
+    theirs, descent = [], torch.optim.SGD(network.parameters(), 0.05)
+    with torch.random.fork_rng():
+        for epoch in range(keep[-1] + 1):
+            if epoch in keep:
+                there = network(torch.tensor(own, dtype=torch.float32))
+                theirs.append(float(np.mean((there.detach().numpy() - _problem.target(own)) ** 2)))
+            descent.zero_grad()
+            loss(network(x), y).backward()
+            descent.step()
+    out = _left_over.trained(42, 7, 0.05, keep[-1], np.float32, keep)
+    ours = _test_set.losses_along(out.kept, _test_set.documents()[1], out.ends[-1][1])
+    np.testing.assert_allclose(ours[:, 1], theirs, rtol=1e-5)
 
 
 def test_the_directions_are_drawn_as_state_dicts_are_walked():

@@ -24,6 +24,8 @@ from descent.noise._chain import Chain, evolved, log_excess, stationary
 from harness import config_of
 from harness import run as harness_run
 
+OWN = [[1, 2], [0, -3], [5, 0.5]]
+
 
 def result(name: str, **changes):
     return harness_run(f"noise@{name}", **changes)
@@ -500,7 +502,47 @@ def test_a_lambda_without_digits_is_refused():
         ("ridge", {"shapes": [[1, 1], [1, 9], [9, 1]]}),
         ("posterior", {"shapes": [[3, 3]], "variance": 9}),
         ("posterior", {"shapes": [[1, 1], [2, 5]]}),
+        ("ridge", {"shapes": [], "inputs": OWN, "targets": [1, -2, 0]}),
+        ("ridge", {"shapes": [[3, 2]], "inputs": OWN, "lambdas": [1e-3, 1e4]}),
+        ("ridge", {"inputs": [[1, 1], [1, 1]], "targets": [1, 0], "lambdas": [0.1]}),
+        ("posterior", {"shapes": [], "inputs": OWN}),
+        ("posterior", {"shapes": [[3, 2], [3, 2], [2, 2], [2, 2]]}),
+        ("posterior", {"shapes": [[3, 2]], "inputs": OWN, "samples": 3000}),
+        ("posterior", {"shapes": [], "inputs": [[0, 1e-9], [0, 0]]}),
     ],
 )
 def test_other_shapes_hold(name, change):
     assert broken(name, **change) == set()
+
+
+def test_your_own_inputs_are_the_last_problem():
+    config = ridge.Config(
+        seed=0, shapes=((2, 2),), inputs=OWN, targets=(1.0, -2.0, 0.0), lambdas=(0.5,)
+    )
+    X, y = ridge.draw(config)[-1]
+    assert (X.tolist(), y.tolist()) == (np.array(OWN, float).tolist(), [1, -2, 0])
+    found = result("ridge", shapes=[[2, 2]], inputs=OWN, targets=[1, -2, 0], lambdas=[0.5]).data
+    own = np.linalg.solve(X.T @ X + 0.5 * np.eye(2), X.T @ y)
+    np.testing.assert_allclose(found["stacked"][0, 2:], own, rtol=1e-12)
+    theory = result("posterior", shapes=[], inputs=OWN, samples=1000).data
+    gain = X.T @ np.linalg.inv(X @ X.T + 0.5 * np.eye(3))
+    np.testing.assert_allclose(theory["gain_predicted"], gain.ravel(), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "rule"),
+    [
+        ("ridge", {"targets": [1, 2]}, "without inputs"),
+        ("ridge", {"inputs": [[1], [1, 2]]}, "must be 2 rows of 1 numbers"),
+        ("ridge", {"inputs": [[]]}, "rows without a number"),
+        ("ridge", {"inputs": [[0, 0]]}, "all are 0"),
+        ("ridge", {"inputs": OWN, "targets": [1]}, "must be 3 or none"),
+        ("ridge", {"inputs": [[1], [1]], "targets": [1, -1]}, "w = 0 is the solution"),
+        ("posterior", {"inputs": [[1, 2], [3]]}, "must be 2 rows of 2 numbers"),
+        ("posterior", {"shapes": []}, "at least one pair"),
+        ("posterior", {"inputs": [[1e9]]}, "condition"),
+    ],
+)
+def test_inputs_of_your_own_are_refused_by_rule(name, change, rule):
+    with pytest.raises(ValueError, match=rule):
+        result(name, **change)

@@ -31,6 +31,10 @@ def project(tmp_path_factory):
     ran, done = project.repro()
     assert done.returncode == 0, done.stdout + done.stderr
     assert ran == {"code", "download@mnist", *STAGES, *DRAWN, *LAST}
+    assert "dvc push" not in done.stdout  # there is no remote
+    *_, stages, claims = done.stdout.splitlines()  # and no commit that has metrics
+    assert re.fullmatch(rf"{len(ran)} stages run in \d+ (s|min)", stages)
+    assert claims == f"{len(STAGES)} claims: {len(STAGES)} hold"
     project.commit("results")
     return project
 
@@ -110,6 +114,11 @@ def test_a_changed_block_reruns_what_follows_from_it_and_nothing_else(kept):
     ran, done = kept.repro()
     assert done.returncode == 0, done.stderr
     assert ran == {"alpha@swept", "beta@swept", "draw@alpha", "draw@beta", *LAST}
+    assert "stage 1 of 7, about " in done.stdout
+    assert "stage 7 of 7, about " in done.stdout
+    assert re.search(
+        r"^gate: \d+ failures? against HEAD: `make gate` shows them$", done.stdout, re.M
+    )
     assert len(tracked(kept)) == len(set(tracked(kept))) == before + 2
 
 

@@ -39,11 +39,6 @@ DATA = Points(points=7, interval=(-1, 1), frequency=5, growth=2, amplitude=0.1, 
 SMALL = Points(points=4, interval=(-0.5, 1), frequency=5, growth=2, amplitude=0.1, data=())
 
 
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
-
-
 def result(name: str, **changes):
     return run(f"polynomial@{name}", **changes)
 
@@ -71,6 +66,8 @@ def made(found) -> set[str]:
         ("gd", {"milestones": [4000]}, "milestone 4000 > iterations 3000"),
         ("gd", {"iterations": 10**15}, "iterations 1000000000000000, .* hours"),
         ("gd", {"snapshots": 10**12}, "GiB"),
+        ("sgd", {"points": 7000, "iterations": 10**7}, "points 7000, .* hours"),
+        ("averaging", {"points": 7000, "iterations": 10**7}, "points 7000, .* hours"),
         ("gd_average", {"step": 2}, "step 2 ≥ 2: gradient descent diverges"),
         ("gd_iterations", {"step": 2.5}, "step 2.5 ≥ 2: gradient descent diverges"),
         ("gd_iterations", {"printed": [1]}, "an interval has two"),

@@ -8,14 +8,18 @@ from pydantic import ValidationError
 
 import harness
 from descent.config import Refusal
-from descent.polynomial import _network, _printed, _rank, nearest, networks, smoothness, solutions
+from descent.polynomial import (
+    _methods,
+    _network,
+    _printed,
+    _rank,
+    nearest,
+    networks,
+    smoothness,
+    solutions,
+)
 from descent.polynomial._kernels import _sample
 from descent.polynomial._problem import build
-
-
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
 
 
 def result(name: str, **changes):
@@ -209,3 +213,27 @@ def test_all_printed_averages_are_those_of_numpys_generator_after_exercise_5():
             order = rng.randint(7, size=config.iterations)
             found = averaged(problem.X, problem.y, 0.1 / problem.frobenius, hold, order)
             assert_allclose(found, by_run[n, hold], rtol=0, atol=6e-9)
+
+
+def stands(name: str, **changes) -> dict[str, bool]:
+    return {e.name: e.stands for e in result(name, **changes).errata}
+
+
+def test_what_1b_and_4d_print_is_judged_on_their_data_only(monkeypatch):
+    found = stands("smoothness")
+    assert found == dict.fromkeys(
+        ("norm_of_nabla_f_prime_at_a_minimiser", "rows_of_the_gradient_of_a_term"), True
+    )
+    own = {"points": 7, "degree": 9, "steps": 100, "snapshots": 2}
+    assert stands("smoothness", growth=1) == stands("adam", **own, growth=1) == {}
+    assert stands("adam", **own) == {"squared_distance_at_the_start": True}
+    monkeypatch.setattr(_methods, "length", lambda theta: np.linalg.norm(theta, axis=-1) ** 2)
+    assert stands("adam", **own) == {"squared_distance_at_the_start": False}
+    right = smoothness.differences
+    monkeypatch.setattr(smoothness, "differences", lambda *given: 0.9 * right(*given))
+    assert not stands("smoothness")["norm_of_nabla_f_prime_at_a_minimiser"]
+
+
+def test_complex_steps_of_many_coefficients_are_refused_before_they_are_made():
+    with pytest.raises(ValueError, match="GiB at once"):
+        result("smoothness", degrees=[3, 2214])

@@ -28,11 +28,6 @@ PARAMS = YAML(typ="safe").load(Path(__file__).parents[1] / "params.yaml")["polyn
 NO_LEVELS = np.empty(0)
 
 
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
-
-
 def result(name: str, **changes):
     return harness.run(f"polynomial@{name}", **changes)
 
@@ -175,6 +170,24 @@ def test_projection_is_the_pseudo_inverse_and_the_rational_solution(course):
         assert sum(Fraction(v) * t for v, t in zip(row, truth, strict=True)) == Fraction(y)
     assert relative_error(slow, truth) < 1e-13
     assert relative_error(np.full(10, np.nan), truth) == np.inf
+
+
+@pytest.mark.parametrize("span", [-40, 20, 40, 100, 200])
+def test_a_point_at_0_keeps_its_digits_in_every_norm(span):
+    """Every θ_j to its own size; without a point at 0 QR alone does that."""
+    x, start = np.array([-1, -0.6, 0, 0.2, 0.9]), np.linspace(1, 2, 8)
+    X, y, h = (
+        np.vander(x, 8, increasing=True),
+        np.sin(3 * x) + 1,
+        np.logspace(-span / 2, span / 2, 8),
+    )
+    truth = np.array([float(v) for v in exact(X, y, start, h)])
+    assert_allclose(project(X, y, start, h), truth, rtol=1e-12)
+
+
+def test_equations_in_one_coefficient_each_leave_the_others_where_they_are():
+    X, start, h = np.diag([2.0, 0, 4, 0])[[0, 2]], np.array([5.0, 6, 7, 8]), np.ones(4)
+    assert project(X, np.array([2.0, 8]), start, h).tolist() == [1, 6, 2, 8]
 
 
 def test_published_norms_of_the_projections(course):

@@ -28,8 +28,9 @@ TINY = {
     "steps": 1000,
     "milestones": [0, 10],
     "snapshots": 10,
+    "target": [],
 }
-EXACT = TINY | {"start": 0.01, "fit": [1e-12, 1e-5]}
+EXACT = TINY | {"start": 0.01, "fit": [1e-12, 1e-5], "matrices": []}
 SWEEP = TINY | {"alphas": [1e-4, 1e-3, 1e-2]}
 SCARCE = TINY | {
     "size": 16,
@@ -39,11 +40,6 @@ SCARCE = TINY | {
     "alphas": [1e-5, 0.2],
     "claim_found": 0.05,
 }
-
-
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
 
 
 def outcome(module, block: dict):

@@ -6,7 +6,7 @@ import torch
 
 import oracles
 from descent.config import Refusal
-from descent.sensing import _early, _given
+from descent.sensing import _at_rank, _early, _given, exact
 from descent.sensing._saddles import pull
 from harness import config_of, run
 
@@ -142,3 +142,103 @@ def test_measurements_that_see_nothing_are_refused():
 def test_what_does_not_fit_is_refused(name, changes):
     with pytest.raises(Refusal):
         run(name, **changes)
+
+
+# --- a target of the user's own, in the runs from random starts ---
+
+SMALL = {
+    "exact": {"size": 12, "replicates": 2},
+    "overparam": {"size": 12, "replicates": 2, "oversampling": 6},
+    "scarce": {"size": 24, "replicates": 1},
+}
+STARTS = {
+    "exact": {"start": 0.01},
+    "overparam": {"alphas": [1e-5, 1e-4]},
+    "scarce": {"alphas": [1e-5, 0.2]},
+}
+
+
+def own(name: str, lam: list[float], scale: float = 1.0):
+    """The run on a target with these eigenvalues, everything scaled alike."""
+    block = SMALL[name] | {"rank": len(lam), "held_out": 100}
+    V = np.linalg.qr(np.random.default_rng(5).standard_normal((block["size"], len(lam))))[0]
+    starts = {k: np.multiply(v, np.sqrt(scale)).tolist() for k, v in STARTS[name].items()}
+    return run(f"sensing@{name}", **block | starts, target=(scale * (V * lam) @ V.T).tolist())
+
+
+@pytest.mark.parametrize(
+    ("name", "lam", "scale"),
+    [("exact", [1.0, 1.0], 1e6), ("overparam", [1.0, 0.8], 1e-6), ("scarce", [1.0], 1e6)],
+)
+def test_a_target_of_your_own_is_found_at_any_size(name, lam, scale):
+    result = own(name, lam, scale)
+    assert result.verdict == "holds", result.no_claim
+    for found in result.data["eigenvalue"].values:
+        np.testing.assert_allclose(found, scale * np.array(lam), rtol=1e-12)
+
+
+def test_of_a_target_unlike_those_that_are_drawn_nothing_is_claimed():
+    reason = own("overparam", [1.0, 0.05]).no_claim[0]
+    assert reason.startswith("target: λ₁/λ_r = 20 > 5.66 of drawn ones")
+
+
+@pytest.mark.parametrize(
+    ("target", "rule"),
+    [
+        ([[1, 0], [0, 0]], "must be 12 rows of 12 numbers"),
+        (np.eye(12).tolist(), "the target has the rank 12"),
+        (np.diag([1.0, -1] + 10 * [0]).tolist(), "no eigenvalue below 0"),
+        (np.eye(12, k=1).tolist(), "rank 11"),
+        (np.diag([1e60, 1e60] + 10 * [0]).tolist(), "its powers leave float64"),
+    ],
+)
+def test_what_is_no_target_is_refused(target, rule):
+    with pytest.raises(ValueError, match=rule):
+        run("sensing@exact", target=target)
+
+
+# --- measurements of the user's own ---
+
+
+def with_matrices(A: np.ndarray, **changes):
+    own = {"oversampling": len(A) / 6, "start": 0.01, "matrices": A.tolist()} | changes
+    return run("sensing@exact", size=6, rank=1, replicates=2, held_out=100, **own)
+
+
+def entries() -> np.ndarray:
+    """Every entry of a symmetric matrix by itself."""
+    i, j = np.triu_indices(6)
+    A = np.zeros((len(i), 6, 6))
+    A[np.arange(len(i)), i, j] = 4.0
+    return A
+
+
+def test_with_measurements_of_your_own_the_rate_is_that_of_their_hessian(monkeypatch):
+    found = with_matrices(entries())
+    assert found.verdict == "holds"
+    assert set(found.unchecked) == {"relative_distance", "rate_of_slowest_mode"}
+    right = _at_rank.measure_one
+    monkeypatch.setattr(
+        exact, "measure_one", lambda *given: right(*given)._replace(hessian=np.eye(6))
+    )
+    assert "rate" in {c.name for c in with_matrices(entries()).checks if not c.holds}
+
+
+def test_measurements_that_leave_the_claim_nothing_are_told():
+    steep = with_matrices(6 * entries()).no_claim
+    assert any("η times the largest curvature is" in reason for reason in steep)
+    assert with_matrices(entries()[:6]).verdict == "no claim"
+    assert with_matrices(0 * entries()[:1]).verdict == "no claim"
+
+
+@pytest.mark.parametrize(
+    ("A", "changes", "rule"),
+    [
+        (np.eye(6)[None], {"oversampling": 2}, "there are 1, and oversampling 2 makes 12"),
+        (np.eye(5)[None], {}, "A_1 must be 6 rows of 6"),
+        (1e30 * np.eye(6)[None], {}, "their powers leave float64"),
+    ],
+)
+def test_matrices_that_do_not_fit_are_refused(A, changes, rule):
+    with pytest.raises(ValueError, match=rule):
+        with_matrices(A, **changes)

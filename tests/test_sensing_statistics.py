@@ -27,11 +27,6 @@ MODULES = {m.__name__.rpartition(".")[2]: m for m in (uniqueness, recovery, plat
 TOY = {name: toy_params()["sensing"][name] for name in MODULES}
 
 
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
-
-
 def outcome(name: str, **changes):
     return MODULES[name].run(MODULES[name].Config(**TOY[name] | changes))
 

@@ -31,11 +31,6 @@ from descent.sensing._trajectories import distances
 from harness import config_of, run, toy
 
 
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
-
-
 def broken(name: str, **changes) -> set[str]:
     """The checks that do not hold and the errata that do not stand."""
     result = run(f"sensing@{name}", **changes)

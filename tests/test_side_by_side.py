@@ -9,6 +9,7 @@ import time
 import pytest
 from ruamel.yaml import YAML
 
+from descent.lab.progress import duration
 from toy import ROOT, clean_environment
 
 CALL = """
@@ -88,6 +89,51 @@ def test_two_stages_run_at_once_and_a_third_waits_for_what_it_takes(tmp_path):
     (tmp_path / "one.out").write_text("lost\n", encoding="ascii")
     pipeline.repro()
     assert pipeline.ran() == {"one"}  # it makes the same again, so `three` stays
+
+
+def how_far(done) -> list[str]:
+    return [line for line in done.stdout.splitlines() if line.startswith("stage ")]
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_how_far_it_is_and_how_long_the_rest_takes(tmp_path, jobs):
+    pipeline = Pipeline(
+        tmp_path,
+        first=("true", "given"),
+        one=("sleep 0.5", "first.out"),
+        two=("sleep 0.5", "first.out"),
+        three=("true", "one.out", "two.out"),
+    )
+    cost = tmp_path / "artifacts/cost/family/two.json"
+    cost.parent.mkdir(parents=True)
+    cost.write_text('{"seconds": ', encoding="utf-8")  # torn
+    done = pipeline.repro(jobs=jobs)
+    assert done.returncode == 0, done.stderr
+    expected = [(2, 13.5), (3, 9), (4, 4.5)]  # of the first it cannot tell what will follow
+    told = [f"stage {k} of 4, about {max(4.5, s / int(jobs)):.0f} s left" for k, s in expected]
+    assert how_far(done) == told
+    door = tmp_path / "stages/door.py"
+    door.parent.mkdir()
+    door.write_text("open('door.out', 'w').write('seen\\n'); print('said')", encoding="utf-8")
+    tree = YAML(typ="safe").load(tmp_path / "dvc.yaml")
+    tree["stages"]["door"] = {
+        "cmd": "python stages/door.py",
+        "deps": ["given"],
+        "outs": [{"door.out": {"persist": True}}],
+    }
+    YAML().dump(tree, tmp_path / "dvc.yaml")
+    done = pipeline.repro(jobs=jobs)
+    assert done.returncode == 0, done.stderr
+    assert how_far(done) == ["stage 1 of 1, about 4 s left"]
+    assert "\nsaid\n" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "1 s"), (89.0, "89 s"), (91.0, "2 min"), (3570.0, "1 h 0 min"), (4800.0, "1 h 20 min")],
+)
+def test_durations(seconds, words):
+    assert duration(seconds) == words
 
 
 def test_one_at_a_time_where_that_is_asked(tmp_path):

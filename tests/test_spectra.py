@@ -23,13 +23,9 @@ SENSING = {
     "steps": 200,
     "milestones": [0, 50],
     "snapshots": 60,
+    "target": [],
 }
 CONFIG = Config(top=5, claim_share=0.1, milestones=(50, 200))
-
-
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
 
 
 def verdicts(result) -> dict[str, bool]:

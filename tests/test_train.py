@@ -32,11 +32,6 @@ TINY = {
 }
 
 
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
-
-
 @pytest.fixture
 def mnist() -> xr.Dataset:
     return fake_mnist(np.random.default_rng(0), 90, 40)

@@ -19,11 +19,6 @@ from descent.train._pooled_images import Images
 from descent.train._sharpening import Settings, trace
 
 
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setattr("descent.maths.replicates.cpu_count", lambda: 1)
-
-
 def run(**changes):
     return harness.run("train@edge_of_stability", **changes)
 

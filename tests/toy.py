@@ -66,7 +66,7 @@ def pipeline() -> dict:
     stages, runs = tree["stages"], "stages/run.py"
     ours = [n for n, s in stages.items() if runs in (s.get("do") or {}).get("cmd", "")]
     model = next(stages[n] for n in ours if n == "sensing")
-    for family in ours:
+    for family in (*ours, "own"):
         del stages[family]
     for family in EXPERIMENTS:
         stages[family] = family_stage(model, "sensing", family)

@@ -1,11 +1,13 @@
 """No run without end: `python tests/faults/endless.py [--short] [--root FOLDER] [--log FILE] [FAMILY@NAME …]`.
 
 Every count of every block of params.yaml, and the last of every list of counts, becomes the largest that its kind
-allows, a million, and a thousand times itself; every list gets as many points as a figure has a place for. Each such
-run has a few seconds of a processor. If it is neither refused nor done by then, its time is extrapolated: from what
-the block takes by itself, as if all of it grew with the value; if that is too long, from runs at smaller values, by
-the power of the value that they show. A run that takes thrice an hour and is not refused is a fault; what `maths.limits`
-estimated stands beside it. FOLDER has the data/ and artifacts/ that some experiments read.
+allows, a million, and a thousand times itself; where all these are refused, the largest that the Config takes, so that
+a cost that grows faster than the value is met where it is accepted; every list gets as many points as a figure has a
+place for. Each such run has a few seconds of a processor. If it is neither refused nor done by then, its time is
+extrapolated: from what the block takes by itself, as if all of it grew with the cube of the value; if that is too long,
+from runs at smaller values, by the power of the value that they show. A run that takes thrice an hour and is not
+refused is a fault; what `maths.limits` estimated stands beside it. FOLDER has the data/ and artifacts/ that some
+experiments read.
 """
 
 import argparse
@@ -17,7 +19,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from importlib import import_module
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +36,10 @@ from params import Case, Outcome, attempt
 HOUR, FACTOR = 3600, 3  # seconds; how far an extrapolation may be off
 ALARM, LONGEST = 2, 45  # seconds of a processor: of a case, and of a run that is to end
 SLOWEST = 600  # the same of a block with its own parameters
+NEAR, HALVINGS = (
+    1.1,
+    5,
+)  # how near the search for the largest accepted value comes; runs may refuse, too
 QUICK = ["autodiff@backprop", "linear@risk", "noise@posterior"]  # of the short form
 
 
@@ -60,6 +66,24 @@ def changes(config, parameters: dict) -> Iterator[list[Change]]:
                     Change(name, with_last(value, v), v, max(count, 1)) for v in larger(name, count)
                 ]
             yield [Change(name, lengthened(value), LONG, len(held))]
+
+
+def smaller(block: Block, change: Change) -> Iterator[Change]:
+    """Where a value is refused: the largest that the Config takes, then halfway down to the usual one, by its digits."""
+    low, high = change.base, change.size
+    while high > NEAR * low + 1:
+        middle = max(low + 1, round(math.sqrt(low * high)))
+        try:
+            value = sized(block, change, middle)
+            module_of(block.stage).Config(**block.parameters | {change.field: value})
+            low = middle
+        except ValueError:
+            high = middle
+    for _ in range(HALVINGS):
+        if low <= change.base:
+            break
+        yield change._replace(value=sized(block, change, low), size=low)
+        low = round(math.sqrt(low * change.base))
 
 
 def larger(name: str, count: int) -> list[int]:
@@ -168,7 +192,8 @@ def judged(block: Block, change: Change, upstream: list, root: Path) -> tuple[st
         said = f"{found.outcome.cpu:.1f} s, {estimate}, {found.outcome.said.strip()[-200:]}"
         return kind, said
     usual = cost(root, block, upstream)
-    hours, why = usual * change.size / change.base / HOUR, "all its time grows with it"
+    hours = usual * (change.size / change.base) ** 3 / HOUR
+    why = "all its time grows with its cube"
     if hours > FACTOR:
         hours, why = extrapolated(block, change, upstream, usual)
     if math.isnan(hours):
@@ -198,7 +223,9 @@ def main() -> int:
             upstream = [read(str(options.root / path)) for path in block.inputs()]
             config = module_of(name).Config(**block.parameters)
             for values in changes(config, block.parameters):
-                for change in values:
+                counted = values[0].size > LONG
+                more = smaller(block, values[-1]) if counted else ()
+                for change in chain(values, more):
                     kind, said = judged(block, change, upstream, options.root)
                     counts[kind] += 1
                     line = f"{kind:8} {name} {change.field}={change.size}: {said}"
@@ -206,7 +233,7 @@ def main() -> int:
                         print(line, flush=True)
                     if log:
                         print(line, file=log, flush=True)
-                    if kind in ("done", "lawful"):  # so are the smaller ones
+                    if kind != "refused":  # so are the smaller ones
                         break
     print(f"{counts.total()} cases: {dict(counts)}")
     return int(counts["fault"] + counts["unknown"] > 0)

@@ -102,6 +102,7 @@ ENVIRONMENTS["kernels"] = {
 COMPILED = ("polynomial/gd", "sensing/exact", "minima/flat_sharp", "dynamics/polyak")
 REFUSED = {  # (environment, door): what the line says
     ("no programs", "gate"): "git cannot be called",
+    ("no programs", "repro"): "git cannot be called",
     ("DVC's folder is closed", "repro"): "No such file or directory: '/proc/repo'",  # by DVC
 }
 MATPLOTLIBRC = """

@@ -1,4 +1,4 @@
-"""What other seeds do to the checks: `python tests/faults/seeds.py [--short] [--runs N] [FAMILY@NAME …]`.
+"""What other seeds do to the checks: `python tests/faults/seeds.py [--runs N] [FAMILY@NAME …]`.
 
 Every experiment that draws anything is run at toy size with N other seeds (20). A check may fail by chance once in a
 hundred runs of the whole lab (descent/maths/sampling.py), an exact one never; what a claim presupposes may be missing,
@@ -7,7 +7,6 @@ which is told as "no claim". Printed: each check that failed, each exception, an
 
 import argparse
 import sys
-import time
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -20,21 +19,13 @@ from threadpoolctl import threadpool_limits
 
 from descent.config import Refusal
 from descent.maths.sampling import FALSE_ALARM
-from harness import config_of, experiments, run, toy
+from harness import config_of, experiments, run
 
-SHORT, QUICK = 3, 0.05  # seeds of the short form, and the seconds that a run of it takes at most
 FIRST = 1000  # no seed of params.yaml
 
 
 def drawn(name: str) -> bool:
     return hasattr(config_of(name), "seed")
-
-
-def quick(name: str) -> bool:
-    toy(name)  # compiles what has to be
-    start = time.process_time()
-    run(name)
-    return time.process_time() - start < QUICK
 
 
 def outcomes(name: str, runs: int):
@@ -64,13 +55,10 @@ def allowed(runs: int) -> int:
 def main(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*")
-    parser.add_argument("--short", action="store_true")
     parser.add_argument("--runs", type=int, default=20)
     given = parser.parse_args(arguments)
     names = [name for name in given.names or experiments() if drawn(name)]
-    runs = SHORT if given.short else given.runs
-    if given.short:
-        names = [name for name in names if quick(name)]
+    runs = given.runs
     counts = Counter(experiments=len(names))
     with threadpool_limits(1):
         for name in names:

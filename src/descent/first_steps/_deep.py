@@ -13,10 +13,18 @@ Source: arXiv 1611.01232 (mean field, forward and backward).
 import numpy as np
 import xarray as xr
 
-from descent.config import Count, Positive, Refusal, Seed, experiment_config, require_increasing
+from descent.config import (
+    Count,
+    Index,
+    Positive,
+    Refusal,
+    Seed,
+    experiment_config,
+    require_increasing,
+)
 from descent.maths import network
 from descent.maths.homogeneity import squared_norms
-from descent.maths.images import Images
+from descent.maths.images import Images, standardised
 from descent.maths.initialise import rescaled
 from descent.maths.limits import CALL, PRODUCT, require_cost
 from descent.maths.mean_field import LARGEST, moments
@@ -33,10 +41,14 @@ class DeepConfig:
     depth: Count  # L hidden layers
     width: Count  # of each
     batch: Count
+    first: Index  # of the training images that batches are drawn from
+    images: Count  # of these images
     variances: tuple[Positive, ...]  # s² = fan_in Var W
 
     def __post_init__(self):
         require_increasing("variances", self.variances)
+        if self.batch > self.images:
+            raise ValueError(f"batch {self.batch} > images {self.images}, from which it is drawn")
         if self.depth < 2:
             raise ValueError("depth 1: a factor per layer needs two hidden layers")
         if self.width < NARROWEST:
@@ -135,15 +147,26 @@ def mean_field(found: xr.Dataset, pixels: int, width: int) -> xr.Dataset:
     )
 
 
+def chosen(mnist: xr.Dataset, config: DeepConfig) -> Images:
+    """The images that batches are drawn from, standardised as the training images are.
+
+    Raises:
+        Refusal: there are fewer.
+    """
+    all_of_them = standardised(mnist, "train")
+    n, end = len(all_of_them.labels), config.first + config.images
+    if end > n:
+        raise Refusal(f"first {config.first} + images {config.images} = {end} > {n} images")
+    return Images(*(part[config.first : end] for part in all_of_them))
+
+
 def require(config: DeepConfig, images: Images, activations: tuple[str, ...]) -> None:
-    """Refuse batches that there are not, and networks whose squared norms leave float64 by mean field.
+    """Refuse networks whose squared norms leave float64 by mean field, and labels that say nothing.
 
     Raises:
         Refusal: naming the numbers.
     """
-    n, pixels = images.x.shape
-    if config.batch > n:
-        raise Refusal(f"batch {config.batch} > {n} training images")
+    pixels = images.x.shape[1]
     if images.labels.max() < 1:
         raise Refusal("one class of labels: every gradient is 0")
     unit = xr.Dataset(

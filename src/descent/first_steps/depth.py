@@ -21,7 +21,7 @@ import xarray as xr
 from descent.config import Refusal, experiment_config
 from descent.first_steps import _deep
 from descent.maths import sampling
-from descent.maths.images import Images, standardised
+from descent.maths.images import Images
 from descent.maths.replicates import replicate
 from descent.result import Check, Result, over_replicates, replicates
 
@@ -53,7 +53,7 @@ def middle(values: xr.DataArray, config: Config) -> xr.DataArray:
 
 
 def run(config: Config, mnist: xr.Dataset) -> Result:
-    images = standardised(mnist, "train")
+    images = _deep.chosen(mnist, config)
     _deep.require(config, images, ACTIVATIONS)
     found = measure(config, images)
     theory = predict(config, found, images.x.shape[1])

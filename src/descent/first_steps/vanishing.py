@@ -20,7 +20,7 @@ import xarray as xr
 from descent.config import experiment_config
 from descent.first_steps import _deep
 from descent.maths import sampling
-from descent.maths.images import Images, standardised
+from descent.maths.images import Images
 from descent.maths.replicates import replicate
 from descent.result import Check, Result, measured, over_replicates, predicted
 
@@ -49,7 +49,7 @@ def measure(config: Config, images: Images) -> xr.Dataset:
 
 
 def run(config: Config, mnist: xr.Dataset) -> Result:
-    images = standardised(mnist, "train")
+    images = _deep.chosen(mnist, config)
     _deep.require(config, images, ("relu",))
     found = measure(config, images)
     theory = predict(config, images.x.shape[1])

@@ -1,16 +1,16 @@
 """The norm of a minibatch gradient falls like B^(−1/2) to the noise scale, then stays at the full gradient's.
 
-A minibatch gradient is the gradient plus noise of variance tr Σ/B. Small minibatches see only the noise, and large
-ones only the gradient. The two are of one size at the noise scale tr Σ/‖g‖².
+A minibatch gradient is the full gradient g plus sampling noise whose mean square is tr Σ/B. In small minibatches the
+noise is much larger than g, and in large ones much smaller. The two are equally large at B = tr Σ/‖g‖², the noise scale.
 
     E‖g_B‖² = ‖g‖² + (tr Σ/B) (n − B)/(n − 1),   d log ‖g_B‖ / d log B → −½ for B far below tr Σ/‖g‖²
     E‖g_B‖² = 2‖g‖² at B* = n b/(n − 1 + b),   b = tr Σ/‖g‖² the noise scale
 
-All at the networks that a training run kept after one of its epochs, layer by layer. A layer is looked at if the
-sweep reaches from far below its noise scale to beyond it.
+The weights are those that a training run kept after one of its epochs, and every layer is looked at separately. A
+layer counts if the sizes B reach from far below its noise scale to beyond it.
 
-See: left, the norms against B, on the dashed law; right, the same over ‖g‖ and B*, where all layers fall on one
-curve that bends at 1.
+See: on the left the root mean square norms fall along the dashed law as B grows; on the right they are divided by ‖g‖,
+and B by B*, and all layers lie on one curve that levels off at 1.
 
 Source: CS7180 problem set 2, question 1b, part 3; arXiv 1812.06162, Appendix A (for n = ∞, where B* is the noise
 scale itself).

@@ -9,12 +9,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from copy import copy
 from itertools import chain
 from tempfile import TemporaryFile
 from typing import IO, NamedTuple
 
 from descent.lab.environment import SIDE_BY_SIDE
+from descent.lab.messages import say
+from descent.lab.progress import costs, told
+from descent.lab.warm import Warm, door
 
 MOMENT = 0.02  # seconds between two looks at what runs
 
@@ -22,8 +26,8 @@ MOMENT = 0.02  # seconds between two looks at what runs
 class Begun(NamedTuple):
     """A stage whose command runs or has run."""
 
-    process: subprocess.Popen
-    said: IO[bytes]
+    process: subprocess.Popen | Warm
+    said: IO[bytes] | None  # what it prints is kept until DVC comes to it; None: it is seen at once
     known: list  # the digests of its dependencies then
 
 
@@ -35,6 +39,8 @@ class Ahead:
         self.force, self.most = force, most
         self.settled: set = set()  # DVC has been there, or they are up to date
         self.begun: dict = {}
+        self.earlier = 0  # stages that were run before it could be told what else is out of date
+        self.stale: list | None = None  # what may have to be run, as it was seen then
 
     def ready(self, now) -> Iterator:
         """Stages other than `now` that are out of date and wait for nothing, in DVC's order."""
@@ -62,16 +68,19 @@ class Ahead:
         """
         others = self.ready(stage)
         if stage not in self.begun:
-            first = next(others, None)
-            if first is None and not self.running():
+            first = next(others, None) if self.most > 1 else None
+            alone = first is None and not self.running()
+            if alone and not door(stage.cmd):
+                self.tell(stage)
                 return None
             announce(stage)
             while self.running() >= self.most:
                 time.sleep(MOMENT)
-            self.begin(stage)
+            self.begin(stage, alone)
             others = chain([first] if first else [], others)
         else:
             announce(stage)
+        self.tell(stage)
         process = self.begun[stage].process
         while process.poll() is None:
             while self.running() < self.most and (other := next(others, None)):
@@ -79,25 +88,55 @@ class Ahead:
             time.sleep(MOMENT)
         return self.taken(stage)
 
-    def begin(self, stage) -> None:
-        from dvc.stage.run import _make_cmd, get_executable, prepare_kwargs
+    def tell(self, now) -> None:
+        """How far this is; nothing where all others wait, since what is out of date shows only afterwards."""
+        if not self.settled and all(stage is now or self.waits(stage) for stage in self.steps):
+            self.earlier += 1
+            return
+        if self.stale is None:
+            self.stale = list(self.expected())
+            self.costs = costs()
+        left = [stage.addressing for stage in self.stale if stage not in self.settled]
+        stages = self.earlier + len(self.stale)
+        say(told(stages - len(left) + 1, stages, left, self.costs, self.most))
 
-        options, said = prepare_kwargs(stage), nameless()
-        options["env"] |= dict.fromkeys(SIDE_BY_SIDE, "1")
-        known = digests(stage)
-        command = _make_cmd(get_executable(), stage.cmd)
-        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, **options)
-        self.begun[stage] = Begun(process, said, known)
+    def expected(self) -> Iterator:
+        """The stages that are out of date, or may be when those before them have run."""
+        found = set()
+        for stage in self.steps:
+            if stage in self.settled:
+                continue
+            if (
+                self.force
+                or stage in self.begun
+                or found.intersection(self.graph.successors(stage))
+                or out_of_date(stage)
+            ):
+                found.add(stage)
+                yield stage
+            else:
+                self.settled.add(stage)
+
+    def begin(self, stage, alone: bool = False) -> None:
+        """Start its command; one that is alone has all cores, and what it prints is seen at once."""
+        from dvc.stage.run import prepare_kwargs
+
+        options, said, known = prepare_kwargs(stage), None, digests(stage)
+        if not alone:
+            options["env"] |= dict.fromkeys(SIDE_BY_SIDE, "1")
+            said = nameless()
+        self.begun[stage] = Begun(started(stage.cmd, said, options), said, known)
 
     def taken(self, stage) -> int | None:
         """The exit code of a stage that has ended; None if what it depends on is no longer as it was."""
         one = self.begun.pop(stage)
-        with one.said:
+        with one.said or nullcontext():
             if one.known != digests(stage):
                 return None
-            one.said.seek(0)
-            sys.stdout.write(one.said.read().decode("utf-8", "replace"))
-            sys.stdout.flush()
+            if one.said:
+                one.said.seek(0)
+                sys.stdout.write(one.said.read().decode("utf-8", "replace"))
+                sys.stdout.flush()
         return one.process.returncode
 
     def stop(self) -> None:
@@ -106,8 +145,21 @@ class Ahead:
             one.process.terminate()
         for one in self.begun.values():
             one.process.wait()
-            one.said.close()
+            if one.said:
+                one.said.close()
         self.begun.clear()
+
+
+def started(command: str, said: IO[bytes] | None, options: dict) -> subprocess.Popen | Warm:
+    """The process of a command: forked where it is a door of the lab, by a shell otherwise."""
+    from dvc.stage.run import _make_cmd, get_executable
+
+    if words := door(command):
+        with suppress(OSError):  # no room for a socket, say
+            return Warm(words, options["cwd"], options["env"], said)
+    errors = subprocess.STDOUT if said else None
+    shell = _make_cmd(get_executable(), command)
+    return subprocess.Popen(shell, stdout=said, stderr=errors, **options)
 
 
 def nameless() -> IO[bytes]:

@@ -13,12 +13,11 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from descent.config import Refusal
 from descent.lab.environment import require_system
-from descent.lab.files import kept, write
+from descent.lab.files import kept, read, write
 from descent.lab.messages import refuse, say
 from descent.lab.params import configured, parameters
 from descent.lab.project import Block, blocks
@@ -48,7 +47,7 @@ def at_toy_size(block: Block) -> Result:
         refuse(f"{TOY}: {block.family}.{block.name}: must be a block of named parameters")
     experiment = import_module(block.module)
     config = configured(experiment.Config, block.path, block.parameters | toy)
-    inputs = [taken(path) for path in block.inputs()]
+    inputs = [taken(path, config) for path in block.inputs()]
     try:
         with threadpool_limits(1):  # as stages/run.py does
             return experiment.run(config, *inputs)
@@ -56,8 +55,10 @@ def at_toy_size(block: Block) -> Result:
         refuse(f"{TOY}: {block.family}.{block.name}: {rule}")
 
 
-def taken(path: str) -> xr.Dataset:
-    """An input at toy size: another experiment's data, or images that look like MNIST."""
+def taken(path: str, config):
+    """An input at toy size: what the Config names, another experiment's data, or images that look like MNIST."""
+    if path.startswith("artifacts/own/"):
+        return read(path, config)
     if path.startswith("artifacts/"):
         return at_toy_size(chosen("@".join(Path(path).with_suffix("").parts[1:]))).data
     from fake_mnist import fake_mnist  # of tests/

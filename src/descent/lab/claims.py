@@ -1,10 +1,14 @@
-"""The README's table of claims, made from the first lines of the experiments' docstrings."""
+"""The README's table of claims, made from the first lines of the experiments' docstrings.
+
+The table of what stages take goes with it, from the last runs on this machine (progress.py).
+"""
 
 import sys
 from pathlib import Path
 
 from descent.lab.files import kept, read_text, update_text
 from descent.lab.messages import refuse, say
+from descent.lab.progress import renew
 from descent.lab.project import blocks
 from descent.lab.words import words
 
@@ -49,3 +53,4 @@ def main(*arguments: str) -> None:
         sys.exit(0 if readme == wanted else f"{README}: the claims have changed: `make readme`")
     with kept():
         say(f"{README}: {'renewed' if update_text(README, wanted) else 'up to date'}")
+        renew()

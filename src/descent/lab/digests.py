@@ -2,7 +2,7 @@
 
     artifacts/code/FAMILY/NAME.txt      the experiment, and how results are written (stages/run.py)
     artifacts/code/FAMILY/figures.txt   the family's figures, the painters (stages/draw.py), and what to see in them
-    artifacts/code/DOOR.txt             download, curves, report, track
+    artifacts/code/DOOR.txt             download, own, curves, report, track
     artifacts/code/report.txt           also the template, and what the docstrings say
 
 DVC follows no imports, so this does. A file lists every module in the import closure with the digest of its code,
@@ -21,7 +21,7 @@ from descent.lab.words import words
 
 CODE = Path("artifacts/code")
 SRC, DOORS = Path("src"), Path("stages")
-RESOURCES = {"page": {".j2", ".css", ".js"}, "documents": {".yaml"}}  # of the page, by folder
+RESOURCES = {"page": {".j2", ".css", ".js"}, "documents": {".yaml"}, "guide": {".yaml"}}  # of the page
 SEEN, SAID = "what there is to see:\n", "docstrings:\n"
 
 
@@ -78,7 +78,7 @@ def digests(root: Path) -> dict[str, str]:
             ours = {module for module in modules if module.parent == family}
             shown = listing(ours, root, seen)
             found[f"{family.name}/figures.txt"] = used("draw", family / "figures.py") + SEEN + shown
-    for door in ("download", "curves", "report", "track"):
+    for door in ("download", "own", "curves", "report", "track"):
         if (root / DOORS / f"{door}.py").is_file():
             found[f"{door}.txt"] = used(door)
     lab = src / "descent/lab"

@@ -1,25 +1,30 @@
-"""Put the MNIST files where torchvision reads them.
+"""Put the files of MNIST, or of a data set like it, where torchvision reads them.
 
 The block download.NAME of params.yaml lists the sources, tried in order, and the SHA-256 of every
-file of data/NAME/MNIST/raw. A file appears there whole and verified, or not at all; what is in
-place is not fetched again; in the end data/NAME holds nothing else. Bad parameters: one line each,
-exit code 2, nothing written. Files that no source has: what each of them answered, exit code 1.
+file of data/NAME/MNIST/raw. A file whose SHA-256 is left empty is taken by its name at first, if it
+is whole; its digest is then recorded in digests/NAME.sha256, which belongs into git, and checked
+ever after. A file appears in data/NAME whole and verified, or not at all; what is in place is not
+fetched again; in the end data/NAME holds nothing else. Bad parameters: one line each, exit code 2,
+nothing written. Files that no source has: what each of them answered, exit code 1.
 """
 
 import sys
 from hashlib import sha256
 from pathlib import Path
+from re import fullmatch
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
 from descent.config import Positive, experiment_config
-from descent.lab.files import write
-from descent.lab.idx import unpacked
+from descent.lab.files import read_text, update_text, write
+from descent.lab.idx import size, unpacked
 from descent.lab.messages import masked, one_line, say
 from descent.lab.params import PARAMS, configure
 from descent.lab.sources import Missing, Source, finds
 
+DIGESTS = Path("digests")
+UNKNOWN = ""  # the digest of a file that is seen for the first time
 FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)]
 
@@ -30,7 +35,8 @@ class Config:
 
     timeout: Annotated[Positive, Field(le=86400)]  # seconds that a connection may be silent
     sources: Annotated[list[Source], Field(min_length=1)]
-    sha256: Annotated[dict[FileName, Digest], Field(min_length=1)]  # of the decompressed files
+    # of the decompressed files; empty: what it is at first
+    sha256: Annotated[dict[FileName, Digest | None], Field(min_length=1)]
 
 
 def known(data: bytes, name: str, missing: Missing) -> tuple[str, bytes]:
@@ -42,6 +48,10 @@ def known(data: bytes, name: str, missing: Missing) -> tuple[str, bytes]:
     data = unpacked(data)
     found = sha256(data).hexdigest()
     file = next((file for file, digest in missing.items() if digest == found), "")
+    if not file and missing.get(name) == UNKNOWN:
+        if size(data) != len(data):
+            raise ValueError("no whole IDX file")
+        file = name
     if name in missing and not file:
         raise ValueError(f"SHA-256 {found[:8]}… instead of {missing[name][:8]}…")
     return file, data
@@ -83,13 +93,37 @@ def plea(name: str, config: Config, raw: Path, missing: Missing, answers: list[s
     lines = [f"{name}: {len(missing)} of {len(config.sha256)} files are missing"]
     lines += [f"  {answer}" for answer in answers]
     lines += [f"Place these files, decompressed (SHA-256), in {raw}:"]
-    lines += [f"  {file} {digest}" for file, digest in missing.items()]
+    lines += [f"  {file} {digest or '(any)'}" for file, digest in missing.items()]
     for kind, (place, *_) in config.sources:
         if kind == "folder" and place.startswith("$"):
             lines += [
                 f"or set {place[1:]} to a folder that has them, packed or not, under any name."
             ]
     return "\n".join(lines)
+
+
+def recorded(name: str) -> dict[str, str]:
+    """File → SHA-256, of those that were seen before.
+
+    Raises:
+        ValueError: the record is damaged.
+    """
+    path = DIGESTS / f"{name}.sha256"
+    if not path.is_file():
+        return {}
+    found = [line.split(maxsplit=1) for line in read_text(path).splitlines()]
+    if not all(len(line) == 2 and fullmatch("[0-9a-f]{64}", line[0]) for line in found):
+        raise ValueError(f"{path}: each line must be a SHA-256 and the name of a file")
+    return {Path(file).name: digest for digest, file in found}
+
+
+def record(name: str, raw: Path, files: list[str]) -> None:
+    """Write down what these files are, in the form that `sha256sum -c` reads."""
+    if files:
+        lines = [
+            f"{sha256((raw / file).read_bytes()).hexdigest()}  {raw / file}\n" for file in files
+        ]
+        update_text(DIGESTS / f"{name}.sha256", "".join(lines))
 
 
 def clear(root: Path, kept: set[Path]) -> None:
@@ -110,10 +144,13 @@ def main(name: str) -> None:
         if folder.is_symlink():  # `clear` must not reach into somebody's own folder
             sys.exit(f"{folder}: must not be a link; name its target as a source in {PARAMS}")
     try:
-        missing = {file: sha for file, sha in config.sha256.items() if not held(raw / file, sha)}
+        known = recorded(name)
+        wanted = {file: sha or known.get(file, UNKNOWN) for file, sha in config.sha256.items()}
+        missing = {file: sha for file, sha in wanted.items() if not held(raw / file, sha)}
         answers = obtain(name, config, raw, missing)
         if missing:
             sys.exit(plea(name, config, raw, missing, answers))
+        record(name, raw, [file for file, sha in config.sha256.items() if not sha])
         clear(root, {raw / file for file in config.sha256})
-    except OSError as error:
+    except (OSError, ValueError) as error:
         sys.exit(f"{name}: {error}")

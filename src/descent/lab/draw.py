@@ -169,12 +169,20 @@ def to_see(figures: ModuleType, name: str) -> str:
     folder = Path(str(figures.__file__)).parent
     source = folder / f"{name}.py"
     if not source.exists():  # one module for all blocks of the family
-        source = min((p for p in folder.glob("[!_]*.py") if p.stem != "figures"), default=source)
+        source = min((p for p in folder.glob("[!_]*.py") if runs(p)), default=source)
     try:
         docstring = ast.get_docstring(ast.parse(read_text(source))) or ""
     except (OSError, SyntaxError, ValueError):  # an artifact whose module is gone, say
         return ""
     return see(docstring)
+
+
+def runs(source: Path) -> bool:
+    """Whether a module is an experiment: it has a function `run`."""
+    try:
+        return any(getattr(node, "name", "") == "run" for node in ast.parse(read_text(source)).body)
+    except (OSError, SyntaxError, ValueError):
+        return False
 
 
 def see(docstring: str) -> str:

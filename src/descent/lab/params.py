@@ -14,6 +14,7 @@ from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 from descent.lab.messages import one_line, refuse, refuse_all
 
 PARAMS = Path("params.yaml")
+UNREADABLE = (YAMLError, ValueError, ArithmeticError, TypeError, RecursionError)
 SHOWN = 200  # characters of a value or a reason
 DEEP, MANY = (
     30,
@@ -24,18 +25,22 @@ DEEP, MANY = (
 def load(path: Path) -> object:
     """A YAML 1.2 file (`1e-3` is a number), or one line and exit code 2."""
     try:
-        return deepcopy(_parsed(path.read_bytes().decode("utf-8")))
+        return deepcopy(parsed(path.read_bytes().decode("utf-8")))
     except FileNotFoundError:
         refuse(f"{path}: not found; run this from the root of the repository")
     except OSError as error:
         refuse(f"{path}: cannot be read: {error.strerror}")
-    except (YAMLError, ValueError, ArithmeticError, TypeError, RecursionError) as error:
+    except UNREADABLE as error:
         refuse(f"{path}: not valid YAML: {one_line(error)[:SHOWN]}")
 
 
 @cache
-def _parsed(text: str) -> object:
-    """What a YAML file says. A `dvc repro` asks nine times, and parsing takes a twentieth of a second."""
+def parsed(text: str) -> object:
+    """What a YAML file says. A `dvc repro` asks nine times, and parsing takes a twentieth of a second.
+
+    Raises:
+        UNREADABLE: it is none, or none that a block can be read from.
+    """
     require_flat(text)
     tree = YAML(typ="safe").load(text)
     require_plain(tree)

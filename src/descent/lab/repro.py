@@ -7,6 +7,7 @@ params.yaml is parsed once instead of once a stage, and stages that do not wait 
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from copy import deepcopy
@@ -18,6 +19,7 @@ from descent.lab.files import kept
 from descent.lab.leftovers import forget, sweep
 from descent.lab.lockfile import written_in_one_piece
 from descent.lab.messages import refuse, say
+from descent.lab.outcome import outcome
 from descent.lab.params import PARAMS, mapping
 from descent.lab.project import PIPELINE
 from descent.lab.recover import keep, mend
@@ -46,12 +48,15 @@ def repro(*arguments: str) -> int:
     os.environ["PATH"] = os.pathsep.join((here, os.environ.get("PATH", os.defpath)))
     if os.name == "posix":
         os.environ["SHELL"] = "/bin/sh"  # not one that runs nothing, as users without a login have
+    start, ran = time.perf_counter(), []
     try:
-        with written_in_one_piece(), parameters_parsed_once(), side_by_side():
+        with written_in_one_piece(), parameters_parsed_once(), no_advice(), side_by_side() as ran:
             return main(["repro", *arguments])
     finally:
         with suppress(OSError):  # a full disk: the copy before is kept
             keep()
+        if ran:
+            say("", *outcome(ran, time.perf_counter() - start))
 
 
 def require_known(arguments: tuple[str, ...]) -> None:
@@ -87,6 +92,26 @@ def keys(stage: object) -> Iterable[str]:
     if isinstance(of, str):  # ${family}
         of = mapping(PARAMS).get(of.strip("${}"))
     return map(str, of) if isinstance(of, dict | list) else ()
+
+
+@contextmanager
+def no_advice() -> Iterator[None]:
+    """Meanwhile DVC does not advise to push where there is no remote to push to."""
+    from dvc.config import Config
+    from dvc.ui import ui
+
+    write = ui.write
+
+    def heard(*words, **options) -> None:
+        advice = bool(words) and str(words[0]).startswith("Use `dvc push`")
+        if not advice or Config().get("remote"):
+            write(*words, **options)
+
+    ui.write = heard
+    try:
+        yield
+    finally:
+        del ui.write
 
 
 @contextmanager

@@ -97,7 +97,7 @@ def run(module: str, block: str, *inputs: str) -> None:
         config, wanted = configure(experiment.Config, block), taken(Path(experiment.__file__))
         if len(inputs) < wanted:
             refuse(f"{module}: takes {wanted} inputs, {len(inputs)} are given")
-        upstream = [read(path) for path in inputs[:wanted]]
+        upstream = [read(path, config) for path in inputs[:wanted]]
         try:
             result, report = result_of(experiment, config, upstream, in_params(block))
         except Refusal as line:

@@ -27,16 +27,16 @@ def jobs() -> int:
 
 
 @contextmanager
-def side_by_side() -> Iterator[None]:
-    """Meanwhile `dvc repro` runs stages side by side."""
+def side_by_side() -> Iterator[list[str]]:
+    """Meanwhile `dvc repro` runs stages side by side; the names of those that it ran."""
     import dvc.repo.reproduce as plan
     import dvc.stage.run as run
     from dvc.stage.exceptions import StageCmdFailedError
 
-    most = jobs()
+    most, ran = jobs(), []
     known = all(hasattr(plan, n) for n in PLANS) and all(hasattr(run, n) for n in RUNS)
-    if most < 2 or not known:
-        yield
+    if not known:
+        yield ran
         return
     reproduce, reproduce_stage, usual = plan._reproduce, plan._reproduce_stage, run.cmd_run
     now: list[Ahead] = []  # of the `dvc repro` that runs
@@ -57,6 +57,7 @@ def side_by_side() -> Iterator[None]:
             now.pop().stop()
 
     def command(stage, dry=False, run_env=None):
+        ran.extend([] if dry else [stage.addressing])
         code = now[-1].run(stage) if now and not (dry or run_env) else None
         if code is None:
             usual(stage, dry=dry, run_env=run_env)
@@ -65,6 +66,6 @@ def side_by_side() -> Iterator[None]:
 
     plan._reproduce, run.cmd_run = planned, command
     try:
-        yield
+        yield ran
     finally:
         plan._reproduce, run.cmd_run = reproduce, usual

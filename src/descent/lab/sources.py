@@ -26,14 +26,16 @@ from descent.lab.idx import LARGEST, content, files, meant
 
 FORMS = {
     ("folder", str): r"\$[A-Za-z_]\w*|[^$].*",
-    ("mirrors", str): r"torchvision",
+    ("mirrors", str): r"torchvision(\.(MNIST|FashionMNIST|KMNIST))?",
     ("mirrors", list): r"https?://[^/\s]\S*",
     ("npm", str): r"(@\w[\w.-]*/)?\w[\w.-]*@\w[\w.+-]*",
 }
 PATIENCE = 30  # timeouts that npm may take in all
 
 Places = tuple[str, ...]  # where a source looks: one folder or package, or the mirrors in turn
-Missing = dict[str, str]  # name → SHA-256; shrinks while a source is being read
+Missing = dict[
+    str, str
+]  # name → SHA-256, or nothing if it is not known yet; shrinks while a source is being read
 Find = tuple[str, str, bytes] | str  # a file (name, origin, perhaps packed bytes), or a complaint
 
 
@@ -46,8 +48,8 @@ def _source(source) -> tuple[str, Places]:
         if form and places and all(isinstance(p, str) and fullmatch(form, p) for p in places):
             return kind, tuple(places)
     raise ValueError(
-        "must be `folder: PATH`, `folder: $VARIABLE`, `mirrors: torchvision`, "
-        "`mirrors: [https://…, …]` or `npm: NAME@VERSION`"
+        "must be `folder: PATH`, `folder: $VARIABLE`, `mirrors: torchvision`, `mirrors: "
+        "torchvision.FashionMNIST` or `.KMNIST`, `mirrors: [https://…, …]` or `npm: NAME@VERSION`"
     )
 
 
@@ -80,10 +82,11 @@ def from_folder(places: Places, missing: Missing, timeout: float) -> Iterator[Fi
 
 def from_mirrors(places: Places, missing: Missing, timeout: float) -> Iterator[Find]:
     """The files that web addresses serve; a mirror that fails or falls silent is left at once."""
-    if places == ("torchvision",):
-        from torchvision.datasets import MNIST  # 3 s, and only this source needs it
+    if places[0].startswith("torchvision"):
+        from torchvision import datasets  # 3 s, and only this source needs it
 
-        places = tuple(MNIST.mirrors)
+        name = places[0].partition(".")[2] or "MNIST"
+        places = tuple(getattr(datasets, name).mirrors)
     for mirror in places:
         for name in list(missing):
             url = f"{mirror.rstrip('/')}/{name}.gz"

@@ -102,6 +102,14 @@ def decimals(value: float, tol: float) -> str:
     return f"{value:#.{min(max(needed, FEWEST), 16)}g}".rstrip(".")
 
 
+def apart(value: float, erratum: dict) -> str:
+    """A number of an erratum with the digits that tell the printed from the right one."""
+    gap = abs(float(erratum["printed"]) - float(erratum["correct"]))
+    if 1e4 <= abs(value) < 1e7 and gap >= 1:
+        return f"{value:.0f}"
+    return shortened(decimals(value, gap))
+
+
 def bound(check: dict) -> str:
     """What theory allows: `= 0.9 ± 1e-07`, `≤ 2 + 0.01`, `≥ 1 − 0.01`; exactly so without a tolerance."""
     sign = {"==": "±", "<=": "+", ">=": "−"}[check["relation"]]

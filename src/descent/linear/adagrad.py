@@ -1,18 +1,21 @@
 """With several samples, AdaGrad's step size decides at which solution it ends; it is not the shortest.
 
-AdaGrad divides every coordinate by the gradients that this coordinate has seen. So its steps are no longer
-combinations of the samples, and a larger first step changes what is divided by later. Gradient descent ends
-at the shortest solution at every step size.
+AdaGrad divides every coordinate of a gradient by the root of the sum of that coordinate's squared gradients so far.
+A gradient is a combination of the samples, but divided like this it is none any more, so AdaGrad leaves the shortest
+solution. A larger step size η also changes the later gradients, and with them the divisors: the limit moves with η.
+Gradient descent ends at the shortest solution at every step size.
 
     X: (n, d),   n < d,   g = (2/n)Xᵀ(Xw − t),   w₀ = 0
     AdaGrad:            G ← G + g∘g,   w ← w − η g/√G
     gradient descent:   w ← w − γg,   w_∞ = X⁺t, the shortest, for every γ < 2/β,   β = 2σ₁²/n
     any solution w:     Xw = t, so wᵀX⁺t = ‖X⁺t‖²
 
-Limits that differ minimise no strictly convex norm, for that has one minimiser. Where coordinates have
-gradients that are multiples of each other, they move alike, and if that leaves one solution, no η changes it.
+A strictly convex norm has one shortest solution, whatever η. So limits that differ with η minimise no such norm.
+There is an exception: coordinates whose gradients are multiples of each other move alike. If only one solution is left
+to them, AdaGrad ends there at every η.
 
-See: each weight of AdaGrad's limit moves with η; the dashed lines are those of gradient descent, at any rate.
+See: each weight of AdaGrad's limit changes with η; the dashed lines are the weights of gradient descent's limit, the
+same at every step size.
 
 Source: CSE 891 homework 2, the question on linear regression and optimisation, part 3; JMLR 12:2121.
 """

@@ -27,6 +27,22 @@ def require_given(inputs: Rows, targets: Column, rows: int, columns: int) -> Non
             raise ValueError(f"{name}: all are 0, so w = 0 is the solution")
 
 
+def size_of(inputs: Rows, targets: Column) -> tuple[tuple[int, int], ...]:
+    """The shape of an X that stands in the block beside others; empty where it has none.
+
+    Raises:
+        ValueError: naming the field.
+    """
+    if not inputs:
+        if targets:
+            raise ValueError(f"targets: {len(targets)} numbers without inputs to belong to")
+        return ()
+    require_given(inputs, targets, len(inputs), len(inputs[0]))
+    if not inputs[0]:
+        raise ValueError("inputs: rows without a number")
+    return ((len(inputs), len(inputs[0])),)
+
+
 def given_or_drawn(
     inputs: Rows, targets: Column, rng: np.random.Generator, rows: int, columns: int
 ) -> tuple[Float[np.ndarray, "m n"], Float[np.ndarray, " m"]]:

@@ -63,12 +63,15 @@ def _blocks(u: np.ndarray) -> np.ndarray:
 
 
 def torch_start(seed: int, shape: Shape) -> Float32[np.ndarray, "1 P"]:
-    """Linear layers with their default: weights and biases U(±1/√fan_in)."""
-    stream = Stream(seed)
-    return np.concatenate(
-        [
-            stream.uniform(count, -1 / np.sqrt(fan_in), 1 / np.sqrt(fan_in))
-            for fan_in, out in pairwise(shape.widths)
-            for count in (out * fan_in, out)
-        ]
-    )[None]
+    """Linear layers with their default, from a seed of their own: see `torch_network`."""
+    return torch_network(Stream(seed), shape)[None]
+
+
+def torch_network(stream: Stream, shape: Shape) -> Float32[np.ndarray, " P"]:
+    """Linear layers with their default, the next that a stream draws: weights and biases U(±1/√fan_in)."""
+    parts = [
+        stream.uniform(count, -1 / np.sqrt(fan_in), 1 / np.sqrt(fan_in))
+        for fan_in, out in pairwise(shape.widths)
+        for count in (out * fan_in, out)
+    ]
+    return np.concatenate(parts)

@@ -9,7 +9,7 @@ where torch's generator stood at the end of the pass before, at a known number o
 Source: FRTN50 assignment, exercise 3: its cells in their order, and how often each passes over a loader.
 """
 
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from jaxtyping import Float, Float32
 
 from descent.maths import rules
 from descent.maths.network import Shape
-from descent.maths.torch_stream import Stream
+from descent.maths.torch_stream import Stream, torch_network
 from descent.maths.training import train
 from descent.mlp1d import _document, _problem
 
@@ -52,7 +52,7 @@ def starts(seed: int = _document.SEED) -> dict[str, Float32[np.ndarray, "R P"]]:
     _skip(stream, SEEDED)
     for name, (hidden, networks, passes) in CELLS.items():
         shape = Shape((1, *hidden, 1), "relu")
-        found[name] = np.stack([_network(stream, shape) for _ in range(networks)])
+        found[name] = np.stack([torch_network(stream, shape) for _ in range(networks)])
         _skip(stream, PASS * passes)
     return found
 
@@ -61,20 +61,18 @@ def _skip(stream: Stream, numbers: int) -> None:
     stream.uniform(numbers, 0.0, 1.0)
 
 
-def _network(stream: Stream, shape: Shape) -> Float32[np.ndarray, " P"]:
-    """torch's default start, weights and biases layer by layer."""
-    parts = [
-        stream.uniform(count, -(fan_in**-0.5), fan_in**-0.5)
-        for fan_in, out in pairwise(shape.widths)
-        for count in (out * fan_in, out)
-    ]
-    return np.concatenate(parts)
+class Trained(NamedTuple):
+    """The networks of 3, 3a, 3c and 3d: 1, 1 and 13 of three shapes."""
+
+    losses: Float[np.ndarray, "T 15"]
+    ends: list[tuple[np.ndarray, Shape]]  # shape by shape
+    kept: Float[np.ndarray, "K 13 P"]  # those with two layers, at the epochs asked for
 
 
 def trained(
-    seed: int, N: int, rate: float, epochs: int, precision: type
-) -> tuple[np.ndarray, list[tuple[np.ndarray, Shape]]]:
-    """The networks of 3, 3a, 3c and 3d by gradient descent: losses (T, 15), and the ends, shape by shape."""
+    seed: int, N: int, rate: float, epochs: int, precision: type, keep: Sequence[int] = ()
+) -> Trained:
+    """All by gradient descent; `keep` are epochs, increasing."""
     cells = starts(seed)
     x, y = (values.astype(precision) for values in _problem.points(N))
     wide = np.concatenate([cells[name] for name in ("3a wide", "3c", "3d")])
@@ -82,10 +80,10 @@ def trained(
     for theta, hidden in ((cells["3"], (10,)), (cells["3a narrow"], (1,)), (wide, (10, 10))):
         shape = Shape((1, *hidden, 1), "relu")
         slope = _problem.slope(x, y, shape)
-        out = train(theta.astype(precision), slope, rules.descent(), rate, epochs)
+        out = train(theta.astype(precision), slope, rules.descent(), rate, epochs, keep=keep)
         losses.append(out.losses)
         networks.append((out.theta.astype(float), shape))
-    return np.concatenate(losses, axis=1), networks
+    return Trained(np.concatenate(losses, axis=1), networks, out.kept.astype(float))
 
 
 def means_so_far(losses: Float[np.ndarray, "T R"], precision: type) -> Float[np.ndarray, "T R"]:

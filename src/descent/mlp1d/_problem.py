@@ -11,6 +11,7 @@ Source: FRTN50 assignment, exercise 3.
 from typing import Annotated
 
 import numpy as np
+import xarray as xr
 from jaxtyping import Bool, Float
 from pydantic import Field
 
@@ -92,6 +93,11 @@ def require_hessian(shape: Shape) -> None:
             f"hidden {list(shape.widths[1:-1])}: {shape.parameters} parameters > {LARGEST_HESSIAN} "
             "for a Hessian"
         )
+
+
+def decades(loss: xr.DataArray) -> xr.DataArray:
+    """log₁₀ of losses, which may have come down to 0."""
+    return np.log10(np.maximum(loss, 1e-30))
 
 
 def target(x: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:

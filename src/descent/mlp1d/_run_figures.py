@@ -1,5 +1,7 @@
 """Figures of the document's own runs."""
 
+from collections.abc import Sequence
+
 import xarray as xr
 
 from descent.figure import Axis, Figure, Mark, Panel, curve, line, moment, panel, points
@@ -29,10 +31,21 @@ def unseeded_runs(data: xr.Dataset) -> Figure:
         (
             panel("3 and 3a: the printed numbers", EPOCH, LOSS, first),
             panel("3c and 3d: the printed means", EPOCH, MEAN, twelve),
+            _tests("3c: test losses, the document's set", data["test_3c"], "network_3c"),
             _near(data),
             _far(data),
         )
     )
+
+
+def _tests(title: str, losses: xr.DataArray, network: str, other: Sequence[Mark] = ()) -> Panel:
+    """Of every network along training."""
+    marks = [
+        mark
+        for k in range(losses.sizes[network])
+        for mark in curve(late(losses.isel({network: k})), f"network {k + 1}", k)
+    ]
+    return panel(title, EPOCH, Axis("test loss", "log"), other, marks)
 
 
 def _fits(data: xr.Dataset, which: str) -> list[Mark]:
@@ -87,20 +100,30 @@ def adam_minima(data: xr.Dataset) -> Figure:
 
 
 def _six(data: xr.Dataset) -> list[Panel]:
-    losses, fits = [], []
+    losses, where = [], Axis("training loss", "log", limits=(1e-15, 10))
     for k in range(6):
         losses += curve(late(data["six_loss"].isel(six=k)), f"network {k + 1}", k)
-        fits += curve(data["fit"].isel(six=k).sel(rule="adam"), f"network {k + 1}", k)
-    where = Axis("training loss", "log", limits=(1e-15, 10))
-    x = data["near"].values
+    test = late(data["test"])
     before = [
-        line(x, data["fit"].isel(six=k).sel(rule="descent"), "gradient descent", "grey", width=0.8)
-        for k in range(6)
+        line(test["epoch"], one, "gradient descent", "grey", width=0.8)
+        for one in test.sel(rule="descent").transpose("six", "epoch")
     ]
     return [
         panel("3d: Adam without its stop leaves minima again", EPOCH, where, losses),
-        panel("3d: fits by Adam, and before", X, Axis("m(x)", limits=(-1.5, 1.5)), before, fits),
+        _tests("3d: test losses, the document's set", data["test"].sel(rule="adam"), "six", before),
+        _by_both(data["fit"], "3d: fits by Adam, and before", 1.5),
+        _by_both(data["fit_far"], "3d: the same far from the points", 11),
     ]
+
+
+def _by_both(fits: xr.DataArray, title: str, top: float) -> Panel:
+    """The six networks after gradient descent, and after Adam."""
+    x = fits[fits.dims[-1]]
+    before = [
+        line(x, one, "gradient descent", "grey", width=0.8) for one in fits.sel(rule="descent")
+    ]
+    after = [line(x, one, f"network {k + 1}", k) for k, one in enumerate(fits.sel(rule="adam"))]
+    return panel(title, X, Axis("m(x)", limits=(-top, top)), before, after)
 
 
 def carried_rates(data: xr.Dataset) -> Figure:

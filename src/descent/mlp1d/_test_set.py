@@ -45,6 +45,14 @@ def losses_on(
     return (off**2).reshape(len(theta), *x.shape).mean(-1)
 
 
+def losses_along(
+    theta: Float[np.ndarray, "K R P"], x: Float[np.ndarray, " N"], shape: Shape
+) -> Float[np.ndarray, "K R"]:
+    """Of networks along their training, on one set."""
+    flat = theta.reshape(-1, theta.shape[-1])
+    return losses_on(flat, x[None], shape).reshape(theta.shape[:2])
+
+
 def error_outside(
     theta: Float[np.ndarray, "1 P"], x: Float[np.ndarray, "S N"], shape: Shape
 ) -> float:

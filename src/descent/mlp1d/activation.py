@@ -131,12 +131,11 @@ def run(config: Config) -> Result:
     most = float(lines.mean("replicate").max())
     reason = f"at most {most:.0%} of the 4·sigmoid networks are settled lines at any rate"
     flat = (abs(found["sigmoid_final"] - constant) < 1e-9) & (found["sigmoid_diverged"] == 0)
-    metrics = {
-        f"{name}_{kind}_median": found[f"{name}_{kind}"].median("replicate")
-        for name in SHAPES
-        for kind in ("final", "chained")
-    }
+    metrics = {}
     for name in SHAPES:
+        metrics[f"{name}_final_median"] = found[f"{name}_final"].median("replicate")
+        chained = found[f"{name}_chained"].median("replicate")
+        metrics[f"{name}_chained_median_log10"] = _problem.decades(chained)
         for kind, text in (("final", ""), ("chained", "_chained")):
             stuck = found[f"{name}_{kind}"] > config.stuck_loss
             metrics[f"{name}{text}_stuck_fraction"] = stuck.mean("replicate")
@@ -148,7 +147,7 @@ def run(config: Config) -> Result:
             "bend_median": bend,
             "settled_line_fraction": lines.mean("replicate"),
             "sigmoid_constant_fraction": flat.mean("replicate"),
-            "patient_median": found["patient"].median(),
+            "patient_median_log10": _problem.decades(found["patient"].median()),
             "linear_floor": theory["line_predicted"],
             "constant_floor": constant,
         },

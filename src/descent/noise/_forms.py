@@ -5,6 +5,8 @@
 Source: CS182 homework 2, question 4.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Float
 
@@ -51,3 +53,24 @@ def posterior(X: Matrix, lam: float) -> Float[np.ndarray, "d d"]:
 def posterior_by_gain(X: Matrix, lam: float) -> Float[np.ndarray, "d d"]:
     """The same as Σ_WW − Σ_WY Σ_YY⁻¹ Σ_YW = I − Xᵀ(XXᵀ + λI)⁻¹X."""
     return np.eye(X.shape[1]) - gain(X, lam) @ X
+
+
+class Regression(NamedTuple):
+    """Of W on Y over draws of the model."""
+
+    gain: Float[np.ndarray, "d n"]
+    posterior: Float[np.ndarray, "d d"]  # covariance of what is left of W
+    data: Float[np.ndarray, "n n"]  # covariance of Y
+
+
+def regress(
+    rng: np.random.Generator, X: Float[np.ndarray, "n d"], lam: float, samples: int
+) -> Regression:
+    """Least squares for W given Y, whose residuals are normal and independent of Y: it has no bias."""
+    n, d = X.shape
+    W = rng.standard_normal((samples, d))
+    Y = W @ X.T + np.sqrt(lam) * rng.standard_normal((samples, n))
+    S = Y.T @ Y
+    found = np.linalg.solve(S, Y.T @ W).T
+    residual = W - Y @ found.T
+    return Regression(found, residual.T @ residual / (samples - n), S / samples)

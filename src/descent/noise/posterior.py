@@ -22,9 +22,10 @@ from jaxtyping import Float
 from pydantic import Field
 
 from descent.config import Count, Positive, Refusal, Seed, experiment_config
+from descent.maths.given import Rows, given_or_drawn, size_of
 from descent.maths.limits import require_cost, require_within
 from descent.maths.sampling import mean, require_fewest
-from descent.noise._forms import covariance_of_y, gain, posterior
+from descent.noise._forms import covariance_of_y, gain, posterior, regress
 from descent.result import Check, Erratum, Result, measured, predicted, replicates
 
 Shape = Annotated[tuple[Count, ...], Field(min_length=2, max_length=2)]
@@ -33,18 +34,19 @@ Shape = Annotated[tuple[Count, ...], Field(min_length=2, max_length=2)]
 @experiment_config
 class Config:
     seed: Seed
-    shapes: tuple[Shape, ...]  # n, d of the models that are drawn from
+    shapes: tuple[Shape, ...]  # n, d of the models whose X is drawn
+    inputs: Rows  # X of your own beside them, row by row, or none
     variance: Positive  # λ, of the noise on Y
     replicates: Count
     samples: Count  # draws of (W, Y) a replicate
 
     def __post_init__(self):
         require_within("variance", self.variance, 1e-12, 1e12, "Σ_YY is singular, to rounding")
-        if not self.shapes:
-            raise ValueError("shapes: at least one pair n, d")
-        points = np.sum(np.square(self.shapes), 0).max()  # of Σ_YY or Σ_WW
+        if not self.sizes:
+            raise ValueError("shapes: at least one pair n, d, or inputs of your own")
+        points = np.sum(np.square(self.sizes), 0).max()  # of Σ_YY or Σ_WW
         require_fewest("mean", self.replicates, int(points))
-        for n, d in self.shapes:
+        for n, d in self.sizes:
             if self.samples < 100 + 10 * (n + d):
                 raise ValueError(
                     f"samples {self.samples} < {100 + 10 * (n + d)} = 100 + 10 (n + d) for n, d = "
@@ -53,10 +55,16 @@ class Config:
             numbers, drawn = 4.0 * (self.samples + n + d) * (n + d), self.samples * self.replicates
             require_cost(self, "shapes, samples, replicates", numbers, 10.0 * drawn * (n + d) ** 2)
 
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """n, d of every model."""
+        return self.shapes + size_of(self.inputs, ())
+
 
 class Model(NamedTuple):
     X: Float[np.ndarray, "n d"]
     stream: int  # of its draws
+    name: str
 
     @property
     def square(self) -> bool:
@@ -64,20 +72,24 @@ class Model(NamedTuple):
 
 
 def models(config: Config) -> list[Model]:
-    """The X of every shape.
+    """The X of every shape, and your own.
 
     Raises:
         Refusal: its Σ_YY has no digit.
     """
     found = []
-    for k, shape in enumerate(config.shapes):
-        X = np.random.default_rng([config.seed, k]).standard_normal(shape)
+    for k, (n, d) in enumerate(config.sizes):
+        own = k == len(config.shapes)
+        rng = np.random.default_rng([config.seed, k])
+        X, _ = given_or_drawn(config.inputs if own else (), (), rng, n, d)
         condition = 1 + np.linalg.norm(X, 2) ** 2 / config.variance
         if condition > 1e8:
             raise Refusal(
                 f"variance {config.variance:g}: Σ_YY has the condition {condition:.1e} > 1e8"
             )
-        found.append(Model(X, k))
+        again = (n, d) in config.shapes[:k]
+        name = f"{n}_by_{d}" + f"/{k + 1}" * again
+        found.append(Model(X, k, "given" if own else name))
     return found
 
 
@@ -102,27 +114,6 @@ def predict(config: Config, drawn: list[Model]) -> xr.Dataset:
             for name, (f, words) in rows.items()
         }
     )
-
-
-class Regression(NamedTuple):
-    """Of W on Y over draws of the model."""
-
-    gain: Float[np.ndarray, "d n"]
-    posterior: Float[np.ndarray, "d d"]  # covariance of what is left of W
-    data: Float[np.ndarray, "n n"]  # covariance of Y
-
-
-def regress(
-    rng: np.random.Generator, X: Float[np.ndarray, "n d"], lam: float, samples: int
-) -> Regression:
-    """Least squares for W given Y, whose residuals are normal and independent of Y: it has no bias."""
-    n, d = X.shape
-    W = rng.standard_normal((samples, d))
-    Y = W @ X.T + np.sqrt(lam) * rng.standard_normal((samples, n))
-    S = Y.T @ Y
-    found = np.linalg.solve(S, Y.T @ W).T
-    residual = W - Y @ found.T
-    return Regression(found, residual.T @ residual / (samples - n), S / samples)
 
 
 def measure(config: Config, drawn: list[Model]) -> xr.Dataset:
@@ -180,7 +171,7 @@ def refute(config: Config, drawn: list[Model], found) -> tuple[Erratum, ...]:
     for model in drawn:
         n, d = model.X.shape
         if not model.square:
-            name = f"rows_of_sigma_yy/{n}_by_{d}"
+            name = f"rows_of_sigma_yy/{model.name}"
             errata.append(Erratum(name, where, float(d), float(n), float(n), 0.0))
         else:
             printed = (model.X.T @ model.X + config.variance * np.eye(d)).ravel()
@@ -188,7 +179,7 @@ def refute(config: Config, drawn: list[Model], found) -> tuple[Erratum, ...]:
             k = int(np.abs(printed - correct).argmax())
             value, tol = (float(part[start + k]) for part in (found.value, found.tol))
             if abs(printed[k] - correct[k]) > 2 * tol:
-                name = f"entry_of_sigma_yy/{n}_by_{d}"
+                name = f"entry_of_sigma_yy/{model.name}"
                 errata.append(
                     Erratum(name, where, float(printed[k]), float(correct[k]), value, tol)
                 )

@@ -20,6 +20,7 @@ import xarray as xr
 from pydantic import Field
 
 from descent.config import Count, Positive, Refusal, Seed, experiment_config, require_increasing
+from descent.maths.given import Column, Rows, given_or_drawn, size_of
 from descent.maths.limits import require_within
 from descent.noise._forms import dual, primal, spectral, stacked
 from descent.result import Check, Result, measured, predicted, sweep
@@ -33,13 +34,15 @@ FORMS = {"primal": primal, "dual": dual, "stacked": stacked}
 class Config:
     seed: Seed
     shapes: tuple[Shape, ...]  # n, d
+    inputs: Rows  # X of your own beside those that are drawn, row by row, or none
+    targets: Column  # y of your own X; none to draw it
     lambdas: tuple[Positive, ...]
 
     def __post_init__(self):
         require_increasing("lambdas", self.lambdas)
         require_within("lambdas", self.lambdas, 1e-30, 1e30, "its squares leave float64")
-        if not self.shapes:
-            raise ValueError("shapes: at least one pair n, d")
+        if not self.sizes:
+            raise ValueError("shapes: at least one pair n, d, or inputs of your own")
         for shape in self.shapes:
             if max(shape) > 2000:
                 raise ValueError(
@@ -47,18 +50,31 @@ class Config:
                 )
 
     @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """n, d of every problem."""
+        return self.shapes + size_of(self.inputs, self.targets)
+
+    @property
     def ends(self) -> list[tuple[int, int]]:
-        """Where the weights of every shape begin and end among those of all."""
-        widths = np.cumsum([0, *(d for _, d in self.shapes)]).tolist()
+        """Where the weights of every problem begin and end among those of all."""
+        widths = np.cumsum([0, *(d for _, d in self.sizes)]).tolist()
         return list(pairwise(widths))
 
 
 def draw(config: Config) -> list[tuple[np.ndarray, np.ndarray]]:
-    """X and y of every shape."""
+    """X and y of every shape, and your own.
+
+    Raises:
+        Refusal: your y is orthogonal to your X.
+    """
     problems = []
-    for k, (n, d) in enumerate(config.shapes):
+    for k, (n, d) in enumerate(config.sizes):
         rng = np.random.default_rng([config.seed, k])
-        problems.append((rng.standard_normal((n, d)), rng.standard_normal(n)))
+        own = (config.inputs, config.targets) if k == len(config.shapes) else ((), ())
+        X, y = given_or_drawn(*own, rng, n, d)
+        if np.linalg.norm(X.T @ y) <= 1e-12 * np.linalg.norm(X) * np.linalg.norm(y):
+            raise Refusal("targets: Xᵀy = 0, so w = 0 is the solution for every λ")
+        problems.append((X, y))
     return problems
 
 
@@ -102,8 +118,8 @@ def measure(config: Config, problems: list) -> xr.Dataset:
         coords={
             "lambda": sweep(config.lambdas, "lambda", "λ"),
             "weight": ("weight", np.arange(config.ends[-1][1]), {"long_name": "weight"}),
-            "rows": ("shape", [n for n, _ in config.shapes], {"long_name": "n"}),
-            "columns": ("shape", [d for _, d in config.shapes], {"long_name": "d"}),
+            "rows": ("shape", [n for n, _ in config.sizes], {"long_name": "n"}),
+            "columns": ("shape", [d for _, d in config.sizes], {"long_name": "d"}),
         },
     )
 

@@ -16,7 +16,7 @@ from descent.maths.optimisers import (
 )
 from descent.polynomial import _overparameterised
 from descent.polynomial._problem import Problem, null_projector
-from descent.result import measured, replicates, steps, sweep
+from descent.result import Erratum, measured, replicates, steps, sweep
 
 NO_LEVELS = np.empty(0)
 
@@ -49,6 +49,13 @@ def adaptive(config) -> dict[str, tuple[str, Memory, tuple[float, ...]]]:
         "adagrad": ("adagrad_rate", adagrad(), config.adagrad_rates),
         "rmsprop": ("rmsprop_rate", rmsprop(config.decay), config.rmsprop_rates),
     }
+
+
+def refute_label(problem: Problem, found: xr.Dataset) -> tuple[Erratum, ...]:
+    """The notebook's curve starts at ‖θ*‖; its label says ‖θ_k − θ*‖²."""
+    drawn, start = float(length(problem.theta)), float(found["distance"].isel(k=0).max())
+    name, where = "squared_distance_at_the_start", "FRTN50 assignment 4d"
+    return (Erratum(name, where, drawn, drawn**2, start**2, 1e-9 * drawn**2),)
 
 
 def at_full_batch(problem: Problem, config) -> dict[str, tuple[str, np.ndarray]]:

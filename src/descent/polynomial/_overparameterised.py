@@ -1,7 +1,5 @@
 """More coefficients than points: the setting of every experiment on which solution is found."""
 
-from collections.abc import Callable
-
 import numpy as np
 from jaxtyping import Float
 
@@ -74,23 +72,6 @@ def fits(
     """x, the function, and m(x; θ), for a figure."""
     x = np.linspace(*interval, count)
     return x, config.truth(x), theta @ _problem.features(x, config.degree).T
-
-
-def solved(
-    route: Callable, problem: _problem.Problem, h_inverse: Float[np.ndarray, " p"]
-) -> Float[np.ndarray, " p"]:
-    """The solution of least ‖θ‖_H by a route of descent.maths.projection.
-
-    A point at x = 0 gives θ₀ by itself, and is taken out: its features are (1, 0, …, 0), which no route tells from
-    rounding beside features that H makes 10⁴⁰ times larger.
-    """
-    X, y, start = problem.X, problem.y, np.zeros_like(problem.theta)
-    at_0 = problem.x == 0
-    if not (at_0.any() and y[at_0][0]):
-        return route(X, y, start, h_inverse)
-    first, rest = y[at_0], ~at_0
-    others = route(X[rest, 1:].copy(), y[rest] - first, start[1:], h_inverse[1:])
-    return np.concatenate([first, others])
 
 
 def require_rational(points: int, degree: int, solutions: int) -> None:

@@ -103,6 +103,17 @@ def require_work(config: Points, degree: int, steps: int, samples: int, kept: in
     require_cost(config, fields, numbers, (2 * p * samples + DRAW) * steps)
 
 
+def require_recursion(config: Points, degree: int, steps: int) -> None:
+    """Refuse so many `steps` of the exact second moments that they take hours: each sums over every sample.
+
+    Raises:
+        Refusal: with the counts and the hours.
+    """
+    rank = min(config.points, degree + 1)
+    fields = ", ".join(name for name in COUNTS.split(", ") if hasattr(config, name))
+    require_cost(config, fields, operations=2.0 * config.points * rank**2 * steps)
+
+
 def build(config: Points, degree: int) -> Problem:
     """The problem of this degree.
 

@@ -28,7 +28,15 @@ from descent.polynomial._checks import check_where, names
 from descent.polynomial._kernels import descend_sampled, log_spaced
 from descent.polynomial._line import crossover, line, unsettled
 from descent.polynomial._moments import gaussian_variance
-from descent.polynomial._problem import Problem, Sampled, build, gap, modes, require_work
+from descent.polynomial._problem import (
+    Problem,
+    Sampled,
+    build,
+    gap,
+    modes,
+    require_recursion,
+    require_work,
+)
 from descent.result import Check, Result, measured, predicted, replicates, steps, sweep
 
 SETTLED = 0.05  # of a, up to which the expectation may still be off its line
@@ -51,6 +59,7 @@ class Config(Sampled):
         runs = self.replicates * len(self.steps)
         for n in self.degrees:
             require_work(self, n, self.iterations * runs, 1, 2 * self.snapshots * runs)
+            require_recursion(self, n, self.iterations * len(self.steps))
 
     @property
     def ends(self) -> np.ndarray:

@@ -1,17 +1,19 @@
 """Gradient descent from 0, sampled or not, ends at the shortest of all polynomials through the points.
 
-Every step is a combination of the rows of X, so that no step has a part in the null space of X, and the only solution
-without such a part is the shortest. When runs with samples come within a distance of it is known in the median.
-Sampling needs 130 times as many steps at the course's data, because it
-kicks the even modes, which the full gradient never excites and which are 20 times slower.
+Every step is a combination of the rows of X, so no step has a part in the null space of X. The only solution without
+such a part is the shortest one, and a run that converges from 0 ends there. The median number of steps that sampled runs
+need to come within a given distance of it is predicted, too. At the course's data sampling needs 130 times as many
+steps as the full gradient: random samples excite the even modes, which are 20 times slower and which the full gradient
+never excites.
 
     θ_{k+1} = θ_k − γ(2/b) Σ_{i in batch} φ_i(φ_iᵀθ_k − y_i),   θ₀ = 0,   batches uniform with replacement
     θ_k ∈ range Xᵀ ⟂ null X, so the limit, if there is one, is θ* = Xᵀ(XXᵀ)⁻¹y
     GD:  ‖θ_k − θ*‖² = Σ (1 − γλ_i)²ᵏ c_i²,   c = Vᵀθ*
     SGD: E‖θ_k − θ*‖² = Σ_j w_j ℓ_jᵏ (descent.maths.second_moment); the median crossing from the normal law of
-         θ_k − θ* along its slowest mode, where that carries it and its kicks hardly multiply
+         θ_k − θ* along its slowest mode, where that mode carries the error and the noise hardly multiplies it
 
-See: on the left all runs fall along the dashed curves; on the right their parts in the null space stay rounding.
+See: on the left all runs fall along the dashed curves; on the right their parts in the null space stay at the size
+of rounding errors.
 
 Source: FRTN50 assignment, exercises 4b and 4c; CSE 891 homework 2, question 3 (SGD and mini-batch SGD). When
 the full gradient converges, and what 4b prints about it: gd_iterations.

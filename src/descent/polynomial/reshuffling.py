@@ -21,7 +21,7 @@ from descent.maths.replicates import replicate
 from descent.maths.sampling import Estimate, mean
 from descent.polynomial import _moments, _reshuffling
 from descent.polynomial._kernels import descend_reshuffled, descend_sampled
-from descent.polynomial._problem import Problem, Sampled, build, require_work
+from descent.polynomial._problem import Problem, Sampled, build, require_recursion, require_work
 from descent.result import Check, Result, measured, predicted, replicates, sweep
 
 SAMPLINGS = ["with_replacement", "reshuffled"]
@@ -44,6 +44,7 @@ class Config(Sampled):
         for n in self.degrees:
             steps = 2 * self.replicates * self.epochs * self.points
             require_work(self, n, steps, 1, 2 * self.replicates)
+            require_recursion(self, n, self.epochs * self.points)
 
     @property
     def forgotten(self) -> int:

@@ -36,7 +36,7 @@ EPS = float(np.finfo(float).eps)
 LOSS = (
     1e3  # how much more the square of the condition has to lose than QR may, for the two to differ
 )
-NEAR_0 = 0.01  # of the largest |x|; at 0 itself θ₀ is y
+NEAR_0 = 0.01  # of the largest |x|; at 0 itself θ₀ is y, which `project` takes out
 # Beyond, squares of 10^(s/2) leave float64.
 Span = Annotated[Number, Field(ge=-250, le=250)]
 
@@ -75,8 +75,8 @@ def predict(config: Config, truth: list[list[Fraction]]) -> xr.Dataset:
 
 def measure(config: Config, problem: Problem, truth: list[list[Fraction]]) -> xr.Dataset:
     """The solutions by sorted, pivoted QR, and the digits that four routes get right."""
-    X, y, scalings = problem.X, problem.y, config.scalings
-    theta = np.array([_overparameterised.solved(project, problem, h) for h in scalings])
+    X, y, scalings, start = problem.X, problem.y, config.scalings, np.zeros_like(problem.theta)
+    theta = np.array([project(X, y, start, h) for h in scalings])
     h_norm = np.sqrt((theta**2 / np.array(scalings)).sum(1))
     x, function, curves = _overparameterised.fits(config, theta, config.outside)
     found = {
@@ -93,7 +93,7 @@ def measure(config: Config, problem: Problem, truth: list[list[Fraction]]) -> xr
         found[f"rmse_{name}"] = measured("span", error, f"RMSE on [{low:g}, {high:g}]")
     for name, route in ROUTES.items():
         right = [
-            digits(relative_error(_overparameterised.solved(route, problem, h), t))
+            digits(relative_error(route(X, y, start, h), t))
             for h, t in zip(scalings, truth, strict=True)
         ]
         found[f"digits_{name}"] = measured("span", right, f"correct digits by {name}")
@@ -127,8 +127,9 @@ def run(config: Config) -> Result:
 
 def _allowed(config: Config, problem: Problem) -> np.ndarray:
     """The relative error of QR, by span: ten times the first order, for the constant of Householder's method."""
-    solutions = [(_overparameterised.solved(project, problem, h), h) for h in config.scalings]
-    return np.array([10 * EPS * conditioning(problem.X, *pair) for pair in solutions])
+    X, y, start = problem.X, problem.y, np.zeros_like(problem.theta)
+    solutions = [(project(X, y, start, h), h) for h in config.scalings]
+    return np.array([10 * EPS * conditioning(X, *pair) for pair in solutions])
 
 
 def _lost(config: Config, problem: Problem, near: np.ndarray) -> list[bool]:

@@ -26,7 +26,15 @@ from descent.polynomial._checks import check_where
 from descent.polynomial._kernels import descend_sampled, spaced
 from descent.polynomial._moments import Moments
 from descent.polynomial._printed import explained, published, refute
-from descent.polynomial._problem import Problem, Sampled, build, gap, modes, require_work
+from descent.polynomial._problem import (
+    Problem,
+    Sampled,
+    build,
+    gap,
+    modes,
+    require_recursion,
+    require_work,
+)
 from descent.polynomial._sampled import (
     GAPS,
     average,
@@ -62,6 +70,7 @@ class Config(Sampled):
         runs = self.replicates * len(self.holds)
         for n in self.degrees:
             require_work(self, n, self.iterations * runs, 1, 2 * self.snapshots * runs)
+            require_recursion(self, n, self.iterations * len(self.holds))
 
     @property
     def as_printed(self) -> bool:

@@ -13,8 +13,8 @@ Derivatives are measured from values of f alone, by complex steps: Im f(θ + ihe
 See: on the left no pair of θ is above the line of β, and the pair along the first mode is on it; on the right the
 same for pairs along each mode.
 
-Source: FRTN50 assignment, exercises 1b and 1h. The gradients in its solution are printed as ∇f′ and with φᵀ for φ: a
-row in place of a column.
+Source: FRTN50 assignment, exercises 1b and 1h. Its solution prints ∇f′ for ∇f, which would be the Hessian, and φᵀ for φ
+in ∇f_i, a row in place of a column.
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ from descent.maths.limits import require_cost
 from descent.polynomial._points import Points
 from descent.polynomial._problem import Problem, build
 from descent.polynomial._sampled import padded
-from descent.result import Check, Result, bound, measured, predicted, replicates, sweep
+from descent.result import Check, Erratum, Result, bound, measured, predicted, replicates, sweep
 
 EPS = float(np.finfo(float).eps)
 H = 1e-100  # of complex steps: it leaves no error of its own
@@ -43,7 +43,10 @@ class Config(Points):
         p = self.degrees[-1] + 1.0
         pairs = self.replicates * len(self.degrees)
         work = 20 * (pairs + p * len(self.degrees)) * self.points * p**2
-        require_cost(self, "points, degrees, replicates", 5 * pairs * p * self.points, work)
+        # A complex step of every coordinate from every θ: of the pairs, or along p directions.
+        steps = max(self.replicates, p) * p * (2 * p + 6 * self.points)
+        kept = 5 * pairs * p * self.points
+        require_cost(self, "points, degrees, replicates", steps + kept, work)
 
 
 def predict(config: Config, problems: list[Problem], given: list[np.ndarray]) -> xr.Dataset:
@@ -141,6 +144,20 @@ def run(config: Config) -> Result:
             "largest_ratio": found["ratio"].max("replicate"),
         },
         checks=compare(problems, given, found, theory),
+        errata=refute(found.sel(degree=9), problems[config.degrees.index(9)])
+        if config.of_the_course and 9 in config.degrees
+        else (),
+    )
+
+
+def refute(found: xr.Dataset, problem: Problem) -> tuple[Erratum, ...]:
+    """What is printed as ∇f′ is 0 at a minimiser; what is printed as ∇f_i has one row."""
+    where, p, beta = "FRTN50 assignment 1b", float(len(problem.theta)), problem.beta
+    rows = float(np.count_nonzero(found["terms"][0]))  # coordinates of θ that move f_1
+    bend = float(found["along"].max())
+    return (
+        Erratum("norm_of_nabla_f_prime_at_a_minimiser", where, 0.0, beta, bend, 1e-9 * beta),
+        Erratum("rows_of_the_gradient_of_a_term", where, 1.0, p, rows, 0.0),
     )
 
 

@@ -25,7 +25,7 @@ from descent.maths.replicates import replicate
 from descent.polynomial import _every_draw, _moments
 from descent.polynomial._checks import check_where
 from descent.polynomial._kernels import descend_sampled, log_spaced
-from descent.polynomial._problem import Problem, Sampled, build, require_work
+from descent.polynomial._problem import Problem, Sampled, build, require_recursion, require_work
 from descent.result import Check, Result, measured, predicted, replicates, steps, sweep
 
 HUGE = 1e200  # expectations that are compared
@@ -53,6 +53,7 @@ class Config(Sampled):
         for n in self.degrees:
             kept = runs * self.snapshots + 2 * self.enumerated * self.points
             require_work(self, n, self.iterations * runs, 1, kept)
+            require_recursion(self, n, max(self.iterations, self.draws) * len(self.fractions))
 
     @property
     def record(self) -> np.ndarray:

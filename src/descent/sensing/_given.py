@@ -12,15 +12,14 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from descent.config import Count, Number, Positive, Refusal, Seed, experiment_config
+from descent.config import Count, Positive, Refusal, Seed, experiment_config
 from descent.sensing._memory import require_run
 from descent.sensing._problem import Problem, pack, sense
 from descent.sensing._saddles import pull
+from descent.sensing._target import Rows, require_rank, require_shape
 
-Rows = tuple[tuple[Number, ...], ...]
 Law = Literal["gaussian", "uniform", "orthonormal"]
 Start = Literal["gaussian", "identity"]
-SAME = 1e-9  # of the largest entry or eigenvalue: what is smaller is rounding
 
 
 @experiment_config
@@ -45,16 +44,6 @@ class GivenConfig:
                 f"measurements {self.measurements}: there are {len(self.matrices)} matrices"
             )
 
-    def require_shape(self, name: str, rows: Rows, shape: tuple[int, int]) -> None:
-        """Refuse a matrix of another shape.
-
-        Raises:
-            ValueError: naming it.
-        """
-        columns = {len(row) for row in rows}
-        if len(rows) != shape[0] or columns != {shape[1]}:
-            raise ValueError(f"{name} must be {shape[0]} rows of {shape[1]} numbers")
-
     def require_shapes(self, shape: tuple[int, int]) -> None:
         """Refuse a target, or a measurement, of another shape, and a rank that the target has not.
 
@@ -64,14 +53,9 @@ class GivenConfig:
         if self.rank > min(shape):
             raise ValueError(f"rank {self.rank} > {min(shape)}: no such matrix")
         for i, rows in enumerate(self.matrices):
-            self.require_shape(f"matrices: A_{i + 1}", rows, shape)
-        if not self.target:
-            return
-        self.require_shape("target: X*", self.target, shape)
-        sizes = np.linalg.svd(np.array(self.target, float), compute_uv=False)
-        rank = int((sizes > SAME * sizes[0]).sum()) if sizes[0] else 0
-        if rank != self.rank:
-            raise ValueError(f"rank {self.rank}: the target has the rank {rank}")
+            require_shape(f"matrices: A_{i + 1}", rows, shape)
+        if self.target:
+            require_rank(self.target, shape, self.rank)
 
     def require_fits(self, size: int) -> None:
         """Refuse runs of U: (size, size) that do not fit, or that take more than an hour.
@@ -97,12 +81,6 @@ def drawn(rng: np.random.Generator, law: Law, d: int, r: int) -> Float[np.ndarra
         return rng.random((d, r)) / np.sqrt(d)
     G = rng.standard_normal((d, r))
     return np.linalg.qr(G)[0] if law == "orthonormal" else G / np.sqrt(d)
-
-
-def factor_of(X: Float[np.ndarray, "d d"], r: int) -> Float[np.ndarray, "d r"]:
-    """U* with U*U*ᵀ = X, of a positive semidefinite X of rank r."""
-    lam, V = np.linalg.eigh(X)
-    return V[:, ::-1][:, :r] * np.sqrt(lam[::-1][:r])
 
 
 def problem_of(factor: Float[np.ndarray, "d r"], A: Float[np.ndarray, "m d d"]) -> Problem:

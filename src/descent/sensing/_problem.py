@@ -26,6 +26,7 @@ from descent.maths.device import Array
 from descent.sensing._kernels import apply, tiled
 from descent.sensing._memory import require_memory
 from descent.sensing._operators import Operator, placed
+from descent.sensing._target import Rows, factor_of, require_positive, require_rank
 
 
 @experiment_config
@@ -99,6 +100,25 @@ class Config(DescentConfig, Measured):
     held_out: Count  # fresh measurements for the test loss
     milestones: tuple[Index, ...]  # t whose values become metrics, as far as the run goes
     snapshots: Count  # about how many U_t are kept, log-spaced
+    target: Rows  # of X* of your own, or none: then it is drawn
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.target:
+            require_rank(self.target, (self.size, self.size), self.rank)
+            require_positive(self.target)
+
+    @property
+    def rows(self) -> Float[np.ndarray, "m p"] | None:
+        """Measurements of your own, packed; none here."""
+        return None
+
+    @property
+    def unit(self) -> float:
+        """What α is in: √λ₁(X*) of your own X*. That of a drawn one is near 1."""
+        if not self.target:
+            return 1.0
+        return float(np.sqrt(np.linalg.eigvalsh(np.array(self.target, float))[-1]))
 
     @property
     def reported(self) -> list[int]:
@@ -151,15 +171,23 @@ def sense(
 def measured(rng: np.random.Generator, config: Measured) -> Problem:
     """A random target and its measurements, none held out; X* comes first, so that m does not change it."""
     require_memory(config.size, config.measurements)
-    factor = draw_factor(rng, config)
+    return of_target(rng, config, draw_factor(rng, config))
+
+
+def of_target(rng: np.random.Generator, config: Measured, factor: np.ndarray) -> Problem:
+    """The same of this U*."""
     p = config.size * (config.size + 1) // 2
     return sense(factor, rng.standard_normal((config.measurements, p)))
 
 
 def draw(rng: np.random.Generator, config: Config) -> Problem:
-    """A random target, its measurements, and fresh ones."""
+    """A random target or your own, its measurements, and fresh ones."""
     require_memory(config.size, config.measurements, config.held_out)
-    problem = measured(rng, config)
+    factor = draw_factor(rng, config)
+    if config.target:
+        factor = factor_of(np.array(config.target, float), config.rank)
+    rows = config.rows
+    problem = of_target(rng, config, factor) if rows is None else sense(factor, rows)
     held_out = rng.standard_normal((config.held_out, len(problem.target)))
     return problem._replace(held_out=held_out)
 

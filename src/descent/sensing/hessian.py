@@ -1,7 +1,8 @@
 """The curvature at the minimum says how fast gradient descent returns to it, and which step is too large.
 
-Close to a minimum the loss is a quadratic, so every eigenvector of the Hessian shrinks by 1 − ηλ a step. The
-smallest positive eigenvalue is the slowest direction, and the largest one is the first to grow.
+Close to a minimum the loss is a quadratic, and the error along an eigenvector of the Hessian with eigenvalue λ is
+multiplied by 1 − ηλ at every step. So the smallest positive eigenvalue belongs to the slowest direction. The largest
+one sets the critical step 2/λ, beyond which its direction grows.
 
     U: (d, r),   U* the minimum,   X* = U*U*ᵀ with eigenvalues λ₁ ≥ … ≥ λ_r,   p = dr − r(r−1)/2
     m = ∞:   ∇²f(U*) has 2λ_j (d − r times each j), 2(λ_i + λ_j) for i ≤ j, and r(r−1)/2 zeros: the rotations
@@ -10,14 +11,13 @@ smallest positive eigenvalue is the slowest direction, and the largest one is th
              and the range of K has p dimensions
     U₀ = U* + εV, V the eigenvector of μ:   ‖U_tU_tᵀ − X*‖ = |1 − ημ|ᵗ ‖U₀U₀ᵀ − X*‖ up to O(ε)
 
-A part `margin` below the critical step 2/μ_max the distance shrinks by 1 − 2·margin a step, and as much above
-it it grows by 1 + 2·margin.
+Two steps are tried at the largest eigenvalue μ_max. With η = (1 − margin)·2/μ_max the distance is multiplied by
+1 − 2·margin at every step, and with η = (1 + margin)·2/μ_max by 1 + 2·margin.
 
-See: the straight lines in the middle and on the right have exactly the predicted slopes; on the right a step
-3 % below the critical one returns to X* and one 3 % above it leaves.
+See: the straight lines in the middle and on the right have the predicted slopes; on the right the run with a step
+just below the critical one returns to X*, and the run with a step just above it leaves.
 
-Source: CS7180 problem set 2, question 2b; for the edges, Davidson and Szarek's bound of Gaussian singular
-values.
+Source: CS7180 problem set 2, question 2b; for the edges, Davidson and Szarek's bound of Gaussian singular values.
 """
 
 import numpy as np

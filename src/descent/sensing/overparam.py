@@ -4,7 +4,7 @@ From a small start the directions of X* grow first, one after another, while all
 size. What they keep is the error at the end, and a smaller start leaves less of it.
 
     U: (d, d),   U₀ = αW,   U ← U − η∇f(U),   η = step/λ₁(X*),   more measurements than δ: only X* fits
-    ‖U_TU_Tᵀ − X*‖/‖X*‖ ≤ √(α√d):  the guarantee, its constant taken for 1
+    ‖U_TU_Tᵀ − X*‖/‖X*‖ ≤ √(α√d):  the guarantee, its constant taken for 1; α in units of √λ₁ for a given target
     error ~ α^s with 0 < s ≤ 2:  2 is the exponent of m = ∞
 
 The guarantee bounds the error and not its rise between two starts: few measurements leave single runs with
@@ -26,6 +26,7 @@ from descent.config import experiment_config
 from descent.result import Check, Result, bound, measured
 from descent.sensing._phases import guarantee, last_emergence, settled
 from descent.sensing._sample import transition_spread
+from descent.sensing._target import uneven
 from descent.sensing._trajectories import (
     SweepConfig,
     curves,
@@ -45,7 +46,7 @@ class Config(SweepConfig):
         super().__post_init__()
         if self.steps < 2:
             raise ValueError("steps 1: whether a run has settled takes at least 2")
-        promised = guarantee(self.alphas[0], self.size)
+        promised = guarantee(self.alphas[0] / self.unit, self.size)
         if promised > NEAR:
             raise ValueError(
                 f"alphas: from the smallest, {self.alphas[0]:g}, the guarantee is an error of {promised:.2g} > "
@@ -55,7 +56,7 @@ class Config(SweepConfig):
 
 def predict(config: Config) -> xr.Dataset:
     """The guarantee, and the limits of the exponent."""
-    limits = guarantee(np.array(config.alphas), config.size)
+    limits = guarantee(np.array(config.alphas) / config.unit, config.size)
     return xr.Dataset(
         {
             "relative_distance_bound": bound("alpha", limits, "√(α√d)"),
@@ -111,8 +112,7 @@ def run(config: Config) -> Result:
 
 def presupposed(config: Config, found: xr.Dataset) -> tuple[str, ...]:
     """Why the claim says nothing here: too few measurements, or the smallest start has not come to its end."""
-    reasons = ()
-    d, r = config.size, config.rank
+    reasons, d, r = uneven(config.target, config.rank), config.size, config.rank
     least = max(config.threshold + 3 * transition_spread(d, r), ENOUGH * d * r)
     if config.measurements < least:
         reasons += (

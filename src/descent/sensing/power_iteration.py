@@ -26,8 +26,9 @@ from descent.config import Count, experiment_config
 from descent.maths.replicates import replicate
 from descent.result import Result, over_replicates, predicted
 from descent.sensing import _early, _given
-from descent.sensing._given import SAME, GivenConfig
+from descent.sensing._given import GivenConfig
 from descent.sensing._saddles import pull
+from descent.sensing._target import factor_of, require_positive
 from descent.sensing._trajectories import indices
 
 ALONG = ("replicate", "t", "i")
@@ -40,14 +41,8 @@ class Config(GivenConfig):
     def __post_init__(self):
         super().__post_init__()
         self.require_shapes((self.size, self.size))
-        if not self.target:
-            return
-        X = np.array(self.target, float)
-        if not np.allclose(X, X.T, rtol=0, atol=SAME * np.abs(X).max()):
-            raise ValueError("target: X* = U*U*ᵀ is symmetric; sensing.two_factors takes any")
-        lam = np.linalg.eigvalsh(X)
-        if lam[0] < -SAME * lam[-1]:
-            raise ValueError(f"target: X* = U*U*ᵀ has no eigenvalue below 0; {lam[0]:g} is one")
+        if self.target:
+            require_positive(self.target)
 
 
 def measure(config: Config) -> xr.Dataset:
@@ -60,7 +55,7 @@ def measure(config: Config) -> xr.Dataset:
 def _measure_one(rng: np.random.Generator, config: Config) -> xr.Dataset:
     d, r = config.size, config.rank
     if config.target:
-        factor = _given.factor_of(np.array(config.target, float), r)
+        factor = factor_of(np.array(config.target, float), r)
     else:
         factor = _given.drawn(rng, config.law, d, r)
     problem = _given.problem_of(factor, _given.matrices(rng, config, (d, d)))

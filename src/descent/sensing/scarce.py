@@ -24,6 +24,7 @@ from descent.config import Positive, experiment_config
 from descent.result import Check, Result, measured, predicted
 from descent.sensing._phases import guarantee, last_emergence, settled
 from descent.sensing._sample import transition_spread
+from descent.sensing._target import uneven
 from descent.sensing._trajectories import (
     SweepConfig,
     curves,
@@ -49,7 +50,7 @@ class Config(SweepConfig):
             raise ValueError("steps 1: whether a run has settled takes at least 2")
         if not self.claim_found < 1:
             raise ValueError(f"claim_found {self.claim_found:g} ≥ 1: U = 0 is as near to X*")
-        promised = CONSTANT * guarantee(self.alphas[0], self.size)
+        promised = CONSTANT * guarantee(self.alphas[0] / self.unit, self.size)
         if promised > self.claim_found:
             raise ValueError(
                 f"alphas: the smallest, {self.alphas[0]:g}, may leave {CONSTANT}√(α√d) = {promised:.2g} > claim_found "
@@ -127,7 +128,7 @@ def rounding(config: Config, found: xr.Dataset) -> xr.DataArray:
 
 def presupposed(config: Config, found: xr.Dataset) -> tuple[str, ...]:
     """Why the claim says nothing here: the starts are not small and large, or have not come to their ends."""
-    reasons = lost(found["distance"].isel(t=-1))
+    reasons = lost(found["distance"].isel(t=-1)) + uneven(config.target, config.rank)
     norm = np.sqrt((found["eigenvalue"] ** 2).sum("i"))
     begin = float((found["distance"].isel(alpha=-1, t=0) / norm).min())
     if not begin > 1:

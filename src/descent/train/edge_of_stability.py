@@ -1,19 +1,19 @@
 """Training sharpens the loss until its largest curvature meets 2(2 − β)/(βη), and holds it there.
 
-Below that curvature averaged gradients are stable, and fitting more makes the loss sharper. Above it the sharpest
-direction flips its sign at every step and grows, which throws the weights to where the loss is flatter. So the two
-balance at the edge. A share of the labels is random, so that there is always something left to fit.
+Sharpness is the largest eigenvalue of the Hessian. Below the edge descent with averaged gradients is stable, and
+training makes the loss sharper. Above it the error along the sharpest direction changes its sign at every step and
+grows, and the weights move to where the loss is flatter. Some labels are random, so that there is always more to fit.
 
     z ← (1 − β)z + β∇L(w),   w ← w − ηz,   z₀ = 0;   L = ½ mean ‖f(x) − y‖², y one-hot
     a direction of curvature λ = 2σ² is stable up to ηβσ² = 2 − β, where a root is −1:   λ_max → 2(2 − β)/(βη)
 
-Every β gets the step η = 2(2 − β)/(β·plateau), so that all are to end at the same sharpness. The claim is about runs
-that came to the edge: they ended sharper than they began, and late steps undo the step before, as at a root of −1;
-below the edge none does. Neither looks at the prediction. Several eigenvalues hover at the edge, the largest a
-few per cent above it; no theory here has that excess, so a check only tells the edge from the next value that it could
-be taken for: 2/(βη), or the same with σ² in the place of λ.
+Every β gets the step η = 2(2 − β)/(β·plateau), so that all runs are to end at one sharpness, plateau. The claim is about
+runs that came to the edge. They are recognised without the prediction: they ended sharper than they began, and late
+steps undo the step before, as at a root of −1. The largest eigenvalue stays a few per cent above the edge. No theory here
+gives that excess, so the check only tells the edge from other candidates: 2/(βη), and the formula with σ² for λ.
 
-See: the sharpness of every β rises to the dashed line and stays; 2/(βη), dotted, is passed without notice.
+See: on the left the sharpness of every β rises to the dashed line and stays there, above the dotted lines 2/(βη) that
+the document would give; on the right the plateaus over the predicted edge are near 1 at every β.
 
 Source: CS182 homework 2, questions 2d to 2f: by its bound 1/(βσ²) the sharpness would end at 2/(βη); arXiv 2103.00065.
 """

@@ -1,4 +1,4 @@
-"""Have the metrics moved? `python stages/gate.py [--base REV]` compares metrics/ with a git revision.
+"""Have the metrics moved? `python stages/gate.py [--base REV] [--all]` compares metrics/ with a git revision.
 
 Prints Markdown. Exit code 1 if a metric moved beyond its tolerance (tolerances.yaml beside this file), vanished or
 is not finite, if a check, an erratum or a claim was lost (a claim that held and now says nothing is lost), or if a
@@ -13,7 +13,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
+from descent.lab.gate.parameters import changed
 from descent.lab.gate.reports import (
+    Move,
     Note,
     Report,
     committed,
@@ -22,31 +24,14 @@ from descent.lab.gate.reports import (
     tolerances,
     workspace,
 )
+from descent.lab.gate.shown import everything, summary
 from descent.lab.gate.standing import names, standing
 from descent.lab.messages import refuse, say
 
 NOISE = 1e-12  # relative; less is no move unless it fails
-SHOWN = 50  # moves in the table
 WAS = {True: "held", False: "did not hold", None: "new"}
 IS = {True: "holds", False: "does not hold", None: "vanished"}
 RULES = Path(__file__).with_name("tolerances.yaml")
-
-
-class Move(NamedTuple):
-    metric: str
-    base: float
-    now: float
-    allowed: float
-
-    @property
-    def fails(self) -> bool:
-        return abs(self.now - self.base) > self.allowed
-
-    @property
-    def rank(self) -> tuple[float, str]:
-        """The largest first, in units of the tolerance."""
-        size = abs(self.now - self.base)
-        return -size / self.allowed if self.allowed else -math.inf, self.metric
 
 
 def finite(value: object) -> bool:
@@ -63,7 +48,8 @@ def differences(name: str, base: Report, now: Report, rules: list) -> Iterator[M
         elif not finite(value):
             yield Note(f"{metric}: not finite ({value!r})")
         elif not finite(was):
-            yield Note(f"{metric}: new" + f", was {was!r}" * (path in base.metrics), fails=False)
+            told = f"{metric}: new" + f", was {was!r}" * (path in base.metrics)
+            yield Note(told, fails=False, new="metric")
         else:
             move = Move(metric, was, value, rule.absolute + rule.relative * abs(was))
             if move.fails or abs(value - was) > NOISE * abs(was):
@@ -76,7 +62,9 @@ def lost(name: str, base: Report, now: Report) -> Iterator[Note]:
     for claim in base.verdicts | now.verdicts:
         held, holds = base.verdicts.get(claim), now.verdicts.get(claim)
         if held is not holds:
-            yield Note(f"{name}: {claim}: {WAS[held]}, {IS[holds]}", fails=held is True)
+            new = "verdict" if held is None and holds else ""
+            told = f"{name}: {claim}: {WAS[held]}, {IS[holds]}"
+            yield Note(told, fails=held is True, new=new)
     if base.claim is not None and base.claim != now.claim:
         why = f" ({'; '.join(now.reasons)})" if now.claim == "no claim" and now.reasons else ""
         said = f"{name}: the claim: was {base.claim!r}, is {now.claim!r}{why}"
@@ -95,28 +83,8 @@ def compare(base: dict, now: dict, rules: list, known: set[str] | None) -> Itera
             yield report
             continue
         if name not in base:
-            yield Note(f"{name}: new experiment", fails=False)
+            yield Note(f"{name}: new experiment", fails=False, new="experiment")
         yield from differences(name, base.get(name, Report({}, {})), report, rules)
-
-
-def escaped(text: str) -> str:
-    """One line that ends no cell of a table."""
-    return " ".join(text.split()).replace("\\", r"\\").replace("|", r"\|")
-
-
-def markdown(moves: list[Move], notes: list[Note]) -> Iterator[str]:
-    if moves:
-        yield "\n| metric | base | now | change | tolerance | verdict |"
-        yield "|---|--:|--:|--:|--:|---|"
-    for move in moves[:SHOWN]:
-        numbers = f"{move.base:.9g} | {move.now:.9g} | {move.now - move.base:+.2e}"
-        verdict = f"{move.allowed:.2e} | {'FAIL' if move.fails else 'ok'}"
-        yield f"| {escaped(move.metric)} | {numbers} | {verdict} |"
-    if moves[SHOWN:]:
-        yield f"\n… and {len(moves) - SHOWN} more"
-    for title, fails in (("Failures", True), ("Remarks", False)):
-        lines = sorted(f"- {escaped(note.text)}" for note in notes if note.fails is fails)
-        yield from (f"\n{title}:\n", *lines) if lines else ()
 
 
 def options(arguments: tuple[str, ...]):
@@ -124,30 +92,50 @@ def options(arguments: tuple[str, ...]):
         description="Have the metrics moved against a git revision?", allow_abbrev=False
     )
     parser.add_argument("--base", default="HEAD", metavar="REV")
+    parser.add_argument("--all", action="store_true", help="show every metric that moved")
     parser.add_argument("--tolerances", default=RULES)
     parser.error = refuse
     return parser.parse_args(arguments)
 
 
-def main(*arguments: str) -> int:
-    chosen = options(arguments)
-    rules, now = tolerances(Path(chosen.tolerances)), reports(workspace())
-    sha = git("rev-parse", "--verify", f"{chosen.base}^{{commit}}").decode().strip()
+class Judged(NamedTuple):
+    """The workspace beside a git revision."""
+
+    sha: str
+    metrics: int
+    experiments: int
+    moves: list[Move]  # the largest first
+    notes: list[Note]
+
+    @property
+    def failures(self) -> int:
+        return sum(found.fails for found in (*self.moves, *self.notes))
+
+
+def judged(revision: str, rules: Path = RULES) -> Judged:
+    """Compare the metrics of the workspace with those of a revision, or one line and exit code 2."""
+    allowed, now = tolerances(rules), reports(workspace())
+    sha = git("rev-parse", "--verify", f"{revision}^{{commit}}").decode().strip()
     base = reports(committed(sha))
     if corrupt := [report.text for report in base.values() if isinstance(report, Note)]:
-        refuse(f"{chosen.base} ({sha[:7]}): {corrupt[0]}")
+        refuse(f"{revision} ({sha[:7]}): {corrupt[0]}")
     known = names()
     faults = list(standing(set(now), known))
     if known is not None:
         now = {name: report for name, report in now.items() if name in known}
-    found = [*faults, *compare(base, now, rules, known)]
+    found = [*faults, *compare(base, now, allowed, known)]
     moves = sorted((f for f in found if isinstance(f, Move)), key=lambda move: move.rank)
     notes = [f for f in found if isinstance(f, Note)]
     count = sum(len(report.metrics) for report in now.values() if isinstance(report, Report))
-    failures = sum(f.fails for f in found)
+    return Judged(sha, count, len(now), moves, notes)
+
+
+def main(*arguments: str) -> int:
+    chosen = options(arguments)
+    found = judged(chosen.base, Path(chosen.tolerances))
     say(
-        f"gate: {count} metrics in {len(now)} experiments against {chosen.base} ({sha[:7]}): "
-        f"{len(moves)} moved, {failures} failures",
-        *markdown(moves, notes),
+        f"gate: {found.metrics} metrics in {found.experiments} experiments against "
+        f"{chosen.base} ({found.sha[:7]}): {len(found.moves)} moved, {found.failures} failures",
+        *(everything if chosen.all else summary)(found.moves, found.notes, changed(found.sha)),
     )
-    return 1 if failures else 0
+    return 1 if found.failures else 0

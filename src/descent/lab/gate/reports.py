@@ -1,8 +1,10 @@
 """The two sides of the gate: reports in the workspace and in a git revision, and the tolerances between them."""
 
 import json
+import math
 import subprocess
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,14 +41,41 @@ class Report(NamedTuple):
 
 
 class Note(NamedTuple):
+    """Something to say of an experiment; `new` is what was not there: an experiment, a verdict or a metric."""
+
     text: str
     fails: bool = True
+    new: str = ""
 
 
-def git(*arguments: str) -> bytes:
+class Move(NamedTuple):
+    """A metric that is another number now."""
+
+    metric: str
+    base: float
+    now: float
+    allowed: float
+
+    @property
+    def fails(self) -> bool:
+        return abs(self.now - self.base) > self.allowed
+
+    @property
+    def share(self) -> float:
+        """How far it moved, in units of its tolerance."""
+        return abs(self.now - self.base) / self.allowed if self.allowed else math.inf
+
+    @property
+    def rank(self) -> tuple[float, str]:
+        """The largest first."""
+        return -self.share, self.metric
+
+
+def git(*arguments: str, given: bytes = b"") -> bytes:
     """What git prints, or one line and exit code 2."""
+    command, env = ["git", *arguments], without_git()
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, env=without_git())
+        done = subprocess.run(command, input=given, capture_output=True, env=env)
     except OSError as error:
         refuse(f"git cannot be called ({error.strerror}): the gate compares with a git revision")
     if done.returncode:
@@ -114,7 +143,16 @@ def committed(sha: str) -> dict[str, bytes]:
     """metrics/FAMILY/EXPERIMENT.json of a commit."""
     listed = git("ls-tree", "-r", "--name-only", "-z", sha, "metrics/").decode().split("\0")
     wanted = [path for path in listed if path.count("/") == 2 and path.endswith(".json")]
-    return {path: git("show", f"{sha}:./{path}") for path in wanted}
+    return dict(zip(wanted, contents(sha, wanted), strict=True))
+
+
+def contents(sha: str, paths: list[str]) -> Iterator[bytes]:
+    """The files of a commit that have these paths from here; one that is not there is empty."""
+    asked = "".join(f"{sha}:./{path}\n" for path in paths).encode()
+    told = BytesIO(git("cat-file", "--batch", given=asked))
+    for _ in paths:
+        *_, size = told.readline().split()
+        yield told.read(int(size) + 1)[:-1] if size.isdigit() else b""
 
 
 def workspace() -> dict[str, bytes]:

@@ -30,7 +30,7 @@ function axis(panel, name, length) {
   const { label, scale, domain, ticks } = panel[name];
   const named = ticks && Object.fromEntries(ticks.map(([at, words]) => [at, words]));
   return {
-    field: name, type: "quantitative", title: lines(label, length / 6.5),
+    field: name, type: "quantitative", title: lines(label, length / enlarged(6.5)),
     axis: ticks ? { values: ticks.map(([at]) => at), labelExpr: `(${JSON.stringify(named)})[datum.value]` } : { tickCount: 6 },
     scale: {
       type: scale, ...(scale !== "log" && { zero: false }), nice: false,
@@ -111,6 +111,109 @@ function layers(panel, { width, height }) {
   ];
 }
 
+// ---- Sliders: a closed form over what was measured.
+
+const MOVED = ["#d81b60", "#9c4dcc"];
+const COUNT = 300; // points of a curve
+
+// Bare names in a formula: x is of a point, sliders and constants are signals, and lets stand for what they say.
+function inlined(formula, moved) {
+  let found = formula;
+  for (const [name, words] of Object.entries(moved.lets).reverse()) {
+    found = found.replace(new RegExp(`\\b${name}\\b`, "g"), `(${words})`);
+  }
+  return found.replace(/\bx\b/g, "datum.x");
+}
+
+const signals = (moved) => [
+  ...moved.sliders.map(({ name, start }) => ({ name, value: start })),
+  ...Object.entries(moved.constants).map(([name, value]) => ({ name, value })),
+];
+
+// Where a curve is computed: evenly as drawn, or at whole numbers.
+function places({ scale, domain }, whole) {
+  const bend = { log: [Math.log10, (v) => 10 ** v], symlog: [(v) => Math.sign(v) * Math.log1p(Math.abs(v)), (v) => Math.sign(v) * Math.expm1(Math.abs(v))] };
+  const [there, back] = bend[scale] ?? [(v) => v, (v) => v];
+  const [low, high] = [Math.min(...domain), Math.max(...domain)].map(there);
+  const found = Array.from({ length: COUNT + 1 }, (_, i) => back(low + ((high - low) * i) / COUNT));
+  return whole ? [...new Set(found.map(Math.round).filter((x) => x >= 0))] : found;
+}
+
+function predictions(panel, { x, y }, moved) {
+  return moved.curves.map((curve, k) => {
+    const calculate = inlined(curve.formula, moved);
+    const look = { clip: true, strokeWidth: 2.5, strokeDash: [7, 3], color: MOVED[k] };
+    if (curve.kind === "curve") {
+      const values = places(panel.x, moved.whole).map((at) => ({ x: at }));
+      const transform = [{ calculate, as: "y" }, { filter: panel.y.scale === "log" ? "isFinite(datum.y) && datum.y > 0" : "isFinite(datum.y)" }];
+      return { data: { values }, transform, mark: { type: "line", ...look }, encoding: { x, y } };
+    }
+    const along = curve.kind === "level" ? { y: { ...y, field: "at" } } : { x: { ...x, field: "at" } };
+    return { data: { values: [{}] }, transform: [{ calculate, as: "at" }], mark: { type: "rule", ...look }, encoding: along };
+  });
+}
+
+function button(words, action) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.textContent = words;
+  made.addEventListener("click", action);
+  return made;
+}
+
+// From one end of a slider to the other in six seconds, then back to where it was.
+function play(input, pressed) {
+  const [low, high, before] = [input.min, input.max, input.value].map(Number);
+  const at = (value) => {
+    input.value = value;
+    input.dispatchEvent(new Event("input"));
+  };
+  let share = 0;
+  pressed.disabled = true;
+  const timer = setInterval(() => {
+    share += 0.01;
+    at(low + (high - low) * Math.min(share, 1));
+    if (share < 1 && input.isConnected) return;
+    clearInterval(timer);
+    at(before);
+    pressed.disabled = false;
+  }, 60);
+}
+
+// The inputs of one panel; `move` is told the name and the value.
+function controls(moved, title, move) {
+  const group = document.createElement("fieldset");
+  const legend = document.createElement("legend");
+  const words = document.createElement("p");
+  legend.textContent = title ? `Move the prediction: ${title}` : "Move the prediction";
+  words.textContent = moved.attempt;
+  group.append(legend, words);
+  moved.curves.forEach((curve, k) => {
+    const line = document.createElement("p");
+    swatch({ colour: MOVED[k], stroke: "dashed" }, line);
+    line.append(` ${curve.label}`);
+    group.append(line);
+  });
+  for (const { name, symbol, low, high, start, step, scale } of moved.sliders) {
+    const [there, back] = scale === "log" ? [Math.log10, (v) => 10 ** v] : [(v) => v, (v) => v];
+    const label = document.createElement("label");
+    const input = document.createElement("input");
+    const output = document.createElement("output");
+    const shown = (value) => (output.textContent = Number(value.toPrecision(3)).toString());
+    Object.assign(input, { type: "range", name, min: there(low), max: there(high), step: step ?? (there(high) - there(low)) / 200, value: there(start) });
+    input.addEventListener("input", () => {
+      const value = back(Number(input.value));
+      shown(value);
+      move(name, value);
+    });
+    shown(start);
+    label.append(`${symbol} `, input, output);
+    const player = button(`Play ${symbol}`, () => play(input, player));
+    group.append(label, player);
+  }
+  return group;
+}
+
 function svg(name, attributes, parent) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -142,30 +245,54 @@ function legend(panel) {
 
 // As wide as its column; a square panel, with one unit as long on both axes, as it comes out.
 function sized(panel, room) {
-  const height = Math.min(300, Math.max(220, 0.68 * (room - 75)));
+  const height = enlarged(Math.min(300, Math.max(220, 0.68 * (room - 75))));
   if (!panel.square) return { width: room, height, autosize: { type: "fit-x", contains: "padding" } };
   const [across, up] = ["x", "y"].map((name) => Math.abs(panel[name].domain[1] - panel[name].domain[0]));
   const unit = Math.min((room - 85) / across, height / up);
   return { width: unit * across, height: unit * up, autosize: { type: "pad" } };
 }
 
-const CONFIG = {
+// Larger for a lecture: the words of a figure must be read from the back row.
+const projected = () => document.documentElement.classList.contains("projector");
+const enlarged = (size) => (projected() ? 1.7 * size : size);
+
+const configured = () => ({
   background: null, customFormatTypes: true, font: "system-ui, sans-serif", view: { stroke: null },
   axis: {
     labelColor: "currentColor", titleColor: "currentColor", domainColor: "currentColor", tickColor: "currentColor",
-    gridColor: "currentColor", gridOpacity: 0.12, labelFontSize: 11, titleFontSize: 12, titleFontWeight: 400, labelOverlap: "greedy", labelSeparation: 4,
+    gridColor: "currentColor", gridOpacity: 0.12, labelFontSize: enlarged(11), titleFontSize: enlarged(12), titleFontWeight: 400,
+    labelOverlap: "greedy", labelSeparation: 4,
   },
-  legend: { labelColor: "currentColor", titleColor: "currentColor", titleFontWeight: 400 },
-  text: { color: "currentColor" },
-};
+  legend: { labelColor: "currentColor", titleColor: "currentColor", titleFontWeight: 400, labelFontSize: enlarged(10), titleFontSize: enlarged(11) },
+  text: { color: "currentColor", fontSize: enlarged(11) },
+});
+
+// A figure of a story shows what the figure of its experiment holds.
+const origin = (figure) => (figure.dataset.of ? document.getElementById(figure.dataset.of).querySelector("figure") : figure);
+
+function held(figure) {
+  const script = origin(figure).querySelector("script");
+  return script && JSON.parse(script.textContent);
+}
+
+const movable = (figure) => figure.classList.contains("hero") ? [] : JSON.parse(origin(figure).querySelector("script.moved")?.textContent ?? "[]");
+
+function still(figure) {
+  const image = origin(figure).querySelector("img").cloneNode();
+  figure.querySelector(".chart").append(image);
+  figure.classList.add("live");
+}
 
 async function draw(figure) {
-  const panels = JSON.parse(figure.querySelector("script").textContent);
+  const panels = held(figure);
+  if (!panels) return still(figure);
   const place = figure.querySelector(".chart");
-  const columns = Math.max(1, Math.min(panels.length, Math.floor(figure.clientWidth / 320)));
+  const columns = Math.max(1, Math.min(panels.length, Math.floor(figure.clientWidth / enlarged(320))));
   place.style.setProperty("--columns", columns);
-  const room = Math.min(720, (figure.clientWidth - 16 * (columns - 1)) / columns);
-  const cells = panels.map((panel) => {
+  const room = Math.min(enlarged(720), (figure.clientWidth - 16 * (columns - 1)) / columns);
+  const moves = movable(figure);
+  const inputs = moves.length ? document.createElement("div") : null;
+  const cells = panels.map((panel, index) => {
     const cell = document.createElement("div");
     const title = document.createElement("p");
     const host = document.createElement("div");
@@ -173,24 +300,34 @@ async function draw(figure) {
     cell.append(title, host, legend(panel));
     place.append(cell);
     const size = sized(panel, room);
-    const spec = { ...size, layer: layers(panel, size), resolve: { scale: { color: "independent" } } };
+    const moved = moves.find((one) => one.panel === index);
+    const layer = layers(panel, size);
+    if (moved) layer.push(...predictions(panel, { x: axis(panel, "x", size.width), y: axis(panel, "y", size.height) }, moved));
+    const spec = { ...size, ...(moved && { params: signals(moved) }), layer, resolve: { scale: { color: "independent" } } };
     // The tooltip of the nearest point forgets words that no formatter has touched.
     const expressionFunctions = { verbatim: (text) => text };
-    return vegaEmbed(host, spec, { actions: false, renderer: "svg", config: CONFIG, expressionFunctions });
+    const made = vegaEmbed(host, spec, { actions: false, renderer: "svg", config: configured(), expressionFunctions });
+    if (moved) inputs.append(controls(moved, panels.length > 1 ? panel.title : "", (name, value) => made.then(({ view }) => view.signal(name, value).runAsync())));
+    return made;
   });
-  await Promise.all(cells);
+  if (inputs) {
+    inputs.className = "sliders";
+    place.after(inputs); // not in what screen readers skip
+  }
+  figure.views = await Promise.all(cells);
   figure.classList.add("live");
 }
 
 function drawOnce(figure) {
   if (figure.dataset.drawn) return;
   figure.dataset.drawn = "yes";
-  draw(figure).catch((error) => {
+  return draw(figure).catch((error) => {
     figure.querySelector(".chart").replaceChildren(); // the still figure stays
     console.error(error);
   });
 }
 
+const figures = document.querySelectorAll("figure[data-live]");
 const watcher = new IntersectionObserver((entries) => {
   for (const entry of entries) {
     if (!entry.isIntersecting) continue;
@@ -198,4 +335,18 @@ const watcher = new IntersectionObserver((entries) => {
     drawOnce(entry.target);
   }
 }, { rootMargin: "300px" });
-document.querySelectorAll("figure[data-live]").forEach((figure) => watcher.observe(figure));
+figures.forEach((figure) => watcher.observe(figure));
+
+// In another size: what was drawn goes, and comes again when it is in sight.
+function redraw() {
+  for (const figure of figures) {
+    figure.views?.forEach((view) => view.finalize());
+    figure.querySelector(".chart").replaceChildren();
+    figure.querySelector(".sliders")?.remove();
+    figure.classList.remove("live");
+    delete figure.views;
+    delete figure.dataset.drawn;
+    watcher.unobserve(figure);
+    watcher.observe(figure);
+  }
+}

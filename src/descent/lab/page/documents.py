@@ -4,28 +4,25 @@ descent/lab/documents/KEY.yaml is one source: its title as the `Source:` lines o
 about, and its questions in the order in which they are printed.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
-from ruamel.yaml import YAML, YAMLError
+from pydantic import StringConstraints
 
-from descent.lab.files import Damaged, read_text
-from descent.lab.messages import one_line
+from descent.lab.page.reading import PART, Form, Stage, Words, read
 
 FOLDER = Path(__file__).parents[1] / "documents"
-PART = r"[a-z0-9_]+"
 
-Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-Stage = Annotated[str, StringConstraints(pattern=rf"^{PART}@{PART}$")]
+UNLINKED = r"[^\w.,()+=/-]+"  # what may not stand behind the # of a link, and spaces
+
 Erratum = Annotated[str, StringConstraints(pattern=rf"^{PART}@{PART}/\S.*$")]
 Test = Annotated[str, StringConstraints(pattern=r"^tests/\w+\.py::test_\w+$")]
 
 
-class Question(BaseModel):
+class Question(Form):
     """A question, figure or table as it is numbered in print, and what answers it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     number: Words
     asks: Words
     answer: Words
@@ -34,10 +31,9 @@ class Question(BaseModel):
     tests: tuple[Test, ...] = ()  # reference tests
 
 
-class Document(BaseModel):
+class Document(Form):
     """A source with its questions."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     title: Words
     about: Words
     questions: tuple[Question, ...]
@@ -49,23 +45,12 @@ def documents(folder: Path = FOLDER) -> dict[str, Document]:
     Raises:
         Damaged: a file is not of this form; names the file and the place.
     """
-    return {path.stem: _read(path) for path in sorted(folder.glob("*.yaml"))}
-
-
-def _read(path: Path) -> Document:
-    try:
-        return TypeAdapter(Document).validate_python(YAML(typ="safe").load(read_text(path)))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the whole"
-        raise Damaged(f"{path.name}: {place}: {first['msg']}") from None
-    except (YAMLError, OSError, ValueError) as error:
-        raise Damaged(f"{path.name}: cannot be read: {one_line(error)}") from None
+    return {path.stem: read(path, Document) for path in sorted(folder.glob("*.yaml"))}
 
 
 def erratum_anchor(anchor: str, name: str) -> str:
     """Where on the page an erratum of an experiment stands."""
-    return f"erratum-{anchor}-{name.replace(' ', '-')}"
+    return f"erratum-{anchor}-{re.sub(UNLINKED, '-', name)}"
 
 
 def answered(experiments: list[dict]) -> list[dict]:

@@ -8,6 +8,7 @@ from descent.lab.files import read_text, whole
 from descent.lab.page.documents import erratum_anchor
 from descent.lab.page.listed import listed
 from descent.lab.page.pictures import picture
+from descent.lab.page.sliders import movable
 from descent.lab.page.spread import rows
 from descent.lab.project import Block
 from descent.lab.results import load_report
@@ -27,6 +28,27 @@ def described(panels: list[dict]) -> str:
     return "; ".join(parts)
 
 
+STROKES = {
+    "measured": "Solid: measured.",
+    "predicted": "Dashed: predicted.",
+    "bound": "Dotted: a bound.",
+    "printed": "Dotted: as printed in the source.",
+}
+LINES = {"line", "level", "moment", "segments"}
+
+
+def strokes(panels: list[dict]) -> str:
+    """What solid, dashed and dotted lines, and points, stand for, as far as the figure has them."""
+    marks = [mark for panel in panels for mark in panel["marks"]]
+    roles = {mark["role"] for mark in marks if mark["kind"] in LINES}
+    said = [words for role, words in STROKES.items() if role in roles]
+    if {"bound", "printed"} <= roles:
+        said[-2:] = ["Dotted: a bound, or as printed in the source."]
+    if any(mark["kind"] == "band" for mark in marks):
+        said.append("Bands: from 5 % to 95 % of the runs, where the legend says nothing else.")
+    return " ".join(said)
+
+
 def cost(block: Block) -> str:
     """What the last run here took; empty where the result came from the cache."""
     try:
@@ -36,12 +58,14 @@ def cost(block: Block) -> str:
         return ""
 
 
-def shown(block: Block, said: Words, result: dict) -> dict:
+def shown(block: Block, said: Words, result: dict, params: dict) -> dict:
     """The figure: its drawing, its data where these are all of it, and what it shows in words."""
     data, drawing = (Path(f"plots/{block.path}.{kind}") for kind in ("json", "svg"))
     with whole(data):
         panels = json.loads(read_text(data))["panels"]
         seen, complete = described(panels), all(panel["whole"] for panel in panels)
+        drawn, heat = strokes(panels), any(m["kind"] == "heat" for p in panels for m in p["marks"])
+    moved = movable(block.stage, params, len(panels))
     with whole(drawing):
         figure, size = picture(read_text(drawing))
     first = next(iter(result["checks"].values()), None)
@@ -51,6 +75,9 @@ def shown(block: Block, said: Words, result: dict) -> dict:
         "size": size,
         "alt": f"{said.claim} Verdict: {verdict}. Shown: {seen}.",
         "panels": embedded(panels) if complete else "",
+        "moved": embedded(moved) if complete and moved else "",
+        "strokes": drawn,
+        "map": heat,
     }
 
 
@@ -60,7 +87,7 @@ def entry(block: Block, params: dict) -> dict:
     result = load_report(Path(f"metrics/{block.path}.json"))
     checks, anchor = list(result["checks"].values()), block.path.replace("/", "-")
     unchecked = [{"name": sentence(n), "reason": why} for n, why in result["unchecked"].items()]
-    return shown(block, said, result) | {
+    return shown(block, said, result, params) | {
         "family": block.family,
         "name": block.name,
         "path": block.path,

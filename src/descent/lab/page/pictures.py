@@ -12,6 +12,7 @@ from fontTools.ttLib import TTFont
 from matplotlib import get_data_path
 
 from descent.lab.files import read_text, write_text
+from descent.lab.page.shrinking import shrunk
 
 VEGA = Path("report/vega.js")
 FONTS = ("DejaVu Sans Mono", "DejaVu Sans")  # of formulas; Matplotlib brings them
@@ -24,19 +25,10 @@ def embeddable(script: str) -> str:
 
 def picture(svg: str) -> tuple[str, tuple[int, int]]:
     """The drawing as a data URL without what a reader cannot see, and its size in pixels."""
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     points = map(float, re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups())
-    svg = re.sub(r"(\.\d\d)\d+", r"\1", re.sub(r"\s+", " ", svg))
-    svg = re.sub(r' id="[a-z0-9.]+_\d+"| transform="rotate\(-0 [^"]*"', "", svg)
-    svg = re.sub(r' d=" ?([^"]*?) ?"', lambda d: f' d="{unspaced(d[1])}"', svg)
-    svg = svg.replace("font-family: 'DejaVu Sans'\"", "font-family: 'DejaVu Sans', sans-serif\"")
     size = tuple(round(p * 4 / 3) for p in points)
-    return "data:image/svg+xml," + quote(svg, safe="/:;=,.()-_'!*@$&+?~"), size
-
-
-def unspaced(path: str) -> str:
-    """The data of an SVG path with commas for spaces, which a URL would need three bytes for."""
-    return re.sub(r" ?([A-Za-z]) ?", r"\1", path).replace(" ", ",")
+    found = quote(shrunk(svg), safe="/:;=,.()-_'!*@$+?~")
+    return f"data:image/svg+xml,{found}", size
 
 
 def faces(text: str) -> list[dict[str, str]]:

@@ -73,7 +73,10 @@ for (const header of table.tHead.rows[0].cells) {
 }
 
 // A link to an experiment, and a print, open what is folded.
-addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => (d.open = true)));
+addEventListener("beforeprint", () => {
+  document.querySelectorAll("details").forEach((d) => (d.open = true));
+  document.querySelectorAll("img").forEach((image) => (image.loading = "eager"));
+});
 
 filter();
 fromAddress();

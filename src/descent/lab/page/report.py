@@ -14,13 +14,17 @@ from descent.lab.files import Damaged, read_text, write_text
 from descent.lab.messages import refuse
 from descent.lab.page.documents import answered
 from descent.lab.page.entries import entry
+from descent.lab.page.guide import grouped, setups, told
+from descent.lab.page.links import linked, papers
+from descent.lab.page.made import made
 from descent.lab.page.pictures import bundle, faces
 from descent.lab.params import PARAMS
 from descent.lab.project import Block, blocks
 from descent.lab.results import plain
-from descent.lab.words import bound, decimals, finding, number, place, sentence
+from descent.lab.words import apart, bound, decimals, finding, number, place, sentence
 
 PAGE, HERE = Path("report/index.html"), Path(__file__).parent
+SCRIPTS = ("chart.js", "tools.js", "report.js")
 
 
 def template() -> Template:
@@ -34,16 +38,20 @@ def template() -> Template:
     environment.filters |= {
         **{"number": number, "sentence": sentence, "plain": plain},
         **{"bound": bound, "place": place, "decimals": decimals, "finding": finding},
+        **{"apart": apart, "linked": linked},
     }
     return environment.get_template("report.html.j2")
 
 
 def by_family(found: list[Block], experiments: list[dict]) -> list[dict]:
-    """The families in their order, each with its question and its experiments."""
+    """The families in their order, each with its question, its set-up and its experiments."""
     questions = {block.family: block.question for block in found}
+    known = setups()
     return [
         {
             "name": family,
+            "title": known[family].title if family in known else family,
+            "setup": known.get(family),
             "question": question,
             "experiments": [e for e in experiments if e["family"] == family],
         }
@@ -51,8 +59,8 @@ def by_family(found: list[Block], experiments: list[dict]) -> list[dict]:
     ]
 
 
-def render() -> str:
-    """The page of what is in the folders now."""
+def render(note: str = "") -> str:
+    """The page of what is in the folders now; `note` stands above everything else."""
     found, params = list(blocks()), YAML().load(read_text(PARAMS))
     experiments = [entry(block, params) for block in found]
     checks = [check for e in experiments for check in e["checks"]]
@@ -61,10 +69,15 @@ def render() -> str:
         template().render,
         experiments=experiments,
         families=by_family(found, experiments),
-        errata=errata,
+        errata=grouped(errata),
         documents=answered(experiments),
+        papers=papers(experiments),
+        anchors={e["stage"]: e["anchor"] for e in experiments},
+        **told(experiments),
+        made=made(),
+        note=note,
         style=read_text(HERE / "report.css"),
-        script=read_text(HERE / "chart.js") + read_text(HERE / "report.js"),
+        script="".join(read_text(HERE / name) for name in SCRIPTS),
         total=len(checks),
         held=sum(check["holds"] for check in checks),
         examined=len(errata),

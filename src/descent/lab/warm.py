@@ -1,0 +1,118 @@
+"""Commands that begin warm: forked from a process that has the libraries loaded, which takes more than a second.
+
+Only libraries are loaded beforehand and none of the project's own code, so a command runs the code that is there when
+it begins: as the main program, in the environment that it is given, like `python stages/DOOR.py …` in a shell.
+"""
+
+import multiprocessing
+import os
+import runpy
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import forkserver, reduction
+from pathlib import Path
+from types import ModuleType
+from typing import IO
+
+from descent.lab.environment import SIDE_BY_SIDE
+
+LIBRARIES = (
+    *("joblib.externals.loky", "matplotlib.figure", "numba", "numpy", "pandas", "psutil"),
+    *("pydantic.dataclasses", "ruamel.yaml", "scipy.io", "scipy.optimize", "scipy.stats"),
+    *("threadpoolctl", "xarray"),
+)
+
+
+def door(command: object) -> list[str] | None:
+    """The words after `python` of a command `python stages/DOOR.py …`; None for any other.
+
+    Others are for a shell. Forking is safe on Linux alone: the system libraries of macOS do not allow it.
+    """
+    if sys.platform != "linux" or not isinstance(command, str):
+        return None
+    words = command.split()
+    plain = len(words) > 1 and words[0] == "python" and shlex.join(words) == command
+    return words[1:] if plain and Path(words[1]).match("stages/*.py") else None
+
+
+class Warm:
+    """A command that has begun, with what is needed of the methods of `subprocess.Popen`."""
+
+    def __init__(self, words: list[str], cwd: str, env: dict[str, str], said: IO[bytes] | None):
+        """Begin it.
+
+        Args:
+            said: the file that its output and its errors go to; those of this process where it is None.
+
+        Raises:
+            OSError: no process can be forked here.
+        """
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(list(LIBRARIES))
+        files = tuple(Handed(said.fileno() if said else number) for number in (1, 2))
+        given = (words, cwd, dict(env), files)
+        with as_a_server():
+            self._process = context.Process(target=enter, args=given)
+            self._process.start()
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self) -> int | None:
+        self._process.join()
+        return self._process.exitcode
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+
+class Handed:
+    """An open file that is handed to the process that is forked."""
+
+    def __init__(self, number: int):
+        self.number = number
+
+    def __reduce__(self):
+        return _received, (reduction.DupFd(self.number),)
+
+
+def _received(handed) -> int:
+    return handed.detach()
+
+
+def enter(words: list[str], cwd: str, env: dict[str, str], files: tuple[int, int]) -> None:
+    """In the forked process: run the door as the main program."""
+    for number, file in zip((1, 2), files, strict=True):
+        os.dup2(file, number)
+        os.close(file)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    sys.argv = words
+    path = Path(words[0]).resolve()
+    sys.path[0] = str(path.parent)
+    runpy.run_path(str(path), run_name="__main__")
+
+
+@contextmanager
+def as_a_server() -> Iterator[None]:
+    """Meanwhile the server may start: with one thread a process, and without this process's main program."""
+    threads = {name: os.environ.get(name) for name in SIDE_BY_SIDE}
+    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    os.environ.update(dict.fromkeys(SIDE_BY_SIDE, "1"))
+    try:
+        forkserver.ensure_running()
+        yield
+    finally:
+        sys.modules["__main__"] = main
+        for name, count in threads.items():
+            if count is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = count

@@ -1,0 +1,22 @@
+"""Which files the networks and data of the blocks of `probe` are made of: `python stages/own.py`."""
+
+import sys
+from pathlib import Path
+
+SRC = Path(__file__).resolve().parents[1] / "src"
+sys.path.insert(0, str(SRC))
+
+import descent
+
+if Path(descent.__file__).resolve().parent != SRC / "descent":
+    sys.exit(f"{descent.__file__}: not the code beside {__file__}, so nothing was run")
+
+from descent.lab.environment import settle
+
+settle()
+
+from descent.lab.door import enter
+from descent.lab.own import main
+
+if __name__ == "__main__":
+    sys.exit(enter(main, __doc__))

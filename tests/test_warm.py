@@ -1,0 +1,119 @@
+"""A door that is forked from a warm process does what it does when a shell starts it."""
+
+import os
+import signal
+import subprocess
+import sys
+from tempfile import TemporaryFile
+
+import pytest
+
+from descent.lab.warm import Warm, door
+from toy import clean_environment
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
+
+SHOWS = """
+import os, sys
+print(__name__, __file__, sys.argv[1:], os.getcwd(), sys.path[0], sorted(os.environ.items()))
+print(sys.stdin.read() == "", "numba" in sys.modules, file=sys.stderr)
+"""
+OWN = """
+import sys
+print(sorted(name for name in sys.modules if name.partition(".")[0] in ("descent", "dvc", "pytest")))
+"""
+ENDS = {
+    "sys.exit(3)": 3,
+    "sys.exit('no')": 1,
+    "pass": 0,
+    "sys.exit(None)": 0,
+    "1 / 0": 1,
+    "os._exit(7)": 7,
+    "os.kill(os.getpid(), 9)": -9,
+}
+
+
+@pytest.fixture
+def begin(tmp_path):
+    """begin(code, …): the door stages/some.py of this code, run warm: what it said, and its exit code."""
+    (tmp_path / "stages").mkdir()
+
+    def begin(code: str, *words: str, **environment: str) -> tuple[str, int]:
+        (tmp_path / "stages/some.py").write_text(code, encoding="utf-8")
+        with TemporaryFile() as said:
+            given = clean_environment() | environment
+            process = Warm(["stages/some.py", *words], str(tmp_path), given, said)
+            code = process.wait()
+            assert process.poll() == process.returncode == code
+            said.seek(0)
+            return said.read().decode(), code
+
+    return begin
+
+
+def test_it_sees_what_it_would_see_in_a_shell(begin, tmp_path):
+    warm, code = begin(SHOWS, "one", "2 3", SOME="thing")
+    command = [sys.executable, "stages/some.py", "one", "2 3"]
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    given = clean_environment() | {"SOME": "thing"}
+    cold = subprocess.run(command, cwd=tmp_path, env=given, encoding="utf-8", **streams)
+    assert (code, cold.returncode) == (0, 0)
+    seen = {"__main__" in line: line for line in warm.splitlines()}
+    assert seen[True] in cold.stdout.splitlines()
+    assert seen[False] == "True True"  # nothing to read, and a library that is there already
+    assert "True False" in cold.stdout.splitlines()
+
+
+def test_none_of_the_projects_code_is_loaded_but_what_forks(begin):
+    said, _ = begin(OWN)
+    own = "'descent', 'descent.lab', 'descent.lab.environment', 'descent.lab.messages'"
+    assert said == f"[{own}, 'descent.lab.warm']\n"
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_its_exit_code_and_its_last_words(begin, tmp_path, end):
+    said, code = begin(f"import os, sys\n{end}\n")
+    assert code == ENDS[end]
+    assert ("no\n" in said) is ("no" in end)
+    assert ("ZeroDivisionError" in said) is ("1 / 0" in end)
+
+
+def test_it_can_be_ended(tmp_path):
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "stages/some.py").write_text("import time\ntime.sleep(60)\n", encoding="utf-8")
+    with TemporaryFile() as said:
+        process = Warm(["stages/some.py"], str(tmp_path), dict(os.environ), said)
+        assert process.poll() is None
+        process.terminate()
+        assert process.wait() == -signal.SIGTERM
+
+
+def test_this_process_keeps_its_threads_and_its_main_program(begin, monkeypatch):
+    main = sys.modules["__main__"]
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
+    said, _ = begin("import os\nprint(os.environ['OMP_NUM_THREADS'])\n", OMP_NUM_THREADS="5")
+    assert said == "5\n"
+    assert os.environ["OMP_NUM_THREADS"] == "3"
+    assert "NUMBA_NUM_THREADS" not in os.environ
+    assert sys.modules["__main__"] is main
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("python stages/run.py a b/c", ["stages/run.py", "a", "b/c"]),
+        ("python stages/run.py", ["stages/run.py"]),
+        ("python stages/run.py 'a b'", None),
+        ("python stages/run.py a > b", None),
+        ("python stages/run.py $HOME", None),
+        ("python -m stages.run", None),
+        ("python other/run.py", None),
+        ("python3 stages/run.py", None),
+        ("python", None),
+        ("", None),
+        (["python stages/run.py"], None),
+    ],
+)
+def test_which_commands_are_doors(command, words):
+    assert door(command) == words
