@@ -70,7 +70,7 @@ def run(
 
         lab.run("sensing.exact", rank=3)
         lab.run("sensing.exact", {"rank": 3})              the same
-        lab.run("probe.lenet", {"optimiser.lr": 0.1})      a number within a block of a block
+        lab.run("probe.lenet", {"arguments.lr": 0.1})      a number within a block of a block
 
     Args:
         experiment: `family.name`.
@@ -92,7 +92,7 @@ def run(
         known = [field.name for field in fields(module.Config)]
         settings = changed(block.parameters, given, name, known)
         config = configured(module.Config, block.path, settings)
-        upstream = [read(path) for path in block.inputs()]
+        upstream = [read(path, config) for path in block.inputs()]
         claim = words(block.docstring()).claim
     said: list[str] = []
 

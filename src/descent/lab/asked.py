@@ -15,6 +15,9 @@ from descent.lab.roots import root_of, within
 from descent.lab.settings import near
 
 Root = str | os.PathLike | None
+OWN = (
+    "artifacts/own"  # what of a user's own code and data a block names: read as the Config names it
+)
 
 
 class Refused(Refusal):
@@ -84,7 +87,7 @@ def require_inputs(block: Block) -> None:
         Refused: naming the file, and what makes it.
     """
     for path in block.inputs():
-        if not Path(path).exists():
+        if not (Path(path).exists() or Path(path).is_relative_to(OWN)):
             folder, *rest = Path(path).with_suffix("").parts
             stage = "@".join(rest if folder == "artifacts" else ("download", *rest))
             raise Refused(f"{path}: not there: `dvc repro {stage}` makes it")

@@ -35,7 +35,7 @@ SETTINGS = """settings have DVC's spelling, so that one line serves both:
     -S rank=3                 a number of params.yaml, for this run only
     -S sensing.exact.rank=3   the same, as `dvc exp run` wants it
     -S 'fit=[1e-10,1e-4]'     a list (quoted, since a shell reads brackets)
-    -S optimiser.lr=0.1       a number within a block of a block
+    -S arguments.lr=0.1       a number within a block of a block
 
 exit code 0: the claim holds, or says nothing at these settings (and why)
           1: a check of the claim does not hold

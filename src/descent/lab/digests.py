@@ -21,7 +21,11 @@ from descent.lab.words import words
 
 CODE = Path("artifacts/code")
 SRC, DOORS = Path("src"), Path("stages")
-RESOURCES = {"page": {".j2", ".css", ".js"}, "documents": {".yaml"}, "guide": {".yaml"}}  # of the page
+RESOURCES = {
+    "page": {".j2", ".css", ".js"},
+    "documents": {".yaml"},
+    "guide": {".yaml"},
+}  # of the page
 SEEN, SAID = "what there is to see:\n", "docstrings:\n"
 
 

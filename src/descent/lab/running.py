@@ -14,7 +14,6 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from descent.config import Refusal
@@ -56,7 +55,7 @@ def found(module: str) -> ModuleType:
 def result_of(
     experiment: ModuleType,
     config: object,
-    upstream: list[xr.Dataset],
+    upstream: list,
     named: str,
     late: Callable[[str], None] = end,
 ) -> tuple[Result, dict]:
@@ -64,7 +63,7 @@ def result_of(
 
     Args:
         config: of the experiment's own Config.
-        upstream: as many inputs as the experiment takes.
+        upstream: as many inputs as the experiment takes: Datasets, or a function of the user's own.
         named: the block as lines name it: `params.yaml: family.name`.
         late: what is done when the run has had its time (lab/deadline.py).
 
