@@ -14,8 +14,9 @@ import xarray as xr
 
 from descent import lab
 from descent.config import Refusal
-from descent.lab import api, deadline, painted, running
+from descent.lab import deadline, painted, running
 from descent.lab.project import blocks
+from descent.lab.ran import Run
 from descent.lab.roots import CODE
 from descent.lab.settings import changed, command, merged, plain, spelled
 from toy import ROOT
@@ -179,7 +180,7 @@ def test_a_figure_that_fails_says_so_and_the_numbers_stay(ties, monkeypatch):
     from descent.margin import figures
 
     monkeypatch.setattr(figures, "ties", broken)
-    again = api.Run(ties.block, ties.claim, ties.config, {}, ties.result, ties.report, ROOT)
+    again = Run(ties.block, ties.claim, ties.config, {}, ties.result, ties.report, ROOT)
     assert "IndexError: no such mode" in " ".join(re.findall(r">([^<>]*)</text>", again.svg))
 
     def painter(figure):
@@ -321,7 +322,7 @@ def test_the_code_of_another_clone_is_refused(tmp_path):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "src/descent").mkdir(parents=True)
     line = refused(lab.run, TIES, root=tmp_path)
-    assert line.startswith(f"{tmp_path}: the project's code was not imported, but {CODE}")
+    assert line.startswith(f"{tmp_path}: not the project whose code was imported, {CODE}")
 
 
 def test_a_working_folder_that_is_gone_is_a_line(tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[1]
 TOUR = ROOT / "notebooks/tour.ipynb"
-SECONDS = 120  # of a cell on a busy machine
+SECONDS = 300  # of a cell on a busy machine
 NUMBER = re.compile(r"(?<![\w.])[-−]?\d+(?:\.\d*)?(?:e[-+]?\d+)?")
 WORST = re.compile(r"(worst of \d+)([^)<]*)")
 PARTS, TINY = 1e-3, 1e-9  # of two numbers, and what is rounding

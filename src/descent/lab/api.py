@@ -9,93 +9,28 @@
 line. Every function works from any folder of the clone, or with `root=` from anywhere.
 """
 
-import os
 from _thread import interrupt_main
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
 import xarray as xr
 
-from descent.config import Refusal
-from descent.lab import messages
+from descent.lab.asked import Refused, Root, dotted, named, reading, refusing, require_inputs
 from descent.lab.deadline import over
 from descent.lab.environment import require_system
 from descent.lab.files import Damaged, dataset, read
-from descent.lab.messages import bounded, masked, one_line, refusals
 from descent.lab.params import configured, shown
 from descent.lab.project import Block, blocks
-from descent.lab.records import Experiment, Experiments, Explanation, Run
+from descent.lab.ran import Run
+from descent.lab.records import Experiment, Experiments, Explanation
 from descent.lab.results import load_report
-from descent.lab.roots import root_of, within
+from descent.lab.roots import root_of
 from descent.lab.running import found, in_params, result_of
 from descent.lab.scratch import shared_memory
-from descent.lab.settings import changed, near
+from descent.lab.settings import changed
 from descent.lab.stored import is_current, listed_parameters
 from descent.lab.words import words
-
-Root = str | os.PathLike | None
-
-
-class Refused(Refusal):
-    """What cannot be run or read, in the line that a door would say; one line a reason."""
-
-    def _render_traceback_(self) -> list[str]:
-        """What a notebook shows of it."""
-        return [f"Refused: {line}" for line in str(self).splitlines()]
-
-
-@contextmanager
-def refusing() -> Iterator[None]:
-    """Meanwhile whatever is refused is an error with its line.
-
-    Raises:
-        Refused: something is.
-    """
-    try:
-        yield
-    except Refused:
-        raise
-    except messages.Refused as said:
-        raise Refused(str(said).strip()) from None
-    except (Refusal, Damaged) as rule:
-        raise Refused(bounded(one_line(masked(str(rule))))) from None
-
-
-@contextmanager
-def reading(root: Root) -> Iterator[None]:
-    """Meanwhile the working folder is the project's, and a refusal is an error."""
-    with refusing(), within(root_of(root)), refusals():
-        yield
-
-
-def dotted(experiment: str) -> str:
-    """`family@name` and `family/name` as `family.name`."""
-    return experiment.strip().replace("@", ".").replace("/", ".")
-
-
-def named(experiment: str) -> Block:
-    """The block of that name.
-
-    Raises:
-        Refused: there is none.
-    """
-    known = {dotted(block.path): block for block in blocks()}
-    name = dotted(experiment) if isinstance(experiment, str) else ""
-    if name in known:
-        return known[name]
-    family = [one for one in known if one.startswith(f"{name}.")]
-    ends = [one for one in known if name and one.endswith(f".{name}")]
-    if family:
-        hint = f"is a family; name one of its experiments: {', '.join(family)}"
-    elif ends:
-        hint = f"no such experiment; did you mean {' or '.join(ends)}?"
-    else:
-        close = near(name, known) if name else ""
-        other = "`descent list` or lab.experiments() names them"
-        hint = f"no such experiment; {close if close.startswith('did') else other}"
-    raise Refused(bounded(one_line(f"{name or shown(experiment)}: {hint}")))
 
 
 def experiments(about: str = "", *, root: Root = None) -> Experiments:
@@ -135,7 +70,7 @@ def run(
 
         lab.run("sensing.exact", rank=3)
         lab.run("sensing.exact", {"rank": 3})              the same
-        lab.run("probe.lenet", {"optimiser.lr": 0.1})      a number within a block of a block
+        lab.run("probe.lenet", {"arguments.lr": 0.1})      a number within a block of a block
 
     Args:
         experiment: `family.name`.
@@ -157,7 +92,7 @@ def run(
         known = [field.name for field in fields(module.Config)]
         settings = changed(block.parameters, given, name, known)
         config = configured(module.Config, block.path, settings)
-        upstream = [read(path) for path in block.inputs()]
+        upstream = [read(path, config) for path in block.inputs()]
         claim = words(block.docstring()).claim
     said: list[str] = []
 
@@ -175,19 +110,6 @@ def run(
     was = {key: (block.parameters.get(key), settings[key]) for key in settings}
     moved = {key: pair for key, pair in was.items() if pair[0] != pair[1]}
     return Run(block, claim, config, moved, result, report, root_of(root))
-
-
-def require_inputs(block: Block) -> None:
-    """Refuse an experiment that takes from another, or from the data, what is not there.
-
-    Raises:
-        Refused: naming the file, and what makes it.
-    """
-    for path in block.inputs():
-        if not Path(path).exists():
-            folder, *rest = Path(path).with_suffix("").parts
-            stage = "@".join(rest if folder == "artifacts" else ("download", *rest))
-            raise Refused(f"{path}: not there: `dvc repro {stage}` makes it")
 
 
 def load(experiment: str, *, root: Root = None) -> xr.Dataset:

@@ -1,7 +1,7 @@
 """The command line, `descent list | explain | run | probe`: the laboratory without the pipeline.
 
-It runs and shows; it writes no result and tracks nothing, which is DVC's work. Settings have DVC's spelling. Exit code 0:
-the claim holds, or says nothing at these settings; 1: it does not hold; 2: refused, in one line on standard error.
+It runs and shows; it writes no result and tracks nothing, which is DVC's work. Settings have DVC's spelling. Exit
+code 0: the claim holds, or says nothing at these settings; 1: it does not hold; 2: refused, in one line.
 """
 
 import os
@@ -35,7 +35,7 @@ SETTINGS = """settings have DVC's spelling, so that one line serves both:
     -S rank=3                 a number of params.yaml, for this run only
     -S sensing.exact.rank=3   the same, as `dvc exp run` wants it
     -S 'fit=[1e-10,1e-4]'     a list (quoted, since a shell reads brackets)
-    -S optimiser.lr=0.1       a number within a block of a block
+    -S arguments.lr=0.1       a number within a block of a block
 
 exit code 0: the claim holds, or says nothing at these settings (and why)
           1: a check of the claim does not hold
@@ -163,7 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         refuse("interrupted: nothing was written", 130)
     except OSError as error:
-        # Of a pipe that nobody reads to its end, or of a full disk: what is left unsaid must not be tried again.
+        # Of a pipe that nobody reads to its end, or of a full disk: Python must not try again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             return 141

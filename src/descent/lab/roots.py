@@ -35,9 +35,8 @@ def root_of(given: str | os.PathLike | None = None) -> Path:
             hint = f': name one by root="{ours}" or --root' if is_project(ours) else ""
             raise Refusal(f"{here}: neither this folder nor one above it is a clone{hint}")
     if (root / "src/descent").resolve() != CODE:
-        raise Refusal(
-            f"{root}: the project's code was not imported, but {CODE}: `pip install -e .` in the project"
-        )
+        how = "`pip install -e .` there"
+        raise Refusal(f"{root}: not the project whose code was imported, {CODE}: {how}")
     return root
 
 

@@ -14,7 +14,6 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from descent.config import Refusal
@@ -56,7 +55,7 @@ def found(module: str) -> ModuleType:
 def result_of(
     experiment: ModuleType,
     config: object,
-    upstream: list[xr.Dataset],
+    upstream: list,
     named: str,
     late: Callable[[str], None] = end,
 ) -> tuple[Result, dict]:
@@ -64,7 +63,7 @@ def result_of(
 
     Args:
         config: of the experiment's own Config.
-        upstream: as many inputs as the experiment takes.
+        upstream: as many inputs as the experiment takes: Datasets, or a function of the user's own.
         named: the block as lines name it: `params.yaml: family.name`.
         late: what is done when the run has had its time (lab/deadline.py).
 
@@ -73,8 +72,8 @@ def result_of(
             `named`.
     """
     try:
-        # One thread, so that the bits do not depend on the number of cores. What leaves float64 is said by the
-        # checks, and not by NumPy beside them.
+        # One thread, so that the bits do not depend on the number of cores. What leaves float64
+        # is said by the checks, and not by NumPy beside them.
         with deadline(named, late), threadpool_limits(1), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             result = experiment.run(config, *upstream)
