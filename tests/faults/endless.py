@@ -146,17 +146,20 @@ def cost(root: Path, block: Block, upstream: list) -> float:
 def extrapolated(block: Block, change: Change, upstream: list, usual: float) -> tuple[float, str]:
     """Hours that the run would take, and of which runs at smaller values this was concluded."""
     seen: list[tuple[int, float]] = []
-    size, scale, given = change.base, 1.0, block
+    size, scale, given, factor = change.base, 1.0, block, 10
     if usual > LONGEST / 2:  # at toy size, in the same proportion
         parameters = toy_params()[block.family][block.name]
         given, upstream = block._replace(parameters=parameters), inputs_of(block.stage)
     while not seen or (seen[-1][0] < change.size and seen[-1][1] < 4 * seen[0][1] + 1):
         smaller = given.parameters | {change.field: sized(block, change, size)}
         done = tried(given, smaller, upstream, LONGEST)
-        if done.outcome.kind != "done":
+        if done.outcome.kind == "done":
+            seen.append((size, done.outcome.cpu))
+        elif len(seen) != 1 or factor == 2:
             break
-        seen.append((size, done.outcome.cpu))
-        size = min(10 * size, change.size)
+        else:  # ten times as large is too large already
+            factor = 2
+        size = min(factor * seen[-1][0], change.size)
     if len(seen) < 2:
         return math.nan, f"{seen}"
     if given is not block:
@@ -164,7 +167,7 @@ def extrapolated(block: Block, change: Change, upstream: list, usual: float) -> 
     rises = [b[1] - a[1] for a, b in pairwise(seen)]
     power = 1.0
     if len(rises) > 1 and min(rises[-2:]) > 0.2:
-        power = max(1.0, math.log10(rises[-1] / rises[-2]))
+        power = max(1.0, math.log(rises[-1] / rises[-2], factor))
     (n0, _), (n, t) = seen[-2:]
     rate = max(rises[-1], 0.0) / (n**power - n0**power)
     shown = ", ".join(f"{n}: {t:.1f} s" for n, t in seen)

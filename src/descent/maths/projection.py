@@ -80,7 +80,8 @@ def by_lstsq(X, y, a, h_inverse) -> Float[np.ndarray, " p"]:
     """The shortest solution of XS z = y − Xa by the SVD; no singular value is cut off."""
     root = np.sqrt(h_inverse)
     U, sigma, Vt = np.linalg.svd(X * root, full_matrices=False)
-    return a + root * (Vt.T @ (U.T @ (y - X @ a) / sigma))
+    with np.errstate(divide="ignore", invalid="ignore"):  # a singular value may underflow
+        return a + root * (Vt.T @ (U.T @ (y - X @ a) / sigma))
 
 
 ROUTES = {"qr": project, "inverse": by_inverse, "solve": by_solve, "lstsq": by_lstsq}
