@@ -35,7 +35,10 @@ from descent.lab.running import run
 from descent.lab.side_by_side import jobs
 
 FOLDER = Path("artifacts/quick")
-NOTE = "A first look at toy size, with made-up images: its numbers are small. “make repro” makes the real ones."
+NOTE = (
+    "A first look at toy size, with made-up images: its numbers are small. "
+    "“make repro” makes the real ones."
+)
 
 
 def main() -> int:
