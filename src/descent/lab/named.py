@@ -1,5 +1,6 @@
 """A network or a data set by the name that a block has for it: FILE.py:FUNCTION, a data set, a folder, an .npz."""
 
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -153,8 +154,10 @@ def function(one: Named) -> Callable:
     folder = one.path.parent.resolve()
     LOADED_FROM.add(folder)
 
+    prefixes = tuple(f"{loaded}{os.sep}" for loaded in LOADED_FROM)
+
     def own(place: str | None) -> bool:
-        return bool(place) and any(Path(place).resolve().is_relative_to(f) for f in LOADED_FROM)
+        return f"{place}{os.sep}".startswith(prefixes)
 
     sys.path[:] = [str(folder), *(place for place in sys.path if not own(place))]
     for name, module in list(sys.modules.items()):  # one of the same name may lie in another folder

@@ -7,9 +7,11 @@ module for all blocks (descent.spectra.singular_values).
 
 import ast
 from collections.abc import Iterator
+from inspect import cleandoc
 from pathlib import Path
 from typing import NamedTuple
 
+from descent.lab.files import read_text
 from descent.lab.messages import refuse
 from descent.lab.params import PARAMS, mapping
 from descent.lab.takes import parsed, taken
@@ -41,8 +43,15 @@ class Block(NamedTuple):
         return Path("src", *self.module.split(".")).with_suffix(".py")
 
     def docstring(self) -> str:
-        """The module's docstring, without importing it."""
-        return ast.get_docstring(parsed(self.source)) or ""
+        """The module's docstring, without importing it, and without parsing the module where that is easy."""
+        try:
+            begin, quotes, rest = read_text(self.source).partition('"""')
+        except (OSError, ValueError):
+            begin, quotes, rest = "", "", ""  # `parsed` says why
+        text, _, _ = rest.partition('"""')
+        if begin or not quotes or "\\" in text:
+            return ast.get_docstring(parsed(self.source)) or ""
+        return cleandoc(text)
 
     def inputs(self) -> list[str]:
         """What of `upstream` the experiment takes."""
