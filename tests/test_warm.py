@@ -52,10 +52,12 @@ def begin(tmp_path):
 
 
 def test_it_sees_what_it_would_see_in_a_shell(begin, tmp_path):
-    warm, code = begin(SHOWS, "one", "2 3", SOME="thing")
+    # Without a locale, Python itself adds one to the environment of a shell's command.
+    named = {"SOME": "thing", "LC_ALL": "C.UTF-8"}
+    warm, code = begin(SHOWS, "one", "2 3", **named)
     command = [sys.executable, "stages/some.py", "one", "2 3"]
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    given = clean_environment() | {"SOME": "thing"}
+    given = clean_environment() | named
     cold = subprocess.run(command, cwd=tmp_path, env=given, encoding="utf-8", **streams)
     assert (code, cold.returncode) == (0, 0)
     seen = {"__main__" in line: line for line in warm.splitlines()}

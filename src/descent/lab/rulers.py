@@ -37,6 +37,9 @@ class Ruler(NamedTuple):
         return float(unstretched(low + place * (high - low), self.scale))
 
 
+ENDS = {"log": (-305.0, 308.0), "symlog": (-300.0, 300.0)}  # decades in which float64 has a place
+
+
 def stretched(values: Numbers, scale: str = "symlog") -> Numbers:
     """As drawn: the logarithm on a logarithmic axis."""
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -91,10 +94,9 @@ def _limits(axis: Axis, low: float, high: float) -> tuple[float, float]:
         low = low if low < high and _distinct(low, high, axis.scale) else high - size
     if not _distinct(low, high, axis.scale):
         low, high = _widened(low, high, axis.scale)
-    if axis.scale == "log":
-        low, high = max(low, -305.0), min(high, 308.0)
-    if axis.scale == "symlog":
-        low, high = max(low, -300.0), min(high, 300.0)
+    if axis.scale in ENDS:
+        first, last = ENDS[axis.scale]
+        low, high = min(max(low, first), last - 1), max(min(high, last), first + 1)
     found = [float(unstretched(end, axis.scale)) for end in (low, high)]
     kept = [
         g if f in (low, high) and g is not None else None for g, f in zip(given, fixed, strict=True)

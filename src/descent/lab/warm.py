@@ -19,7 +19,7 @@ from typing import IO
 from descent.lab.environment import SIDE_BY_SIDE
 
 LIBRARIES = (
-    *("joblib.externals.loky", "matplotlib.figure", "numba", "numpy", "pandas", "psutil"),
+    *("joblib.externals.loky", "numba", "numpy", "pandas", "psutil"),
     *("pydantic.dataclasses", "ruamel.yaml", "scipy.io", "scipy.optimize", "scipy.stats"),
     *("threadpoolctl", "xarray"),
 )

@@ -90,9 +90,20 @@ def render(note: str = "") -> str:
     return page(faces=faces(monospaced), vega=vega)
 
 
+def apart_from_its_making(page: str) -> str:
+    """The page without the sentence on when and where it was made."""
+    return re.sub(
+        r"(Made by <code>dvc repro</code>[^<]*no network\.).*?</p>", r"\1</p>", page, count=1
+    )
+
+
 def main() -> None:
+    """Write the page, unless it would differ in when and where it was made alone."""
     try:
-        write_text(PAGE, render())
+        page = render()
+        there = PAGE.read_bytes().decode("utf-8", "replace") if PAGE.is_file() else ""
+        if apart_from_its_making(there) != apart_from_its_making(page):
+            write_text(PAGE, page)
     except Damaged as error:
         refuse(f"{PAGE}: not written: {error}", 1)
     except (OSError, ValueError, LookupError) as error:
