@@ -212,7 +212,7 @@ def test_files_of_one_name_in_two_folders_are_two(here):
         ("examples/net.py:no", "examples/net.py has no function no"),
         ("examples/parts.py:width", "has no function width"),
         ("../net.py:net", "lies outside examples/ and data/"),
-        ("/tmp/net.py:net", "lies outside examples/ and data/"),
+        ("/elsewhere/net.py:net", "lies outside examples/ and data/"),
         ("examples/link.py:net", "is a link"),
         ("examples/raises.py:net", "it raised ZeroDivisionError: division by zero (line 2)"),
         ("examples/ends.py:net", "it raised SystemExit: 3 (line 1)"),

@@ -13,6 +13,7 @@ from _thread import interrupt_main
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from types import ModuleType
 
 import xarray as xr
 
@@ -31,6 +32,7 @@ from descent.lab.scratch import shared_memory
 from descent.lab.settings import changed
 from descent.lab.stored import is_current, listed_parameters
 from descent.lab.words import words
+from descent.result import Result
 
 
 def experiments(about: str = "", *, root: Root = None) -> Experiments:
@@ -94,6 +96,18 @@ def run(
         config = configured(module.Config, block.path, settings)
         upstream = [read(path, config) for path in block.inputs()]
         claim = words(block.docstring()).claim
+    result, report = in_time(module, config, upstream, in_params(block.path))
+    was = {key: (block.parameters.get(key), settings[key]) for key in settings}
+    moved = {key: pair for key, pair in was.items() if pair[0] != pair[1]}
+    return Run(block, claim, config, moved, result, report, root_of(root))
+
+
+def in_time(module: ModuleType, config, upstream: list, where: str) -> tuple[Result, dict]:
+    """The result and its report; a run that has had its time is interrupted, and this process goes on.
+
+    Raises:
+        Refused: it cannot run with these numbers, or has had its time.
+    """
     said: list[str] = []
 
     def late(what: str) -> None:
@@ -102,14 +116,11 @@ def run(
 
     try:
         with refusing(), shared_memory():
-            result, report = result_of(module, config, upstream, in_params(block.path), late)
+            return result_of(module, config, upstream, where, late)
     except KeyboardInterrupt:
         if said:
             raise Refused(said[0]) from None
         raise
-    was = {key: (block.parameters.get(key), settings[key]) for key in settings}
-    moved = {key: pair for key, pair in was.items() if pair[0] != pair[1]}
-    return Run(block, claim, config, moved, result, report, root_of(root))
 
 
 def load(experiment: str, *, root: Root = None) -> xr.Dataset:

@@ -1,4 +1,4 @@
-"""The records of the laboratory as HTML for a notebook: plain tables, which every viewer shows, nothing of style."""
+"""The records of the laboratory as HTML for a notebook: plain tables without style, which every viewer shows."""
 
 from collections.abc import Iterable, Mapping
 from html import escape
