@@ -8,10 +8,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 override EXP := $(value EXP)
 override PORT := $(value PORT)
 override BASE := $(value BASE)
-export EXP PORT BASE
+override REV := $(value REV)
+export EXP PORT BASE REV
 
 .DEFAULT_GOAL := help
-.PHONY: help repro quick test ui track gate try bench readme params verify lint clean
+.PHONY: help repro quick test ui track gate compare try bench readme params verify lint clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -45,6 +46,9 @@ track: $(STAMP) ## mirror the results into MLflow again, without doubles
 
 gate: $(STAMP) ## compare metrics with a git revision: make gate BASE=HEAD~1
 	@python stages/gate.py --base="$${BASE:-HEAD}"
+
+compare: $(STAMP) ## what differs from a git revision, side by side in report/compare.html: make compare REV=main
+	@python stages/gate.py --base="$$REV" --page
 
 try: $(STAMP) ## one experiment at toy size, its figure and its tests: make try EXP=dynamics@momentum
 	@python stages/attempt.py "$$EXP"

@@ -427,7 +427,7 @@ def refused(capsys, rules: str, *arguments: str, says: str) -> None:
         (("--base", "nowhere"), "nowhere"),
         (("--base", "HEAD:metrics"), "HEAD:metrics"),
         (("--base=--all",), "--all"),
-        (("--base", ""), "rev-parse"),
+        (("--base", ""), "no revision is named"),
         (("--base",), "--base"),
         (("--bas", "HEAD"), "--bas"),
         (("main",), "main"),

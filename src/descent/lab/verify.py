@@ -18,7 +18,7 @@ from descent.lab.project import blocks
 LOCK = Path("dvc.lock")
 SHOWN = 50  # lines of what differs
 HELP = "remove what differs or is damaged: `dvc checkout` and `make repro` bring it back"
-IGNORED = ("__pycache__", (".partial", ".tmp"))  # by .dvcignore
+IGNORED = ("__pycache__", (".partial", ".tmp", "compare.html"))  # by .dvcignore
 
 
 class Out(NamedTuple):

@@ -1,9 +1,10 @@
-"""Have the metrics moved? `python stages/gate.py [--base REV] [--all]` compares metrics/ with a git revision.
+"""Have the metrics moved? `python stages/gate.py [--base REV] [--all | --page]` compares metrics/ with a git revision.
 
 Prints Markdown. Exit code 1 if a metric moved beyond its tolerance (tolerances.yaml beside this file), vanished or
 is not finite, if a check, an erratum or a claim was lost (a claim that held and now says nothing is lost), or if a
 file vanished, is corrupt, is not the one that dvc.lock names, or belongs to no block (an experiment whose block is
-gone is removed, and no failure); 2 and one line if the input cannot be used.
+gone is removed, and no failure); 2 and one line if the input cannot be used. With --page it judges nothing: it writes
+report/compare.html, where both times stand side by side.
 """
 
 import math
@@ -18,8 +19,8 @@ from descent.lab.gate.reports import (
     Move,
     Note,
     Report,
+    commit,
     committed,
-    git,
     reports,
     tolerances,
     workspace,
@@ -93,6 +94,7 @@ def options(arguments: tuple[str, ...]):
     )
     parser.add_argument("--base", default="HEAD", metavar="REV")
     parser.add_argument("--all", action="store_true", help="show every metric that moved")
+    parser.add_argument("--page", action="store_true", help="write report/compare.html instead")
     parser.add_argument("--tolerances", default=RULES)
     parser.error = refuse
     return parser.parse_args(arguments)
@@ -102,10 +104,14 @@ class Judged(NamedTuple):
     """The workspace beside a git revision."""
 
     sha: str
-    metrics: int
-    experiments: int
+    base: dict[str, Report]  # by family/name
+    now: dict[str, Report | Note]  # in place of a corrupt one, what is wrong
     moves: list[Move]  # the largest first
     notes: list[Note]
+
+    @property
+    def metrics(self) -> int:
+        return sum(len(one.metrics) for one in self.now.values() if isinstance(one, Report))
 
     @property
     def failures(self) -> int:
@@ -115,7 +121,7 @@ class Judged(NamedTuple):
 def judged(revision: str, rules: Path = RULES) -> Judged:
     """Compare the metrics of the workspace with those of a revision, or one line and exit code 2."""
     allowed, now = tolerances(rules), reports(workspace())
-    sha = git("rev-parse", "--verify", f"{revision}^{{commit}}").decode().strip()
+    sha = commit(revision)
     base = reports(committed(sha))
     if corrupt := [report.text for report in base.values() if isinstance(report, Note)]:
         refuse(f"{revision} ({sha[:7]}): {corrupt[0]}")
@@ -126,15 +132,18 @@ def judged(revision: str, rules: Path = RULES) -> Judged:
     found = [*faults, *compare(base, now, allowed, known)]
     moves = sorted((f for f in found if isinstance(f, Move)), key=lambda move: move.rank)
     notes = [f for f in found if isinstance(f, Note)]
-    count = sum(len(report.metrics) for report in now.values() if isinstance(report, Report))
-    return Judged(sha, count, len(now), moves, notes)
+    return Judged(sha, base, now, moves, notes)
 
 
 def main(*arguments: str) -> int:
     chosen = options(arguments)
     found = judged(chosen.base, Path(chosen.tolerances))
+    if chosen.page:
+        from descent.lab.page.compared import compared  # painters and fonts: a second
+
+        return compared(chosen.base, found)
     say(
-        f"gate: {found.metrics} metrics in {found.experiments} experiments against "
+        f"gate: {found.metrics} metrics in {len(found.now)} experiments against "
         f"{chosen.base} ({found.sha[:7]}): {len(found.moves)} moved, {found.failures} failures",
         *(everything if chosen.all else summary)(found.moves, found.notes, changed(found.sha)),
     )

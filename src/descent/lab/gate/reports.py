@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, TypeAdapter, ValidationError
 
 from descent.lab.environment import without_git
-from descent.lab.messages import refuse
+from descent.lab.messages import Refused, refusals, refuse
 from descent.lab.params import load
 
 VERDICTS = ("holds", "does not hold", "no claim")
@@ -81,6 +81,20 @@ def git(*arguments: str, given: bytes = b"") -> bytes:
     if done.returncode:
         refuse(f"git {' '.join(arguments)}: {done.stderr.decode(errors='replace')}")
     return done.stdout
+
+
+def commit(revision: str) -> str:
+    """The full name of the commit that a revision is, or one line and exit code 2."""
+    if not revision.strip():
+        refuse("no revision is named: REV=HEAD~1 or REV=main, say")
+    shallow = git("rev-parse", "--is-shallow-repository").strip() == b"true"
+    try:
+        with refusals():
+            named = git("rev-parse", "--verify", f"{revision}^{{commit}}")
+    except Refused as said:
+        hint = "; this clone is shallow: `git fetch --unshallow` brings the rest" if shallow else ""
+        refuse(f"{revision}: no revision of this repository ({str(said).strip()}){hint}")
+    return named.decode().strip()
 
 
 def tolerances(path: Path) -> list[Tolerance]:

@@ -27,7 +27,7 @@ PAGE, HERE = Path("report/index.html"), Path(__file__).parent
 SCRIPTS = ("chart.js", "tools.js", "report.js")
 
 
-def template() -> Template:
+def template(name: str = "report.html.j2") -> Template:
     environment = Environment(
         loader=FileSystemLoader(HERE, encoding="utf-8"),
         autoescape=True,
@@ -40,7 +40,7 @@ def template() -> Template:
         **{"bound": bound, "place": place, "decimals": decimals, "finding": finding},
         **{"apart": apart, "linked": linked},
     }
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
 
 
 def by_family(found: list[Block], experiments: list[dict]) -> list[dict]:
