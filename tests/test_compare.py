@@ -36,15 +36,15 @@ def figure(rate: float, title: str = "decay", y: Axis = LOG) -> Figure:
     )
 
 
-def lay(name: str, rate: float = 0.5, metric: float = 1.0, holds: bool = True, **parameters):
+def lay(name: str, shrinks: float = 0.5, metric: float = 1.0, holds: bool = True, **parameters):
     """An experiment in the current folder: its module, its block, its results, its figure."""
     for folder in ("metrics/toy", "plots/toy", "src/descent/toy"):
         Path(folder).mkdir(parents=True, exist_ok=True)
     Path(f"src/descent/toy/{name}.py").write_text(f'"""The claim of {name}."""\n', encoding="utf-8")
     report = {"metrics": {"x": metric}, "checks": {"law": {"holds": holds}}, "errata": {}}
     Path(f"metrics/toy/{name}.json").write_text(json.dumps(report), encoding="utf-8")
-    drawn = figure(rate)
-    data = {"made_from": str(rate), "panels": panels(drawn)}
+    drawn = figure(shrinks)
+    data = {"made_from": str(shrinks), "panels": panels(drawn)}
     Path(f"plots/toy/{name}.json").write_text(json.dumps(data), encoding="utf-8")
     Path(f"plots/toy/{name}.svg").write_text(svg.text_of(drawn), encoding="utf-8")
     return {"seed": 0, **parameters}
