@@ -36,6 +36,7 @@ test: $(STAMP) ## pass the tests (no network, no GPU)
 
 ui: $(STAMP) ## open the MLflow UI on the tracked runs, on this machine only: make ui PORT=5001
 	@case "$${PORT:=5000}" in *[!0-9]*) echo "PORT must be a number" >&2; exit 2;; esac; \
+	  python stages/track.py --if-old; \
 	  echo "open http://127.0.0.1:$$PORT/#/experiments"; \
 	  MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true \
 	  mlflow server --backend-store-uri "sqlite:///$$PWD/mlflow.db" --host 127.0.0.1 \

@@ -1,4 +1,4 @@
-"""Mirror every result into MLflow, once: `python stages/track.py`."""
+"""Mirror every result into MLflow, once: `python stages/track.py [--if-old]`."""
 
 import sys
 from pathlib import Path

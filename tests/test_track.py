@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 from descent.lab import curves, draw, running
 from descent.lab.page import report
 from descent.lab.results import as_report
-from descent.lab.tracking import local, patience
+from descent.lab.tracking import local, patience, schema
 from descent.lab.tracking import mirror as track
 from descent.lab.tracking import store as stores
 from descent.lab.tracking.address import hidden, shown
@@ -234,6 +234,98 @@ def test_a_second_call_adds_nothing_and_a_changed_result_one_run(workspace):
     track.main()
     track.main()
     assert [len(found) for found in runs(uri)] == [2, 4]
+
+
+OLDER, NEWER = "bda7b8c39065", "ffffffffffff"  # that of MLflow 3.1.4, and none that there is
+
+
+def age(path, revision):
+    """Give a database another schema, and a run of somebody else."""
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = ?", [revision])
+        database.execute("INSERT INTO runs (run_uuid, name) VALUES (?, 'mine')", [revision])
+
+
+def names(path):
+    with closing(sqlite3.connect(path)) as database:
+        return [name for (name,) in database.execute("SELECT name FROM runs")]
+
+
+def test_a_database_of_an_older_mlflow_is_set_aside_and_made_anew(workspace, monkeypatch, capsys):
+    monkeypatch.setattr(schema, "STEADY", 0.01)
+    age(workspace / "mlflow.db", OLDER)
+    assert track.main("--if-old") == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    (old,) = workspace.glob("mlflow.db.*.old")
+    assert line.startswith(f"track: mlflow.db has the schema {OLDER} of another MLflow than ")
+    assert (
+        f"set aside as {old.name}, which keeps all its runs, also those that are not ours" in line
+    )
+    assert names(old) == ["mine"]
+    assert [len(found) for found in runs(f"sqlite:///{workspace}/mlflow.db")] == [1, 2]
+    monkeypatch.setattr(local, "alone", None)
+    save(result(bad=3.0))
+    assert track.main("--if-old") == 0  # it is not old, so nothing is done
+    assert capsys.readouterr().err == ""
+
+
+def test_the_schema_of_the_installed_mlflow_is_known_and_no_other_is_let_pass(
+    workspace, monkeypatch, empty_store
+):
+    path = workspace / "mlflow.db"
+    monkeypatch.setattr(schema, "STEADY", 0.01)
+    assert schema.installed() == schema.of(path)
+    assert schema.set_aside(path) == ""
+    for count, revision in enumerate((OLDER, NEWER, NEWER), 1):
+        shutil.copy(empty_store, path)
+        age(path, revision)
+        Path("mlflow.db-journal").write_bytes(b"")
+        assert revision in schema.set_aside(path)
+        assert not path.exists()
+        assert not Path("mlflow.db-journal").exists()
+        old = list(workspace.glob("mlflow.db.*.old"))
+        assert len(old) == len(list(workspace.glob("mlflow.db.*.old-journal"))) == count
+    assert all(names(one) == ["mine"] for one in old)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"nonsense", "other"])
+def test_what_is_no_database_of_mlflow_is_not_set_aside(tmp_path, content):
+    path = tmp_path / "mlflow.db"
+    if content == "other":
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("CREATE TABLE alembic_version (version_num TEXT)")
+    elif content is not None:
+        path.write_bytes(content)
+    assert schema.set_aside(path) == ""
+    assert path.exists() is (content is not None)
+
+
+def test_a_database_that_is_being_made_is_waited_for(workspace, monkeypatch):
+    """Another process is on its way from schema to schema."""
+    path = workspace / "mlflow.db"
+    steps = iter([NEWER, OLDER, schema.installed()])
+
+    def sleep(seconds):
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("UPDATE alembic_version SET version_num = ?", [next(steps)])
+
+    age(path, OLDER)
+    monkeypatch.setattr(schema.time, "sleep", sleep)
+    assert schema.set_aside(path) == ""
+    assert path.exists()
+
+
+def test_a_database_that_somebody_names_stays_whatever_its_schema(workspace, monkeypatch, capsys):
+    theirs = workspace / "theirs.db"
+    (workspace / "mlflow.db").rename(theirs)
+    age(theirs, NEWER)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{theirs}")
+    monkeypatch.setattr(schema, "STEADY", 0.01)
+    assert track.main() == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "1 of 1 results not tracked (" in line
+    assert names(theirs) == ["mine"]
+    assert not list(workspace.glob("*.old"))
 
 
 @pytest.mark.parametrize("lost", ["folder", "files"])

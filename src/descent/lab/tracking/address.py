@@ -39,6 +39,11 @@ def address(root: Path) -> str:
     return str(root / Path(uri).expanduser())
 
 
+def default(root: Path) -> Path:
+    """The database that is ours alone."""
+    return root / DEFAULT.removeprefix("sqlite:///")
+
+
 def database(uri: str) -> Path | None:
     """The file of a store that is one."""
     plain = re.fullmatch(r"sqlite(?:\+\w+)?:///([^?]+).*", uri, re.DOTALL)

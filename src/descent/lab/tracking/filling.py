@@ -9,8 +9,8 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from descent.lab.messages import refusals
-from descent.lab.tracking import local
-from descent.lab.tracking.address import database
+from descent.lab.tracking import local, schema
+from descent.lab.tracking.address import database, default
 from descent.lab.tracking.census import alive, census
 from descent.lab.tracking.patience import Left, Patience
 from descent.lab.tracking.results import Tracked, results, why
@@ -29,11 +29,13 @@ class Filling:
         self.paths = {one.block.path for one in self.found}
         self.left = list(self.found)
         self.refused = 0  # results in a row that the store did not take
+        self.said = ""  # what was set aside
 
     def work(self, uri: str, root: Path) -> None:
         """Look whether there is anything to do; if so, do it, alone on a store that is a file."""
         path = database(uri)
-        if path:
+        ours = path == default(root)  # another database is somebody's, and stays
+        if path and not (ours and schema.foreign(path)):
             with suppress(sqlite3.Error):  # whatever is wrong here is left to what follows
                 seen = census(local.look(path), alive)
                 self.left = [one for one in self.found if one.fingerprint not in seen.there]
@@ -41,6 +43,8 @@ class Filling:
                     return
         with local.alone(path, self.patience.answered) if path else nullcontext():
             if path:
+                if ours:
+                    self.said = schema.set_aside(path)
                 local.probe(path)
             from descent.lab.tracking.store import Store
 

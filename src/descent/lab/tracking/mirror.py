@@ -13,7 +13,9 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppres
 from pathlib import Path
 
 from descent.lab.files import write_text
-from descent.lab.tracking.address import address, hidden, shown
+from descent.lab.messages import refuse
+from descent.lab.tracking import schema
+from descent.lab.tracking.address import address, default, hidden, shown
 from descent.lab.tracking.filling import Filling
 from descent.lab.tracking.patience import Patience
 from descent.lab.tracking.results import why
@@ -70,8 +72,12 @@ def line(uri: str, filling: Filling, reasons: list[str]) -> str:
     return f"track: {shown(uri)}: {what} ({said}); repeat with `make track`"
 
 
-def main() -> int:
-    """The exit code."""
+def main(option: str = "") -> int:
+    """The exit code; with `--if-old` only a database of another MLflow is made anew, and else nothing is done."""
+    if option not in ("", "--if-old"):
+        refuse(f"{option}: unknown; usage: python stages/track.py [--if-old]")
+    if option and not schema.foreign(default(ROOT)):
+        return 0
     patience, code, reasons = Patience(), 0, []
     filling, uri = Filling(patience), os.environ.get("MLFLOW_TRACKING_URI", "")
     try:
@@ -84,6 +90,7 @@ def main() -> int:
         patience.over, code = True, INTERRUPTED
         reasons.append("interrupted")
     reasons = [reason for reason in (*reasons, mark(filling)) if reason]
-    if said := line(uri, filling, reasons):
-        print(said, file=sys.stderr)
+    for said in (filling.said, line(uri, filling, reasons)):
+        if said:
+            print(said, file=sys.stderr)
     return code
