@@ -12,7 +12,7 @@ override REV := $(value REV)
 export EXP PORT BASE REV
 
 .DEFAULT_GOAL := help
-.PHONY: help repro quick test ui track gate compare try bench readme params verify lint clean
+.PHONY: help repro quick test ui track gate compare exps try bench readme params verify lint clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -50,6 +50,13 @@ gate: $(STAMP) ## compare metrics with a git revision: make gate BASE=HEAD~1
 
 compare: $(STAMP) ## what differs from a git revision, side by side in report/compare.html: make compare REV=main
 	@python stages/gate.py --base="$$REV" --page
+
+# Of a metrics file what a person reads: verdicts, which checks hold, and what they measured and predicted.
+UNREAD := ^(src|stages|data|artifacts|plots|curves|metrics|report)(/[^:]*)?$$|(^|:)metrics\.
+UNREAD := $(UNREAD)|(checks|errata)\..*\.(at\..*|tol|points|why|name|relation|where|printed|correct)$$
+
+exps: $(STAMP) ## the experiments of `dvc exp run`: parameters and verdicts that differ
+	@test -t 1 || set -- --md; dvc exp show --only-changed --drop '$(UNREAD)' "$$@"
 
 try: $(STAMP) ## one experiment at toy size, its figure and its tests: make try EXP=dynamics@momentum
 	@python stages/attempt.py "$$EXP"

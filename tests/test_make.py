@@ -1,5 +1,6 @@
 """The Makefile: paths with spaces, and values that no shell and no make reads as commands."""
 
+import re
 import shutil
 import subprocess
 
@@ -18,7 +19,7 @@ def folder(tmp_path):
     shutil.copy(ROOT / "Makefile", root)
     for name in ("pyproject.toml", "constraints.txt"):
         (root / name).touch()
-    for name in ("python", "mlflow"):
+    for name in ("python", "mlflow", "dvc"):
         program = root / ".venv/bin" / name
         program.write_text(
             '#!/bin/sh\nfor word in "$@"; do echo "<$word>"; done\n', encoding="utf-8"
@@ -45,6 +46,8 @@ def test_a_verb_calls_its_door(folder):
     assert told(folder, "track")[0] == ["stages/track.py"]
     assert told(folder, "readme")[0] == ["stages/claims.py"]
     assert told(folder, "gate")[0] == ["stages/gate.py", "--base=HEAD"]
+    assert told(folder, "compare", "REV=v1")[0] == ["stages/gate.py", "--base=v1", "--page"]
+    assert told(folder, "compare")[0] == ["stages/gate.py", "--base=", "--page"]
     assert told(folder, "try", "EXP=dynamics@momentum")[0] == [
         "stages/attempt.py",
         "dynamics@momentum",
@@ -55,20 +58,50 @@ ATTACKS = ["HEAD; touch pwned", "$(touch pwned)", "`touch pwned`", "$(shell touc
 
 
 @pytest.mark.parametrize("text", ATTACKS)
-@pytest.mark.parametrize(("verb", "name"), [("gate", "BASE"), ("try", "EXP")])
+@pytest.mark.parametrize(("verb", "name"), [("gate", "BASE"), ("compare", "REV"), ("try", "EXP")])
 def test_a_value_is_one_word_and_no_command(folder, verb, name, text):
-    prefix = "--base=" if verb == "gate" else ""
+    prefix = "" if verb == "try" else "--base="
     for words, done in (
         told(folder, verb, f"{name}={text}"),
         told(folder, verb, **{name: text}),
     ):
         assert done.returncode == 0
-        assert words[1:] == [prefix + text]
+        assert words[1:] == [prefix + text, *["--page"] * (verb == "compare")]
     assert not (folder / "pwned").exists()
+
+
+COLUMNS = {
+    "Experiment": True,
+    "sensing.exact.rank": True,
+    "verdict": True,
+    "metrics/sensing/exact.json:verdict": True,
+    "checks.rate.holds": True,
+    "metrics/sensing/exact.json:checks.rate.measured": True,
+    "errata.length.stands": True,
+    "metrics.error.t=5": False,
+    "metrics/sensing/exact.json:metrics.error": False,
+    "checks.rate.at.n": False,
+    "checks.rate.tol": False,
+    "errata.length.printed": False,
+    "metrics/sensing/exact.json:errata.length.where": False,
+    "src/descent": False,
+    "artifacts/sensing/exact.nc": False,
+    "stages": False,
+}
+
+
+def test_the_table_of_experiments_has_the_columns_that_a_person_reads(folder):
+    words, done = told(folder, "exps")
+    assert words[:4] == ["exp", "show", "--only-changed", "--drop"]
+    assert words[5:] == ["--md"]  # where there is no terminal, whole at any width
+    assert done.returncode == 0
+    kept = {name: not re.search(words[4], name) for name in COLUMNS}
+    assert kept == COLUMNS
 
 
 def test_the_ui_is_served_to_this_machine_on_a_port_that_is_a_number(folder):
     words, _ = told(folder, "ui")
+    assert words[:2] == ["stages/track.py", "--if-old"]
     assert words[words.index("--host") + 1] == "127.0.0.1"
     assert words[words.index("--port") + 1] == "5000"
     assert words[words.index("--backend-store-uri") + 1] == f"sqlite:///{folder}/mlflow.db"
