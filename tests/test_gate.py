@@ -11,6 +11,7 @@ import pytest
 
 from descent.lab.gate import compare as gate
 from descent.lab.gate.reports import tolerances
+from descent.lab.outcome import outcome
 from toy import ROOT
 
 HELD = {"checks": {"law": {"holds": True}}, "errata": {"print": {"stands": True}}}
@@ -498,6 +499,34 @@ def test_the_command_reads_the_tolerances_beside_it(repository):
         done = subprocess.run([sys.executable, DOOR], capture_output=True, encoding="utf-8")
         assert (done.returncode, done.stderr) == (code, "")
         assert done.stdout.startswith("gate: 1 metrics in 1 experiments against HEAD (")
+
+
+def test_the_last_words_of_a_repro_tell_rounding_from_changes(repository):
+    """That nothing moved, that what moved is rounding, that sources changed too, that the gate fails."""
+
+    def said() -> list[str]:
+        return list(outcome(["a@one"], 12.3))
+
+    Path("src").mkdir()
+    Path("src/a.py").write_text("a = 1\n", encoding="utf-8")
+    write({"accuracy": {"epoch=1": 0.9}}, second("holds", **HELD), "train/mnist")
+    write({"x": 1.0}, second("no claim"), "a/one")
+    assert said() == ["1 stage run in 12 s", "2 claims: 1 hold, 1 no claim (a@one)"]  # no commit
+    commit()
+    assert said()[2] == "gate: no metric moved against HEAD"
+    write({"accuracy": {"epoch=1": 0.9005}}, second("holds", **HELD), "train/mnist")
+    moved = "gate: 1 metric moved against HEAD, all within tolerance, the largest by 0."
+    assert said()[2].startswith(moved)
+    rounding = "; 1 file of results changed, though you changed nothing: that is rounding"
+    assert said()[2].endswith(rounding)
+    Path("src/a.py").write_text("a = 2\n", encoding="utf-8")
+    assert said()[2].startswith(moved)
+    assert said()[2].endswith(" of it; 1 file of results changed")
+    write({"accuracy": {"epoch=1": 0.5}}, second("does not hold", **LOST), "train/mnist")
+    assert said()[1:] == [
+        "2 claims: 0 hold, 1 does not hold (train@mnist), 1 no claim (a@one)",
+        "gate: 4 failures against HEAD: `make gate` shows them",
+    ]
 
 
 def test_every_rule_of_the_project_comes_into_play():

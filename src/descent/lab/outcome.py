@@ -1,16 +1,19 @@
 """The last words of a `dvc repro` that ran something: what was run, what is claimed now, and what moved."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from descent.lab.files import read_text
-from descent.lab.gate.compare import judged
-from descent.lab.gate.reports import parse
+from descent.lab.gate.compare import Judged, judged
+from descent.lab.gate.reports import git, parse
 from descent.lab.gate.shown import plural
 from descent.lab.messages import Refused, refusals
 from descent.lab.progress import duration
 
 NAMED = 5  # claims that are named
+RESULTS = ("metrics", "plots", "curves", "dvc.lock")
+SOURCES = ("src", "stages", "params.yaml", "dvc.yaml", "examples")
 
 
 def outcome(ran: list[str], seconds: float) -> Iterator[str]:
@@ -21,17 +24,34 @@ def outcome(ran: list[str], seconds: float) -> Iterator[str]:
     """
     yield f"{plural(len(ran), 'stage')} run in {duration(seconds)}"
     yield from claims()
-    try:
-        with refusals():
-            found = judged("HEAD")
-    except Refused:  # no commit yet, say
-        return
+    with suppress(Refused), refusals():  # no commit yet, say
+        found = judged("HEAD")
+        yield f"gate: {judgement(found)}{changes(found)}"
+
+
+def judgement(found: Judged) -> str:
+    """What moved against the last commit."""
     if found.failures:
-        yield f"gate: {plural(found.failures, 'failure')} against HEAD: `make gate` shows them"
-    elif found.moves:
-        moved = plural(len(found.moves), "metric")
-        what = "rounding, if you changed nothing"
-        yield f"gate: {moved} moved against HEAD, all within tolerance: {what}"
+        return f"{plural(found.failures, 'failure')} against HEAD: `make gate` shows them"
+    if not found.moves:
+        return "no metric moved against HEAD"
+    moved, share = plural(len(found.moves), "metric"), found.moves[0].share
+    return f"{moved} moved against HEAD, all within tolerance, the largest by {share:.2g} of it"
+
+
+def changes(found: Judged) -> str:
+    """How many files of results are others than in the last commit, and whether that is rounding."""
+    files = plural(len(changed(RESULTS)), "file")
+    if found.failures or files.startswith("0 "):
+        return ""
+    if found.notes or changed(SOURCES):
+        return f"; {files} of results changed"
+    return f"; {files} of results changed, though you changed nothing: that is rounding"
+
+
+def changed(paths: tuple[str, ...]) -> list[str]:
+    there = [path for path in paths if Path(path).exists()]
+    return git("status", "--porcelain", "--", *there).decode(errors="replace").splitlines()
 
 
 def claims() -> Iterator[str]:
