@@ -47,7 +47,8 @@ def compared(revision: str, found: Judged) -> int:
     )
     with kept():
         write_text(PAGE, text)
-    say(f"{PAGE}: {revision} ({short}) against the working tree: {page['said']}")
+    named = short if page["revision"] == short else f"{revision} ({short})"
+    say(f"{PAGE}: {named} against the working tree: {page['said']}")
     return 0
 
 
@@ -70,7 +71,7 @@ def contrast(revision: str, found: Judged) -> dict:
         one |= {"claim": claims.get(name, ""), "before": pictures[name], "after": still(name)}
         one["panels"] = "" if one["same"] else overlaid(then[name], now[name], found.sha[:7])
     page = {
-        "revision": revision,
+        "revision": found.sha[:7] if found.sha.startswith(revision) else revision,
         "short": found.sha[:7],
         "metrics": found.metrics,
         "compared": len(told),
