@@ -1,6 +1,7 @@
 """The MLflow UI on a real store, in a real browser: its menus and pages answer without set-up."""
 
 import shutil
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -26,6 +27,9 @@ def address(tmp_path_factory):
         patch.setattr(track, "ROOT", root)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         lay_out()
+        spent = Path("artifacts/cost/toy/one.json")
+        spent.parent.mkdir(parents=True)
+        spent.write_text('{"seconds": 12.5, "peak_mib": 300}', encoding="utf-8")
         track.main()
         better = result(bad=3.0)
         save(type(better)(better.data, better.metrics, better.checks[:1]))
@@ -79,6 +83,12 @@ def see(page, *texts):
         sync_api.expect(page.get_by_text(text, exact=True).first).to_be_visible()
 
 
+def see_row(page, index, text):
+    """A cell of a row of the table, from the top."""
+    cell = page.locator(f".ag-row[row-index='{index}'] .ag-cell")
+    sync_api.expect(cell.get_by_text(text, exact=True).first).to_be_visible()
+
+
 def compare(page, *rows):
     for row in rows:
         row.locator("input[type=checkbox]").first.click()
@@ -100,9 +110,28 @@ def test_a_sweep_is_charted_and_compared(page):
     see(page, "alpha", "1e-05", "0.1", "reached", "4", "2")
 
 
+def test_a_final_value_is_charted_over_the_sweep(page):
+    choose(page, "one: over alpha")
+    page.locator("label").filter(has=page.locator("input[value=CHART]")).click()
+    see(page, "over_alpha", "one (over_alpha/error)", "one (over_alpha/reached)")
+
+
+def test_a_run_shows_its_claim_and_every_check(page):
+    choose(page, "Which checks failed?")
+    see_row(page, 0, "does not hold")
+    page.locator(".ag-row[row-index='0'] a").filter(has_text="one").first.click()
+    see(page, "A toy is a toy.", "why this tolerance", "a bound", "exact")
+
+
 def test_a_failed_check_is_named_and_differs_from_the_run_before(page):
     choose(page, "Which checks failed?")
-    see(page, "checks.failed", "verdict.why", "does not hold")
+    see(page, "checks.failed", "checks.held", "seconds", "verdict", "verdict.why")
     rows = page.locator(".ag-row").filter(has_text="one")
+    see_row(page, 0, "does not hold")  # what fails comes first
+    see_row(page, 0, "12.5")
+    see_row(page, 1, "holds")
     compare(page, rows.nth(0), rows.nth(1))
     see(page, "Comparing 2 Runs from 1 Experiment", "check/good_ _yes_", "checks.failed")
+    page.get_by_label("Metrics - Show diff only").click()
+    sync_api.expect(page.get_by_text("check/good_ _yes_", exact=True)).to_have_count(0)
+    see(page, "check/bad", "checks.failed")
