@@ -60,7 +60,9 @@ def test_what_an_experiment_takes_is_made_at_toy_size(folder):
     assert "there is no tests/test_beta.py" in done.stdout
 
 
-@pytest.mark.parametrize(("name", "said"), [("", "EXP: no such"), ("quick", "did you mean alpha@")])
+@pytest.mark.parametrize(
+    ("name", "said"), [("", "EXP: no such"), ("quick", "did you mean alpha.quick or beta.quick?")]
+)
 def test_an_unknown_name_is_one_line(folder, name, said):
     done = attempt(folder, name)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)

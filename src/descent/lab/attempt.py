@@ -16,11 +16,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from descent.config import Refusal
+from descent.lab.asked import Refused, named
 from descent.lab.environment import require_system
 from descent.lab.files import kept, read, write
 from descent.lab.messages import refuse, say
 from descent.lab.params import configured, parameters
-from descent.lab.project import Block, blocks
+from descent.lab.project import Block
 from descent.lab.reading import lines
 from descent.lab.results import as_report, dumps
 from descent.lab.scratch import shared_memory
@@ -30,14 +31,14 @@ from descent.result import Result
 TOY, FIGURES = Path("tests/toy.yaml"), Path("artifacts/try")
 
 
-def chosen(stage: str) -> Block:
+def chosen(experiment: str) -> Block:
     """The block of that name, or one line and exit code 2."""
-    known = {block.stage: block for block in blocks()}
-    if stage not in known:
-        near = [name for name in known if stage.rpartition("@")[2] in name][:5]
-        hint = f"; did you mean {', '.join(near)}?" if near and stage else ""
-        refuse(f"{stage or 'EXP'}: no such experiment; EXP=family@name{hint}")
-    return known[stage]
+    if not experiment:
+        refuse("EXP: no such experiment; EXP=family@name")
+    try:
+        return named(experiment)
+    except Refused as rule:
+        refuse(str(rule))
 
 
 def at_toy_size(block: Block) -> Result:
@@ -60,7 +61,7 @@ def taken(path: str, config):
     if path.startswith("artifacts/own/"):
         return read(path, config)
     if path.startswith("artifacts/"):
-        return at_toy_size(chosen("@".join(Path(path).with_suffix("").parts[1:]))).data
+        return at_toy_size(chosen("/".join(Path(path).with_suffix("").parts[1:]))).data
     from fake_mnist import fake_mnist  # of tests/
 
     return fake_mnist(np.random.default_rng(0), 256, 72)
@@ -113,9 +114,9 @@ def tested(block: Block) -> int:
     ).returncode
 
 
-def main(stage: str = "") -> int:
+def main(experiment: str = "") -> int:
     require_system()
-    start, block = time.perf_counter(), chosen(stage)
+    start, block = time.perf_counter(), chosen(experiment)
     with shared_memory():
         result = at_toy_size(block)
     shown(block, result)
