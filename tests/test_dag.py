@@ -175,7 +175,17 @@ def test_every_module_is_used_by_somebody():
         "leftovers",
         "lockfile",
     }  # no stage's
-    tools |= {"recover", "repro", "verify", "ahead", "side_by_side", "warm", "progress", "outcome"}
+    tools |= {
+        "recover",
+        "repro",
+        "verify",
+        "ahead",
+        "side_by_side",
+        "warm",
+        "progress",
+        "outcome",
+        "dated",
+    }
     tools |= {"quick", "compare", "reports", "standing", "shown"}  # the last four of the gate
     tools |= {"compared", "over", "two_times"}  # of the page that the gate writes
     tools |= {

@@ -10,12 +10,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
-from copy import copy
 from itertools import chain
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, NamedTuple
 
+from descent.lab.counting import FILE, waiting
+from descent.lab.dated import digests, may_run_ahead, out_of_date
 from descent.lab.environment import SIDE_BY_SIDE
+from descent.lab.files import partial
 from descent.lab.messages import say
 from descent.lab.progress import costs, told
 from descent.lab.warm import Warm, door
@@ -82,10 +85,12 @@ class Ahead:
             announce(stage)
         self.tell(stage)
         process = self.begun[stage].process
-        while process.poll() is None:
-            while self.running() < self.most and (other := next(others, None)):
-                self.begin(other)
-            time.sleep(MOMENT)
+        with waiting(stage.addressing, count(stage)) as replicates:
+            while process.poll() is None:
+                while self.running() < self.most and (other := next(others, None)):
+                    self.begin(other)
+                time.sleep(MOMENT)
+                replicates.look()
         return self.taken(stage)
 
     def tell(self, now) -> None:
@@ -124,6 +129,7 @@ class Ahead:
         options, said, known = prepare_kwargs(stage), None, digests(stage)
         if not alone:
             options["env"] |= dict.fromkeys(SIDE_BY_SIDE, "1")
+            options["env"][FILE] = str(count(stage).absolute())
             said = nameless()
         self.begun[stage] = Begun(started(stage.cmd, said, options), said, known)
 
@@ -162,6 +168,11 @@ def started(command: str, said: IO[bytes] | None, options: dict) -> subprocess.P
     return subprocess.Popen(shell, stdout=said, stderr=errors, **options)
 
 
+def count(stage) -> Path:
+    """Where its command says how many replicates are done."""
+    return partial(Path("artifacts", stage.addressing.replace("/", "-")))
+
+
 def nameless() -> IO[bytes]:
     """A file that is gone when it is closed."""
     return TemporaryFile()
@@ -173,25 +184,3 @@ def announce(stage) -> None:
 
     logger.info("Running stage '%s':", stage.addressing)
     display_command(stage.cmd)
-
-
-def may_run_ahead(stage) -> bool:
-    """Whether DVC would only call its command: it removes no output first, and takes none from its cache of runs."""
-    whole = isinstance(stage.cmd, str) and bool(stage.outs) and not stage.frozen
-    return (
-        whole and all(out.persist for out in stage.outs) and all(dep.exists for dep in stage.deps)
-    )
-
-
-def out_of_date(stage) -> bool:
-    """`stage.changed()` without DVC's locks, which it gives back while a command runs."""
-    return stage.changed_stage() or any(one.status() for one in (*stage.deps, *stage.outs))
-
-
-def digests(stage) -> list:
-    """Of what a stage depends on, as it is now; DVC's own books stay as they are."""
-    found = []
-    for dep in map(copy, stage.deps):
-        dep.save()
-        found.append(dep.hash_info)
-    return found

@@ -17,6 +17,7 @@ from types import ModuleType
 from threadpoolctl import threadpool_limits
 
 from descent.config import Refusal
+from descent.lab.counting import counted
 from descent.lab.deadline import deadline, end
 from descent.lab.environment import require_system
 from descent.lab.files import read, write, write_text
@@ -91,7 +92,7 @@ def run(module: str, block: str, *inputs: str) -> None:
     if block.count("/") != 1:
         refuse(f"{block or 'BLOCK'}: a block is called FAMILY/NAME")
     start = time.perf_counter()
-    with shared_memory():
+    with shared_memory(), counted(block.replace("/", "@")):
         experiment = found(module)
         config, wanted = configure(experiment.Config, block), taken(Path(experiment.__file__))
         if len(inputs) < wanted:

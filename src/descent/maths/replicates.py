@@ -11,6 +11,10 @@ from descent.maths.limits import CALL, require_time
 BEGIN = 50 * CALL  # operations that a replicate takes beside its own
 
 
+def seen(done: int, of: int) -> None:
+    """Called when so many of the replicates are there; whoever runs an experiment may put another function here."""
+
+
 def _alone(function: Callable, seed: int, replicate: int, arguments: tuple):
     """One replicate on one BLAS thread, so that its bits do not depend on the number of cores."""
     with threadpool_limits(1):
@@ -28,4 +32,9 @@ def replicate(function: Callable, seed: int, arguments: Sequence[tuple]) -> list
     begun = f"{len(arguments)} replicates in all, each with a generator of its own"
     require_time(begun, BEGIN * len(arguments))
     tasks = (delayed(_alone)(function, seed, k, given) for k, given in enumerate(arguments))
-    return Parallel(n_jobs=min(len(arguments), cpu_count()))(tasks)
+    most = min(len(arguments), cpu_count())
+    found = []
+    for one in Parallel(n_jobs=most, return_as="generator")(tasks):
+        found.append(one)
+        seen(len(found), len(arguments))
+    return found
