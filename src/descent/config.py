@@ -11,7 +11,7 @@ over it takes hours, whatever is done in it.
 from itertools import pairwise
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 WHOLE = 2**53  # up to here float64 has every whole number
@@ -95,6 +95,8 @@ Index = Annotated[int, Field(ge=0, strict=True), BeforeValidator(_number)]
 Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True), BeforeValidator(_number)]
 Number = Annotated[float, Field(strict=True), BeforeValidator(_number)]
 Positive = Annotated[float, Field(gt=0, strict=True), BeforeValidator(_number)]
+# The name of a data set: data/NAME is a folder of IDX files or a FILE.npz.
+Data = Annotated[str, StringConstraints(pattern=r"^\w[\w.-]*(/\w[\w.-]*)*$")]
 Flag = Annotated[bool, Field(strict=True), BeforeValidator(_flag)]
 
 

@@ -15,6 +15,7 @@ import xarray as xr
 
 from descent.config import (
     Count,
+    Data,
     Index,
     Positive,
     Refusal,
@@ -36,6 +37,7 @@ NARROWEST = 8  # units a layer: below that mean field is no description and ReLU
 
 @experiment_config
 class DeepConfig:
+    data: Data
     seed: Seed
     replicates: Count  # networks, each with a batch of its own
     depth: Count  # L hidden layers

@@ -18,6 +18,7 @@ from pydantic import Field
 
 from descent.config import (
     Count,
+    Data,
     Index,
     Positive,
     Refusal,
@@ -35,6 +36,7 @@ PIXELS, CLASSES = 784, 10  # of MNIST, for estimates
 
 @experiment_config
 class Images:
+    data: Data
     seed: Seed
     replicates: Annotated[Count, Field(ge=fewest("mean"))]  # networks
     averaged: Count  # images that the mean is of

@@ -59,6 +59,20 @@ def architecture(train: xr.Dataset) -> Architecture:
     return Architecture(shape, float(train.attrs["rate"]), int(train.attrs["batch"]))
 
 
+def require_same(images: Images, of: Architecture) -> None:
+    """Refuse images of another kind than those that the networks were trained on.
+
+    Raises:
+        Refusal: with the sizes.
+    """
+    pixels, classes = images.x.shape[1], int(images.labels.max()) + 1
+    if (pixels, classes) != (of.shape.widths[0], of.shape.widths[-1]):
+        raise Refusal(
+            f"data: images of {pixels} pixels and {classes} classes, but train.mnist kept networks "
+            f"for {of.shape.widths[0]} pixels and {of.shape.widths[-1]} classes: run it first"
+        )
+
+
 def require_fewer(config: Config, n: int, train: xr.Dataset) -> None:
     """Refuse minibatches as large as the set of n images, and more of them than the networks take in an hour.
 

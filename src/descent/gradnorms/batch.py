@@ -146,6 +146,7 @@ def run(config: Config, mnist: xr.Dataset, train: xr.Dataset) -> Result:
         raise Refusal(f"epoch {config.epoch}: training kept the networks of epochs {listed} only")
     images = standardised(mnist, "train")
     n = len(images.x)
+    _noise.require_same(images, _noise.architecture(train))
     _noise.require_fewer(config, n, train)
     found = measure(config, images, train)
     theory = predict(found, n)

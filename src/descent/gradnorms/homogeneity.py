@@ -20,7 +20,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from descent.config import Count, Seed, experiment_config
-from descent.gradnorms._noise import Architecture, architecture
+from descent.gradnorms._noise import Architecture, architecture, require_same
 from descent.maths import network
 from descent.maths.homogeneity import products_along_the_output, squared_layer_norms
 from descent.maths.images import Images, standardised
@@ -93,7 +93,9 @@ def _measure_one(
 
 
 def run(config: Config, mnist: xr.Dataset, train: xr.Dataset) -> Result:
-    found = measure(config, standardised(mnist, "train"), train)
+    images = standardised(mnist, "train")
+    require_same(images, architecture(train))
+    found = measure(config, images, train)
     theory = predict(found)
     product, growth = theory["product_predicted"], theory["growth_predicted"]
     terms = ROUNDING * found["size"].max("layer")

@@ -46,6 +46,7 @@ def measure(config: Config, images: Images, train: xr.Dataset) -> xr.Dataset:
 def run(config: Config, mnist: xr.Dataset, train: xr.Dataset) -> Result:
     images = standardised(mnist, "train")
     n = len(images.x)
+    _noise.require_same(images, _noise.architecture(train))
     _noise.require_fewer(config, n, train)
     found = measure(config, images, train)
     theory = predict(found, n)

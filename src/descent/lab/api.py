@@ -89,12 +89,13 @@ def run(
     with reading(root):
         require_system()
         block = named(experiment)
-        require_inputs(block)
         name, module = dotted(block.path), found(block.module)
         known = [field.name for field in fields(module.Config)]
         settings = changed(block.parameters, given, name, known)
         config = configured(module.Config, block.path, settings)
-        upstream = [read(path, config) for path in block.inputs()]
+        changed_block = block._replace(parameters=settings)
+        require_inputs(changed_block)
+        upstream = [read(path, config) for path in changed_block.inputs()]
         claim = words(block.docstring()).claim
     result, report = in_time(module, config, upstream, in_params(block.path))
     was = {key: (block.parameters.get(key), settings[key]) for key in settings}

@@ -119,15 +119,13 @@ def folder(root: str) -> "xr.Dataset":
 
 
 def images(root: str) -> "xr.Dataset":
-    """MNIST as torchvision reads it: {train,test}_images (n, row, column) uint8 and _labels (n)."""
+    """{train,test}_images (n, row, column) uint8 and _labels (n) int64; no test set where there is none."""
     import xarray as xr
-    from torchvision.datasets import MNIST  # 3 s, and only the families on MNIST need it
 
-    parts = {"train": MNIST(root, train=True), "test": MNIST(root, train=False)}
+    from descent.lab.image_sets import parts
+
     arrays = {}
-    for name, part in parts.items():
-        if not 0 < len(part.data) == len(part.targets):
-            raise ValueError(f"{len(part.data)} images, {len(part.targets)} labels of {name}")
-        arrays[f"{name}_images"] = ((name, "row", "column"), part.data.numpy())
-        arrays[f"{name}_labels"] = ((name,), part.targets.numpy())
+    for name, (pixels, labels) in parts(Path(root)).items():
+        arrays[f"{name}_images"] = ((name, "row", "column"), pixels)
+        arrays[f"{name}_labels"] = ((name,), labels)
     return xr.Dataset(arrays)

@@ -2,10 +2,12 @@
 
 A group of dvc.yaml whose command is `python stages/run.py MODULE BLOCK [INPUT …]` is a family. The module is
 descent.FAMILY.${key}, so blocks and modules are one to one; in a family that is keyed by its source it is one
-module for all blocks (descent.spectra.singular_values).
+module for all blocks (descent.spectra.singular_values). As in DVC, ${item.NAME} is a parameter of the block, and
+${FAMILY.BLOCK.NAME} one of another.
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from inspect import cleandoc
 from pathlib import Path
@@ -27,7 +29,7 @@ class Block(NamedTuple):
     name: str
     parameters: dict
     module: str  # descent.family.name, say
-    upstream: list[str]  # what its family reads: artifacts and data folders
+    upstream: list[str]  # what its family reads: artifacts and data folders, as dvc.yaml has them
     question: str  # what its family asks, `desc` in dvc.yaml
 
     @property
@@ -54,8 +56,23 @@ class Block(NamedTuple):
         return cleandoc(text)
 
     def inputs(self) -> list[str]:
-        """What of `upstream` the experiment takes."""
-        return self.upstream[: taken(self.source)]
+        """What of `upstream` the experiment takes, with its parameters put in."""
+        wanted = self.upstream[: taken(self.source)]
+        return [filled(path, {"item": self.parameters}) for path in wanted]
+
+
+def filled(text: str, values: dict) -> str:
+    """With every ${NAME} and ${NAME.NAME} that the values have in place of it; others as they stand."""
+
+    def value(found: re.Match) -> str:
+        one = values
+        for name in found[1].split("."):
+            if not isinstance(one, dict) or name not in one:
+                return found[0]
+            one = one[name]
+        return str(one)
+
+    return re.sub(r"\$\{([\w.]+)\}", value, text)
 
 
 def families(pipeline: Path = PIPELINE) -> dict[str, dict]:
@@ -74,7 +91,8 @@ def families(pipeline: Path = PIPELINE) -> dict[str, dict]:
 def blocks(params: Path = PARAMS, pipeline: Path = PIPELINE) -> Iterator[Block]:
     """Every experiment, in the order of params.yaml."""
     stages = families(pipeline)
-    for family, experiments in mapping(params).items():
+    whole = mapping(params)
+    for family, experiments in whole.items():
         if family not in stages:
             continue
         if not isinstance(experiments, dict):
@@ -84,7 +102,7 @@ def blocks(params: Path = PARAMS, pipeline: Path = PIPELINE) -> Iterator[Block]:
                 refuse(f"{params}: {family}: {name} is no name of an experiment")
             if not isinstance(block, dict):
                 refuse(f"{params}: {family}.{name}: must be a block of named parameters")
-            command = str(stages[family]["cmd"]).replace("${key}", str(name)).split()
+            command = filled(str(stages[family]["cmd"]), {**whole, "key": str(name)}).split()
             if len(command) < 4:
                 refuse(f"{pipeline}: {family}: cmd must be `python {DOOR} MODULE BLOCK [INPUT …]`")
             _, _, module, _, *upstream = command

@@ -36,8 +36,10 @@ def standardised(mnist: xr.Dataset, part: str, dtype: type = np.float32) -> Imag
     """The images of `part` ("train" or "test") minus the training mean over the training deviation.
 
     Raises:
-        Refusal: the training pixels have no spread.
+        Refusal: the training pixels have no spread, or there is no such part.
     """
+    if f"{part}_images" not in mnist:
+        raise Refusal(f"data: it has no {part} set, which this experiment reads")
     mean, std, _ = pixel_statistics(mnist)
     if std == 0:
         raise Refusal("all training pixels are equal: there is nothing to standardise")

@@ -10,7 +10,7 @@ The Ritz value never passes the largest eigenvalue by more than rounding, and an
 it. For ReLU the Hessian is that of the piece that θ lies in.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,8 @@ from descent.probe._rows import leaves, pick
 from descent.probe._untouched import Batch, Twin, device_of, gradient
 
 BASIS = 2**28  # bytes that the vectors of Lanczos may take
+KEPT = 2**26  # bytes up to which the graphs of gradients are kept from one product to the next
+PASSES = 3  # the graph of a gradient keeps as much as so many forward passes
 SYMMETRIC = 1e-2  # of ‖Hu‖ + ‖Hv‖, for normal u and v; rounding in float32 makes 1e-4 of it
 TWICE, DIFFERENCES = "double backward", "finite differences"
 
@@ -64,15 +66,41 @@ def _chunks(x: Batch, y: Batch, chunk: int, device: torch.device):
         yield (rows.stop - first) / n, pick(x, rows, device), pick(y, rows, device)
 
 
-def product(twin: Twin, x: Batch, y: Batch, v: Tensor, chunk: int) -> Tensor:
+class Slope(NamedTuple):
+    """The gradient of a chunk of the samples, with the graph that makes it."""
+
+    share: float  # of the samples
+    gradient: dict[str, Tensor]
+
+
+def slopes(twin: Twin, x: Batch, y: Batch, chunk: int) -> Iterator[Slope]:
+    """Chunk by chunk; the graph of one is gone when the next is made, unless somebody keeps it."""
+    for share, xs, ys in _chunks(x, y, chunk, device_of(twin.model)):
+        yield Slope(share, gradient(twin, twin.loss(xs, ys), graph=True))
+
+
+def graph_bytes(twin: Twin, x: Batch, y: Batch, chunk: int) -> float:
+    """About what the graphs of all chunks take, from what a forward pass of the first keeps."""
+    share, xs, ys = next(_chunks(x, y, chunk, device_of(twin.model)))
+    sizes: list[int] = []
+
+    def count(kept: Tensor) -> Tensor:
+        sizes.append(kept.numel() * kept.element_size())
+        return kept.detach()
+
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda kept: kept):
+        twin.loss(xs, ys)
+    return PASSES * sum(sizes) / share
+
+
+def product(twin: Twin, chunks: Iterable[Slope], v: Tensor) -> Tensor:
     """Hv by differentiating twice; v: (P,)."""
     trained, total = twin.trained, torch.zeros_like(v)
     along = _unflat(v, trained)
-    for share, xs, ys in _chunks(x, y, chunk, v.device):
-        g = gradient(twin, twin.loss(xs, ys), graph=True)
+    for share, g in chunks:
         slope = sum((g[name] * along[name]).sum() for name in g)
         if isinstance(slope, Tensor) and slope.requires_grad:
-            along_slope = gradient(twin, slope)
+            along_slope = gradient(twin, slope, keep=True)
             if not along_slope:
                 raise RuntimeError("the gradient ends in an operation without a derivative")
             total += share * _flat(along_slope, trained)
@@ -128,14 +156,20 @@ def sharpness(
         # A little of every direction, for an eigenvector that is new on top.
         noise = start / np.linalg.norm(start) + 0.1 * noise / np.linalg.norm(noise)
     method, made = (known or TWICE), 0
+    kept: list[Slope] = []
+    keep = method == TWICE and graph_bytes(twin, x, y, chunk) <= KEPT
 
     def times(v: np.ndarray) -> np.ndarray:
-        nonlocal method, made
+        nonlocal method, made, kept
         made += 1
         along = torch.as_tensor(v, device=device)
         if method == TWICE:
             try:
-                return product(twin, x, y, along, chunk).cpu().numpy()
+                chunks = slopes(twin, x, y, chunk)
+                if keep:
+                    kept = kept or list(chunks)
+                    chunks = kept
+                return product(twin, chunks, along).cpu().numpy()
             except (RuntimeError, NotImplementedError):
                 method = DIFFERENCES
         return difference(twin, x, y, along, chunk).cpu().numpy()

@@ -121,11 +121,12 @@ def over_set(
     loss, total, parts = 0.0, {}, []
     for chosen in parted(n, batch, rng):
         x, y = (pick(b, torch.as_tensor(chosen), device) for b in data)
-        seen, size = _samples.look(twin, layers, x, y), len(chosen)
+        seen, size = _samples.look(twin, layers, x, y, units=False), len(chosen)
         loss += seen.loss * size / n
         for name, g in seen.gradient.items():
-            share = g.double() * (size / n)
-            total[name] = total[name] + share if name in total else share
+            if name not in total:
+                total[name] = torch.zeros_like(g, dtype=torch.float64)
+            total[name].add_(g, alpha=size / n)
         there = [layer for layer in layers if any_in(layer, seen.gradient)]
         square = {layer.name: _samples.square(seen.gradient, layer) for layer in there}
         each = {name: v.double().cpu().numpy() for name, v in seen.squares.items() if name in good}

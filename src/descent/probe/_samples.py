@@ -32,8 +32,8 @@ class Pass(NamedTuple):
     order: list[str]  # layers, in the order of their use
 
 
-def look(twin: Twin, layers: list[Layer], x: Batch, y: Batch) -> Pass:
-    """One forward and one backward pass."""
+def look(twin: Twin, layers: list[Layer], x: Batch, y: Batch, *, units: bool = True) -> Pass:
+    """One forward and one backward pass; `units`: with a look for dead ones."""
     trained, batch = set(twin.trained), len(leaves(x)[0])
     with Watch(layers) as watch:
         loss = twin.loss(x, y)
@@ -45,7 +45,7 @@ def look(twin: Twin, layers: list[Layer], x: Batch, y: Batch) -> Pass:
             values = sample_squares(layer, uses, batch, trained)
             if values is not None:
                 squares[layer.name] = values
-        if uses and (still := dead_units(layer, uses)) is not None:
+        if units and uses and (still := dead_units(layer, uses)) is not None:
             dead[layer.name] = still
     return Pass(float(loss.detach()), found, squares, dead, watch.order)
 

@@ -53,8 +53,10 @@ def standardised(pixels: np.ndarray) -> np.ndarray:
     mean, std, _ = pixel_statistics(xr.Dataset({"train_images": (dims, pixels)}))
     if not std > 0:
         raise Refusal("data: all pixels are equal: there is nothing to standardise")
-    scaled = pixels.astype(np.float32) / np.float32(255)
-    scaled = (scaled - np.float32(mean)) / np.float32(std)
+    scaled = pixels.astype(np.float32)
+    scaled /= np.float32(255)
+    scaled -= np.float32(mean)
+    scaled /= np.float32(std)
     return scaled[:, None] if scaled.ndim == 3 else scaled
 
 

@@ -126,13 +126,22 @@ def twin_of(model: nn.Module, loss_fn: Loss) -> Twin:
     return Twin(model, loss_fn, parameters, buffers)
 
 
-def gradient(twin: Twin, loss: Tensor, *, graph: bool = False) -> dict[str, Tensor]:
-    """∇ of a loss by parameter; those that the loss does not use are left out."""
+def gradient(
+    twin: Twin, loss: Tensor, *, graph: bool = False, keep: bool = False
+) -> dict[str, Tensor]:
+    """∇ of a loss by parameter; those that the loss does not use are left out.
+
+    Args:
+        graph: with a graph of its own, to be differentiated again.
+        keep: the graph of the loss, for another pass through it.
+    """
     trained = twin.trained
     if not trained or not loss.requires_grad:
         return {}
     values = list(trained.values())
-    found = torch.autograd.grad(loss, values, create_graph=graph, allow_unused=True)
+    found = torch.autograd.grad(
+        loss, values, retain_graph=graph or keep, create_graph=graph, allow_unused=True
+    )
     return {
         name: g.to_dense() if g.is_sparse else g
         for name, g in zip(trained, found, strict=True)

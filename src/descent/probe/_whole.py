@@ -25,7 +25,7 @@ def at_the_set(of: Of, data: tuple[Batch, Batch] | None, row: Row) -> None:
         with untouched(of.model):
             few = torch.as_tensor(memory.rng.choice(n, min(n, memory.batch), replace=False))
             x, y = (pick(part, few, device) for part in data)
-            seen = _samples.look(twin, layers, x, y)
+            seen = _samples.look(twin, layers, x, y, units=False)
             memory.unseen |= unseen(of.model, set(seen.gradient))
             there = [layer for layer in layers if _noise.any_in(layer, seen.gradient)]
             memory.good = None

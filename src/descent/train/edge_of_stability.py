@@ -24,7 +24,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from descent.config import Count, Positive, Seed, experiment_config, require_increasing
+from descent.config import Count, Data, Positive, Seed, experiment_config, require_increasing
 from descent.maths.limits import require_at_most, require_cost
 from descent.maths.momentum import highest
 from descent.maths.replicates import replicate
@@ -47,6 +47,7 @@ FEWEST = 3  # measurements that make a plateau
 
 @experiment_config
 class Config:
+    data: Data
     seed: Seed
     replicates: Count
     images: Count  # n, drawn from the training set

@@ -23,7 +23,7 @@ norms are the printed ones.
 import numpy as np
 import xarray as xr
 
-from descent.config import Count, Flag, Index, Positive, Refusal, Seed, experiment_config
+from descent.config import Count, Data, Flag, Index, Positive, Refusal, Seed, experiment_config
 from descent.maths.activations import Activation
 from descent.maths.homogeneity import squared_layer_norms
 from descent.maths.images import Images, pixel_statistics, standardised
@@ -40,6 +40,7 @@ LARGEST = 300_000_000  # float32 numbers of all kept networks: 1.2 GB
 
 @experiment_config
 class Config:
+    data: Data
     seed: Seed
     replicates: Count
     hidden: tuple[Count, ...]  # widths of the hidden layers

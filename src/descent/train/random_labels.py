@@ -23,7 +23,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from descent.config import Count, Positive, Seed, experiment_config
+from descent.config import Count, Data, Positive, Seed, experiment_config
 from descent.maths import rules
 from descent.maths.initialise import initialise
 from descent.maths.limits import PRODUCT, require_cost
@@ -40,6 +40,7 @@ PIXELS = 784  # of MNIST, for estimates
 
 @experiment_config
 class Config:
+    data: Data
     seed: Seed
     replicates: Annotated[Count, Field(ge=fewest("mean"))]  # networks, each with labels of its own
     images: Count  # n, trained on
