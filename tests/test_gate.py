@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from descent.lab.gate import compare as gate
-from descent.lab.gate.reports import tolerances
+from descent.lab.gate.rules import tolerances
 from descent.lab.outcome import outcome
 from toy import ROOT
 

@@ -84,7 +84,11 @@ class Check:
 
     @property
     def worst(self) -> Worst:
-        """The point with the largest excess in units of its tolerance; one that is NaN before all others."""
+        """The point with the largest excess in units of its tolerance; one that is NaN before all others.
+
+        Points that hold, and are as far off within a tenth of their tolerance, count the same, and the first of
+        them is shown: which of many roundings is the largest is another point on every machine.
+        """
         measured, predicted, tol = self._points
         if not self._excess.size:
             return Worst({}, np.nan, np.nan, np.nan, 0)
@@ -95,7 +99,11 @@ class Check:
         units = np.where(tol.values == 0, exact, units)
         units = np.where(np.isnan(self._excess), np.inf, np.where(np.isnan(units), 0.0, units))
         tied = np.where(np.isnan(self._excess), np.inf, self._excess)
-        place = np.unravel_index(np.lexsort((-tied.ravel(), -units.ravel()))[0], units.shape)
+        holds = units <= 1
+        alike = holds & np.isfinite(units)
+        units, tied = np.where(alike, np.round(units, 1), units), np.where(alike, 0.0, tied)
+        order = np.lexsort((-tied.ravel(), -units.ravel(), holds.ravel()))
+        place = np.unravel_index(order[0], units.shape)
         at = {
             str(dim): (measured[dim].values[k].item() if dim in measured.coords else int(k))
             for dim, k in zip(measured.dims, place, strict=True)

@@ -2,7 +2,8 @@
 
 Each artifact of the family has a function of its name in descent.FAMILY.figures. Its figure goes to
 plots/FAMILY/NAME.svg, and what it shows, as data, to plots/FAMILY/NAME.json. A figure is drawn again only
-if what it is made of has changed; figures whose artifact is gone go too.
+if what it is made of has changed, or one of its files (artifacts/drawn has the digests, which git need not keep);
+figures whose artifact is gone go too.
 
 A figure that cannot be drawn does not stop the others: its picture says what failed, one line on standard
 error does too, and it is tried again next time. The exit code stays 0, since the numbers and verdicts that
@@ -10,13 +11,10 @@ the page reports do not depend on the picture, and the page would not be made wi
 """
 
 import ast
-import hashlib
-import json
 import re
 import sys
 from dataclasses import replace
 from importlib import import_module
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -25,25 +23,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from descent.figure import Axis, Figure, panel, text
-from descent.lab import (
-    colours,
-    legend,
-    rulers,
-    seen,
-    svg,
-    svg_legend,
-    svg_marks,
-    thinning,
-    ticks,
-    vega,
-)
+from descent.lab import seen, svg, vega
+from descent.lab.drawn import DRAWN, code_of, digest, is_drawn, state
 from descent.lab.files import Damaged, dataset, kept, read_text, write, write_text
 from descent.lab.messages import bounded, one_line, refuse
 
 if TYPE_CHECKING:  # half a second that a family without a change does not need
     import xarray as xr
-
-PAINTERS = (colours, legend, rulers, seen, svg, svg_legend, svg_marks, thinning, ticks, vega)
 
 
 def draw(family: str) -> None:
@@ -64,34 +50,42 @@ def draw_all(family: str) -> None:
         figures = import_module(f"descent.{family}.figures")
     except ModuleNotFoundError as error:
         refuse(f"{family}: is no family, or one without figures ({error})")
-    code = code_of(figures)
+    code = code_of(figures, sys.modules[__name__])
     out, drawn = Path("plots", family), set()
     for artifact in sorted(Path("artifacts", family).glob("*.nc")):
         picture, data = (out / f"{artifact.stem}.{kind}" for kind in ("svg", "json"))
         drawn |= {picture, data}
         caption = to_see(figures, artifact.stem)
         origin = digest(code, artifact.read_bytes(), caption.encode())
-        if picture.exists() and made_from(data) == origin:
+        record = DRAWN / family / f"{artifact.stem}.txt"
+        if is_drawn(record, origin, picture, data):
             continue
         figure, failed = made(figures, artifact, caption)
         try:
-            keep(figure, picture, data, origin, failed)
+            keep(figure, picture, data, failed)
         except OSError:  # of the disk
             raise
         except Exception as error:  # of a painter: whatever the figure holds, the rest goes on
             failed = complaint(artifact, error)
-            keep(instead(failed, caption), picture, data, origin, failed)
+            keep(instead(failed, caption), picture, data, failed)
         if failed:
             print(bounded(failed), file=sys.stderr)
+        write_text(record, "" if failed else state(origin, picture, data))
     for stale in set(out.glob("*")) - drawn:
         stale.unlink()
 
 
-def made(figures: ModuleType, artifact: Path, caption: str) -> tuple[Figure, str]:
-    """The figure of an artifact, or one that says why there is none; and that reason."""
+def made(
+    figures: ModuleType, artifact: Path, caption: str, data: "xr.Dataset | None" = None
+) -> tuple[Figure, str]:
+    """The figure of an artifact, or one that says why there is none; and that reason.
+
+    Args:
+        data: what the artifact holds, for arrays that were never written; only its name counts then.
+    """
     found = ""
     try:
-        data = dataset(artifact)
+        data = dataset(artifact) if data is None else data
         found = lacking(data)
         figure = getattr(figures, artifact.stem)(data)
         return replace(figure, caption=figure.caption or caption), ""
@@ -127,10 +121,9 @@ def instead(failed: str, caption: str) -> Figure:
     )
 
 
-def keep(figure: Figure, picture: Path, data: Path, origin: str, failed: str) -> None:
-    """Write both files, or none. What failed has no origin, so that it is tried again."""
+def keep(figure: Figure, picture: Path, data: Path, failed: str) -> None:
+    """Write both files, or none."""
     shown = {
-        "made_from": "" if failed else origin,
         "caption": seen.plain(figure.caption),
         "main": None if failed else vega.main_panel(figure),
         "panels": [
@@ -139,29 +132,6 @@ def keep(figure: Figure, picture: Path, data: Path, origin: str, failed: str) ->
     }
     write(picture, lambda path: svg.save(figure, path))
     write_text(data, vega.embedded(shown) + "\n")
-
-
-def code_of(figures: ModuleType) -> bytes:
-    """What a figure is made by: these files and the version of Matplotlib."""
-    whole = hashlib.sha256(version("matplotlib").encode())
-    for module in (*PAINTERS, sys.modules["descent.figure"], sys.modules[__name__], figures):
-        whole.update(hashlib.sha256(Path(str(module.__file__)).read_bytes()).digest())
-    return whole.digest()
-
-
-def digest(*parts: bytes) -> str:
-    whole = hashlib.sha256()
-    for part in parts:
-        whole.update(hashlib.sha256(part).digest())
-    return whole.hexdigest()
-
-
-def made_from(data: Path) -> str | None:
-    """The digest that the last drawing left behind."""
-    try:
-        return json.loads(read_text(data))["made_from"]
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
 
 
 def to_see(figures: ModuleType, name: str) -> str:

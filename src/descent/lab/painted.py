@@ -1,7 +1,6 @@
 """The figure of one experiment as a picture in memory: an SVG as on the page, or a PNG for a notebook."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
@@ -11,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from descent.figure import Figure
 from descent.lab import svg
-from descent.lab.draw import complaint, instead, lacking, to_see
+from descent.lab.draw import complaint, instead, made, to_see
 from descent.lab.project import Block
 
 DPI = 80  # of a PNG: 370 pixels a panel
@@ -20,12 +19,7 @@ DPI = 80  # of a PNG: 370 pixels a panel
 def figure_of(block: Block, data: xr.Dataset) -> Figure:
     """The experiment's figure of these arrays; where it cannot be drawn, one that says why, as in plots/."""
     figures = import_module(f"descent.{block.family}.figures")
-    caption = to_see(figures, block.name)
-    try:
-        figure = getattr(figures, block.name)(data)
-        return replace(figure, caption=figure.caption or caption)
-    except Exception as error:  # whatever the family's function does with data it did not expect
-        return instead(complaint(Path(block.path), error, lacking(data)), caption)
+    return made(figures, Path(block.path), to_see(figures, block.name), data)[0]
 
 
 def drawn(block: Block, figure: Figure, painter: Callable[[Figure], str | bytes]) -> str | bytes:

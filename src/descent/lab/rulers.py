@@ -36,7 +36,13 @@ class Ruler(NamedTuple):
         low, high = stretched(np.array([self.low, self.high]), self.scale)
         return float(unstretched(low + place * (high - low), self.scale))
 
+    def rounded(self, values: np.ndarray) -> np.ndarray:
+        """To the digits that can be seen: within SEEN of the axis."""
+        low, high = stretched(np.array([self.low, self.high]), self.scale)
+        return _rounded(values, SEEN * abs(float(high - low)), self.scale)
 
+
+SEEN = 1e-5  # of an axis; on paper 1/300 of a point
 ENDS = {"log": (-305.0, 308.0), "symlog": (-300.0, 300.0)}  # decades in which float64 has a place
 
 
@@ -55,6 +61,18 @@ def unstretched(places: Numbers, scale: str = "symlog") -> Numbers:
     if scale == "log":
         return 10.0**places
     return np.sign(places) * np.expm1(np.abs(places) * LOG10) if scale == "symlog" else places
+
+
+def _rounded(values: np.ndarray, part: float, scale: str) -> np.ndarray:
+    """To the power of ten at or below `part`, which is as long as drawn."""
+    values = np.asarray(values, float)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        slopes = {"log": np.abs(values) * LOG10, "symlog": (1 + np.abs(values)) * LOG10}
+        steps = np.floor(np.log10(part * slopes.get(scale, np.ones_like(values))))
+    steps = np.where(np.isfinite(values) & np.isfinite(steps), -steps, 400).astype(int)
+    pairs = zip(values.ravel().tolist(), steps.ravel().tolist(), strict=True)
+    found = [round(value, places) + 0.0 if places < 400 else value for value, places in pairs]
+    return np.array(found, float).reshape(values.shape)
 
 
 def has_place(values: Numbers, scale: str) -> np.ndarray | np.bool:
@@ -98,6 +116,7 @@ def _limits(axis: Axis, low: float, high: float) -> tuple[float, float]:
         first, last = ENDS[axis.scale]
         low, high = min(max(low, first), last - 1), max(min(high, last), first + 1)
     found = [float(unstretched(end, axis.scale)) for end in (low, high)]
+    found = _rounded(np.array(found), SEEN * (high - low), axis.scale).tolist()
     kept = [
         g if f in (low, high) and g is not None else None for g, f in zip(given, fixed, strict=True)
     ]

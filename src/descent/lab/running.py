@@ -19,8 +19,10 @@ from threadpoolctl import threadpool_limits
 from descent.config import Refusal
 from descent.lab.counting import counted
 from descent.lab.deadline import deadline, end
+from descent.lab.digits import of_report
 from descent.lab.environment import require_system
 from descent.lab.files import read, write, write_text
+from descent.lab.gate.rules import tolerances
 from descent.lab.messages import refuse
 from descent.lab.params import PARAMS, configure
 from descent.lab.results import as_report, dumps
@@ -112,7 +114,7 @@ def in_params(block: str) -> str:
 
 def keep(block: str, result: Result, report: dict, start: float) -> None:
     """Write the three files of a result; `start` is when its run began, by time.perf_counter."""
-    text = dumps(report)
+    text = dumps(of_report(report, block, tolerances()))
     try:
         write(Path(f"artifacts/{block}.nc"), lambda p: result.data.to_netcdf(p, engine="scipy"))
         write_text(Path(f"metrics/{block}.json"), text)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from descent.figure import Axis, Mark, Panel, text
+from descent.lab.colours import shades
 from descent.lab.rulers import Ruler, has_place, ruler
 from descent.lab.thinning import thinned
 
@@ -46,7 +47,7 @@ def seen(panel: Panel) -> Seen:
 
 def _shown(mark: Mark, x: Ruler, y: Ruler) -> Iterator[Mark]:
     """A mark with as few points as show it; points of a curve without a neighbour as points; no words outside."""
-    mark = thinned(_edged(mark, y), x, y)
+    mark = thinned(_rounded(_edged(mark, y), x, y), x, y)
     if mark.kind == "text":
         at = np.stack([x.place(mark.values["x"]), y.place(mark.values["y"])])
         inside = ((at >= 0) & (at <= 1)).all(0)
@@ -58,6 +59,19 @@ def _shown(mark: Mark, x: Ruler, y: Ruler) -> Iterator[Mark]:
         if alone.any():
             values = {key: v[alone] for key, v in mark.values.items()}
             yield replace(mark, kind="points", values=values, size=3.0)
+
+
+def _rounded(mark: Mark, x: Ruler, y: Ruler) -> Mark:
+    """With the digits that can be seen, so that the roundings of another machine draw the same picture."""
+    values = dict(mark.values)
+    if mark.kind == "heat":
+        low, high = shades(mark)
+        shade = Ruler("", "linear", low, high, None)
+        return replace(mark, values=values | {"z": shade.rounded(values["z"])})
+    for name, along, over in (("x", x, "moment"), ("y", y, "level")):
+        keys = ("at",) if mark.kind == over else COORDINATES[name]
+        values |= {key: along.rounded(values[key]) for key in keys if key in values}
+    return replace(mark, values=values)
 
 
 def _axes(panel: Panel) -> tuple[tuple[str, Axis], ...]:

@@ -24,6 +24,7 @@ from descent.figure import Figure
 from descent.lab.legend import legend
 from descent.lab.rulers import Ruler, stretched, unstretched
 from descent.lab.seen import Seen, seen, words
+from descent.lab.svg_digits import with_few_digits
 from descent.lab.svg_legend import columns_of, draw_legend, hides
 from descent.lab.svg_marks import draw_mark
 
@@ -80,7 +81,8 @@ def text_of(figure: Figure) -> str:
     said = f"<title>{escape(words(title))}</title>"
     if figure.caption:
         said += f"<desc>{escape(words(figure.caption))}</desc>"
-    return re.sub(r"(<svg [^>]*>)", lambda tag: f"{tag[1]}\n {said}", text.getvalue(), count=1)
+    short = with_few_digits(text.getvalue())
+    return re.sub(r"(<svg [^>]*>)", lambda tag: f"{tag[1]}\n {said}", short, count=1)
 
 
 @contextmanager

@@ -10,7 +10,6 @@ report/compare.html, where both times stand side by side.
 import math
 from argparse import ArgumentParser
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,9 +21,9 @@ from descent.lab.gate.reports import (
     commit,
     committed,
     reports,
-    tolerances,
     workspace,
 )
+from descent.lab.gate.rules import RULES, rule_of, tolerances
 from descent.lab.gate.shown import everything, summary
 from descent.lab.gate.standing import names, standing
 from descent.lab.messages import refuse, say
@@ -32,7 +31,6 @@ from descent.lab.messages import refuse, say
 NOISE = 1e-12  # relative; less is no move unless it fails
 WAS = {True: "held", False: "did not hold", None: "new"}
 IS = {True: "holds", False: "does not hold", None: "vanished"}
-RULES = Path(__file__).with_name("tolerances.yaml")
 
 
 def finite(value: object) -> bool:
@@ -43,7 +41,6 @@ def differences(name: str, base: Report, now: Report, rules: list) -> Iterator[M
     """What differs between two reports of one experiment."""
     for path in base.metrics | now.metrics:
         metric, was, value = f"{name}:{path}", base.metrics.get(path), now.metrics.get(path)
-        rule = next(rule for rule in rules if fnmatchcase(metric, rule.pattern))
         if path not in now.metrics:
             yield Note(f"{metric}: vanished")
         elif not finite(value):
@@ -52,7 +49,7 @@ def differences(name: str, base: Report, now: Report, rules: list) -> Iterator[M
             told = f"{metric}: new" + f", was {was!r}" * (path in base.metrics)
             yield Note(told, fails=False, new="metric")
         else:
-            move = Move(metric, was, value, rule.absolute + rule.relative * abs(was))
+            move = Move(metric, was, value, rule_of(metric, rules).allows(was))
             if move.fails or abs(value - was) > NOISE * abs(was):
                 yield move
     yield from lost(name, base, now)

@@ -1,4 +1,4 @@
-"""The two sides of the gate: reports in the workspace and in a git revision, and the tolerances between them."""
+"""The two sides of the gate: reports in the workspace and in a git revision."""
 
 import json
 import math
@@ -8,29 +8,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, NonNegativeFloat, TypeAdapter, ValidationError
-
 from descent.lab.environment import without_git
 from descent.lab.messages import Refused, refusals, refuse
-from descent.lab.params import load
 
 VERDICTS = ("holds", "does not hold", "no claim")
-
-
-class Tolerance(BaseModel):
-    """|now − base| ≤ absolute + relative·|base| for the metrics that no earlier pattern matches."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
-        str_min_length=1,
-        str_strip_whitespace=True,
-    )
-    pattern: str  # of fnmatch, on family/experiment:dotted.path
-    relative: NonNegativeFloat
-    absolute: NonNegativeFloat
-    reason: str
 
 
 class Report(NamedTuple):
@@ -95,18 +76,6 @@ def commit(revision: str) -> str:
         hint = "; this clone is shallow: `git fetch --unshallow` brings the rest" if shallow else ""
         refuse(f"{revision}: no revision of this repository ({str(said).strip()}){hint}")
     return named.decode().strip()
-
-
-def tolerances(path: Path) -> list[Tolerance]:
-    """The rules in order, the last one for every metric; or one line and exit code 2."""
-    try:
-        rules = TypeAdapter(list[Tolerance]).validate_python(load(path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        refuse(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}")
-    if not rules or rules[-1].pattern != "*":
-        refuse(f"{path}: the last pattern must be *")
-    return rules
 
 
 def leaves(tree: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
