@@ -8,6 +8,7 @@ from descent.figure import (
     Axis,
     axis,
     curve,
+    heat,
     level,
     line,
     moment,
@@ -57,6 +58,13 @@ def test_a_dashed_line_without_a_label_is_refused():
     for mark in (line([1], [2], role="predicted"), level(1, ""), moment(1, "", role="bound")):
         with pytest.raises(ValueError, match="without a label"):
             panel("title", Axis("x"), Axis("y"), mark)
+
+
+def test_a_heat_map_whose_values_do_not_fit_its_axes_is_refused():
+    """Where the figures are made, so that the picture says why, and not where they are painted."""
+    heat([0, 1, 2], [0, 1], np.zeros((2, 3)), "z")
+    with pytest.raises(ValueError, match="its values have shapes"):
+        heat([0, 1], [0, 1], np.zeros((2, 3)), "z")
 
 
 def test_an_axis_is_named_by_its_coordinate():

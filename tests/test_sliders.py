@@ -137,7 +137,7 @@ def opened():
 
     stage = "dynamics@momentum_step"
     shown = panels(stage)
-    moved = embedded(movable(stage, PARAMS, len(shown)))
+    moved = embedded(movable(ALL, stage, PARAMS, len(shown)))
     page = f"""<!doctype html><meta charset="utf-8"><article id="one"><figure data-live><img alt="">
 <div class="chart"></div><script type="application/json">{embedded(shown)}</script>
 <script type="application/json" class="moved">{moved}</script></figure></article>
@@ -157,7 +157,7 @@ def test_a_formula_is_the_python_function_at_20_points(opened, one, k):
     curve = one.curves[k]
     module, _, name = curve.function.rpartition(".")
     function = getattr(import_module(module), name)
-    moved = movable(one.experiment, PARAMS, one.panel + 1)
+    moved = movable(ALL, one.experiment, PARAMS, one.panel + 1)
     moved = next(m for m in moved if m["panel"] == one.panel)
     asked = settings(one)
     drawn = opened.evaluate(EVALUATE, [moved, k, asked])
@@ -204,7 +204,7 @@ def test_at_least_ten_experiments_have_sliders_on_panels_that_are_there():
     assert len({one.experiment for one in ALL}) >= 10
     for one in ALL:
         assert one.panel < len(panels(one.experiment)), one.experiment
-        assert movable(one.experiment, PARAMS, one.panel + 1)
+        assert movable(ALL, one.experiment, PARAMS, one.panel + 1)
         for slider in one.sliders:
             assert slider.low <= slider.start <= slider.high
             assert slider.scale == "linear" or slider.low > 0
@@ -217,9 +217,9 @@ def test_a_constant_that_a_block_lacks_takes_the_sliders_away():
     for place in ("b.2", "c", "b.x", "flag", "b"):
         assert number(params, "one@a", place) is None
     assert (
-        movable("dynamics@momentum_step", {"dynamics": {"momentum_step": {"squares": []}}}, 2) == []
+        movable(ALL, "dynamics@momentum_step", {"dynamics": {"momentum_step": {"squares": []}}}, 2) == []
     )
-    assert movable("dynamics@momentum_step", PARAMS, 0) == []
+    assert movable(ALL, "dynamics@momentum_step", PARAMS, 0) == []
 
 
 def test_a_slider_of_another_form_is_refused_with_its_place(tmp_path):

@@ -45,7 +45,7 @@ class Mark:
     """One thing in a panel. `values` are arrays by the names in the table above.
 
     Raises:
-        ValueError: they have different lengths.
+        ValueError: they have different lengths, or a heat map's z is no array of (length of y, length of x).
     """
 
     kind: Kind
@@ -62,8 +62,12 @@ class Mark:
     diverging: bool = False  # colours of a heat map from one hue to another
 
     def __post_init__(self):
-        shapes = {values.shape for values in self.values.values()}
-        if len(shapes) > 1 and self.kind != "heat":
+        shapes = {name: values.shape for name, values in self.values.items()}
+        if self.kind == "heat":
+            fitting = shapes["z"] == shapes["y"] + shapes["x"]
+        else:
+            fitting = len(set(shapes.values())) < 2
+        if not fitting:
             raise ValueError(f"{self.kind} {self.label!r}: its values have shapes {shapes}")
 
     @property

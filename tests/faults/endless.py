@@ -225,7 +225,7 @@ def main() -> int:
             import_module(f"descent.{block.family}.figures")
             upstream = [read(str(options.root / path)) for path in block.inputs()]
             config = module_of(name).Config(**block.parameters)
-            for values in changes(config, block.parameters):
+            for values in filter(None, changes(config, block.parameters)):  # none is larger
                 counted = values[0].size > LONG
                 more = smaller(block, values[-1]) if counted else ()
                 for change in chain(values, more):

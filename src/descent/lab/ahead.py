@@ -23,7 +23,7 @@ from descent.lab.messages import say
 from descent.lab.progress import costs, told
 from descent.lab.warm import Warm, door
 
-MOMENT = 0.02  # seconds between two looks at what runs
+MOMENT = 0.05  # seconds between two looks at what runs
 
 
 class Begun(NamedTuple):

@@ -60,6 +60,10 @@ def paint(figure: Figure) -> Drawing:
         if any(below):  # once more, with the legends that cover something below
             below = [b or _is_outside(panel) for b, panel in zip(below, panels, strict=True)]
             drawing = _laid_out(panels, below)
+            drawing.draw_without_rendering()
+        drawing.set_layout_engine(
+            "none"
+        )  # everything has its place: who draws it need not look again
         return drawing
 
 

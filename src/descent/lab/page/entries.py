@@ -8,7 +8,7 @@ from descent.lab.files import read_text, whole
 from descent.lab.page.documents import erratum_anchor
 from descent.lab.page.listed import listed
 from descent.lab.page.pictures import picture
-from descent.lab.page.sliders import movable
+from descent.lab.page.sliders import Moved, movable
 from descent.lab.page.spread import rows
 from descent.lab.project import Block
 from descent.lab.results import load_report
@@ -58,14 +58,14 @@ def cost(block: Block) -> str:
         return ""
 
 
-def shown(block: Block, said: Words, result: dict, params: dict) -> dict:
+def shown(block: Block, said: Words, result: dict, params: dict, known: list[Moved]) -> dict:
     """The figure: its drawing, its data where these are all of it, and what it shows in words."""
     data, drawing = (Path(f"plots/{block.path}.{kind}") for kind in ("json", "svg"))
     with whole(data):
         panels = json.loads(read_text(data))["panels"]
         seen, complete = described(panels), all(panel["whole"] for panel in panels)
         drawn, heat = strokes(panels), any(m["kind"] == "heat" for p in panels for m in p["marks"])
-    moved = movable(block.stage, params, len(panels))
+    moved = movable(known, block.stage, params, len(panels))
     with whole(drawing):
         figure, size = picture(read_text(drawing))
     first = next(iter(result["checks"].values()), None)
@@ -81,13 +81,13 @@ def shown(block: Block, said: Words, result: dict, params: dict) -> dict:
     }
 
 
-def entry(block: Block, params: dict) -> dict:
-    """Everything of one experiment that the template names."""
+def entry(block: Block, params: dict, known: list[Moved]) -> dict:
+    """Everything of one experiment that the template names; `known` are the sliders of all."""
     said = words(block.docstring())
     result = load_report(Path(f"metrics/{block.path}.json"))
     checks, anchor = list(result["checks"].values()), block.path.replace("/", "-")
     unchecked = [{"name": sentence(n), "reason": why} for n, why in result["unchecked"].items()]
-    return shown(block, said, result, params) | {
+    return shown(block, said, result, params, known) | {
         "family": block.family,
         "name": block.name,
         "path": block.path,

@@ -18,6 +18,7 @@ from descent.lab.page.guide import grouped, setups, told
 from descent.lab.page.links import linked, papers
 from descent.lab.page.made import made
 from descent.lab.page.pictures import bundle, faces
+from descent.lab.page.sliders import sliders
 from descent.lab.params import PARAMS
 from descent.lab.project import Block, blocks
 from descent.lab.results import plain
@@ -62,7 +63,8 @@ def by_family(found: list[Block], experiments: list[dict]) -> list[dict]:
 def render(note: str = "") -> str:
     """The page of what is in the folders now; `note` stands above everything else."""
     found, params = list(blocks()), YAML().load(read_text(PARAMS))
-    experiments = [entry(block, params) for block in found]
+    moved = sliders()
+    experiments = [entry(block, params, moved) for block in found]
     checks = [check for e in experiments for check in e["checks"]]
     errata = [erratum for e in experiments for erratum in e["errata"]]
     page = partial(

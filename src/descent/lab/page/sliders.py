@@ -74,10 +74,10 @@ def number(params: dict, stage: str, place: str) -> float | None:
     return None
 
 
-def movable(stage: str, params: dict, panels: int) -> list[dict]:
+def movable(known: list[Moved], stage: str, params: dict, panels: int) -> list[dict]:
     """The sliders of an experiment as chart.js reads them; without those whose panel or constant is not there."""
     found = []
-    for one in sliders():
+    for one in known:
         if one.experiment != stage or one.panel >= panels:
             continue
         constants = {key: number(params, stage, at) for key, at in one.constants.items()}

@@ -1,7 +1,6 @@
 """The numbers of a result with their spread over replicates, as rows of a table."""
 
 from collections.abc import Iterator
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -49,13 +48,13 @@ def _of(name: str, array: xr.DataArray, data: xr.Dataset) -> Iterator[Row]:
     places = [dim for dim in last.dims if dim != "replicate"]
     if any(dim not in data.coords or last.sizes[dim] > PARTS for dim in places):
         return
-    for place in product(*(last[dim].values for dim in places)):
-        where = dict(zip(places, place, strict=True))
-        values = last.sel(where).values.astype(float)
-        where |= {dim: data[dim].values[-1] for dim in ends}
+    values = last.transpose(*places, "replicate").values.astype(float)
+    n, quantity = values.shape[-1], array.attrs.get("long_name", name)
+    with np.errstate(invalid="ignore"):  # inf − inf, where a replicate diverged
+        low, high = np.quantile(values, [0.05, 0.95], axis=-1)
+        mean, sd = values.mean(-1), values.std(-1, ddof=min(1, n - 1))
+    end = {dim: data[dim].values[-1] for dim in ends}
+    for place in np.ndindex(mean.shape):
+        where = {dim: last[dim].values[k] for dim, k in zip(places, place, strict=True)} | end
         at = ", ".join(f"{dim} = {label(value)}" for dim, value in where.items())
-        quantity = array.attrs.get("long_name", name)
-        with np.errstate(invalid="ignore"):  # inf − inf, where a replicate diverged
-            low, high = np.quantile(values, [0.05, 0.95])
-            sd = float(values.std(ddof=min(1, len(values) - 1)))
-        yield Row(quantity, at, float(values.mean()), sd, float(low), float(high), len(values))
+        yield Row(quantity, at, *(float(x[place]) for x in (mean, sd, low, high)), n)

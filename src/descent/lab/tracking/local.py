@@ -75,6 +75,24 @@ def probe(path: Path) -> None:
         database.execute(f"PRAGMA user_version = {version}")
 
 
+def unhurried() -> None:
+    """From now on this process does not wait for the disk at each of the thousands of commits that tracking takes.
+
+    A process that is killed loses nothing by it. Where the power fails the file may be damaged; once that is removed,
+    `make track` makes it again from the results.
+    """
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    if not event.contains(Engine, "connect", _unhurried):
+        event.listen(Engine, "connect", _unhurried)
+
+
+def _unhurried(connection, _) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
+
+
 @contextmanager
 def alone(path: Path, answered: Callable[[], None]) -> Iterator[None]:
     """Holding the lock of the folder of a database: two that make one at once collide.

@@ -37,6 +37,8 @@ class Store:
         from mlflow import MlflowClient  # 1.6 s
 
         self.artifacts, self.database = artifacts(uri, root), database(uri)
+        if self.database:
+            local.unhurried()
         patience.answered()
         self.client = Watched(MlflowClient(uri), patience.answered)
         self.tags = provenance()
