@@ -217,7 +217,8 @@ def test_a_constant_that_a_block_lacks_takes_the_sliders_away():
     for place in ("b.2", "c", "b.x", "flag", "b"):
         assert number(params, "one@a", place) is None
     assert (
-        movable(ALL, "dynamics@momentum_step", {"dynamics": {"momentum_step": {"squares": []}}}, 2) == []
+        movable(ALL, "dynamics@momentum_step", {"dynamics": {"momentum_step": {"squares": []}}}, 2)
+        == []
     )
     assert movable(ALL, "dynamics@momentum_step", PARAMS, 0) == []
 

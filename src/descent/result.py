@@ -86,24 +86,18 @@ class Check:
     def worst(self) -> Worst:
         """The point with the largest excess in units of its tolerance; one that is NaN before all others.
 
-        Points that hold, and are as far off within a tenth of their tolerance, count the same, and the first of
-        them is shown: which of many roundings is the largest is another point on every machine.
+        Of points that hold, tenths of a tolerance count: which rounding is the largest differs between machines.
         """
         measured, predicted, tol = self._points
         if not self._excess.size:
             return Worst({}, np.nan, np.nan, np.nan, 0)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            units = self._excess / tol.values
-        # Without a tolerance any excess is too much, and none is none.
-        exact = np.where(self._excess > 0, np.inf, np.where(self._excess < 0, -np.inf, 0.0))
-        units = np.where(tol.values == 0, exact, units)
+            units = self._excess / np.abs(tol.values)  # without a tolerance, ±∞, and NaN for none
         units = np.where(np.isnan(self._excess), np.inf, np.where(np.isnan(units), 0.0, units))
         tied = np.where(np.isnan(self._excess), np.inf, self._excess)
-        holds = units <= 1
-        alike = holds & np.isfinite(units)
+        alike = (units <= 1) & np.isfinite(units)
         units, tied = np.where(alike, np.round(units, 1), units), np.where(alike, 0.0, tied)
-        order = np.lexsort((-tied.ravel(), -units.ravel(), holds.ravel()))
-        place = np.unravel_index(order[0], units.shape)
+        place = np.unravel_index(np.lexsort((-tied.ravel(), -units.ravel()))[0], units.shape)
         at = {
             str(dim): (measured[dim].values[k].item() if dim in measured.coords else int(k))
             for dim, k in zip(measured.dims, place, strict=True)
