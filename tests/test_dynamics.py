@@ -15,6 +15,7 @@ from descent.dynamics import (
     critical_step,
     learning_rate,
     momentum_modes,
+    momentum_plane,
     momentum_regression,
     momentum_stability,
     momentum_step,
@@ -71,6 +72,13 @@ def broken(name: str, **changes) -> set[str]:
         ("momentum_modes", {"height": 3}, "the first mode grows by"),
         ("rank_deficient", {"rank": 4}, "rank 4 must be < columns 4"),
         ("momentum_stability", {"beta": 2}, "beta 2 ≥ 2: .* no step is stable"),
+        ("momentum_plane", {"squares": [5]}, "a largest and a smallest are at least 2"),
+        ("momentum_plane", {"squares": [1e9, 1]}, "squares: κ = 1e.09 must lie between"),
+        ("momentum_plane", {"squares": [5, 5]}, "strictly decreasing"),
+        ("momentum_plane", {"smallest_beta": 2}, "smallest_beta 2 must lie in 1e-06 … 1.9"),
+        ("momentum_plane", {"smallest_step": 200}, "smallest_step < largest_step: 200 < 200"),
+        ("momentum_plane", {"largest_step": 1e7}, "largest_step 1e.07 must lie"),
+        ("momentum_plane", {"betas": 2001}, "betas 2001 > 2000"),
         ("momentum_stability", {"betas": 1}, "betas 1: a range needs at least 2"),
         ("momentum_stability", {"samples": 10**12}, "samples 1000000000000 > 1000000"),
         ("momentum_trajectories", {"length": 10**9}, "would hide the shape"),
@@ -402,6 +410,34 @@ def test_the_bound_of_an_entry_is_caught(monkeypatch):
     """|1 − 2ηβσ²| < 1, the document's."""
     monkeypatch.setattr(momentum_stability, "highest", lambda beta: 1 + 0 * beta)
     assert broken("momentum_stability") >= {"edge", "simulated_edge"}
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "caught"),
+    [
+        ("radius", lambda b, h: np.sqrt(np.abs(1 - b)) + 0 * h, {"rate"}),
+        ("highest", lambda beta: 1 + 0 * beta, {"edge"}),  # the document's
+        ("polyak", lambda top, low: forms.polyak(top, low)._replace(rate=0.95), {"best_rate"}),
+    ],
+)
+def test_a_wrong_plane_of_momentum_is_caught(monkeypatch, name, wrong, caught):
+    monkeypatch.setattr(momentum_plane, name, wrong)
+    assert broken("momentum_plane") >= caught
+
+
+def test_the_plane_of_momentum_is_that_of_eigenvalues():
+    result = run("momentum_plane", squares=[5, 1, 0.05])
+    beta, eta = (result.data[name].values for name in ("beta", "eta"))
+    slow = [[_modes.computed_rate(b, [e], np.array([5, 1, 0.05]))[0] for e in eta] for b in beta]
+    np.testing.assert_allclose(result.data["rate"], slow, rtol=1e-6)
+
+
+@pytest.mark.parametrize("grid", [{"betas": 1, "etas": 1}, {"betas": 1}, {"etas": 1}])
+def test_a_plane_of_momentum_of_one_row_says_what_it_leaves_out(grid):
+    result = run("momentum_plane", **grid)
+    assert result.verdict == "holds"
+    assert "best_cell" in result.unchecked
+    assert ("edge" in result.unchecked) == (grid.get("etas") == 1)
 
 
 def test_a_wrong_radius_is_caught(monkeypatch):

@@ -5,12 +5,14 @@ import pytest
 import torch
 import xarray as xr
 from pydantic import ValidationError
+from scipy.integrate import solve_ivp
 
 from descent.config import Refusal
 from descent.features import (
     _constant,
     _halves,
     _jacobian,
+    _lazy,
     _linearised,
     _outside,
     _problem,
@@ -18,6 +20,7 @@ from descent.features import (
     _training,
     kernel,
     large_starts,
+    lazy_plane,
     lost_sides,
     mismatch,
     norms,
@@ -490,6 +493,11 @@ def test_features_of_a_start_that_is_linearised_hold_shares():
         ("large_starts", {"epochs": 1, "batch": 100}, "2 steps, fewer than 10"),
         ("kernel", {"aside": 0.9, "steps": 1000}, "overflow"),
         ("kernel", {"share": 1.0}, "less than 1"),
+        ("lazy_plane", {"widths": [4, 4]}, "widths .* strictly increasing"),
+        ("lazy_plane", {"variances": [1, 0.5]}, "variances .* strictly increasing"),
+        ("lazy_plane", {"step": 0.2}, "step 0.2 must lie in 0.001 … 0.1"),
+        ("lazy_plane", {"replicates": 3}, "replicates 3 < 7"),
+        ("lazy_plane", {"widths": [10_000_000]}, "GiB at once|hours of arithmetic"),
     ],
 )
 def test_bad_numbers_are_refused_by_rule(name, change, rule):
@@ -520,3 +528,85 @@ def test_what_is_beside_lines_is_what_lines_leave_of_the_jacobian():
         left = np.square(J - lines @ np.linalg.lstsq(lines, J)[0]).sum() / np.square(J).sum()
         found = _jacobian.beside_lines(one[None], x, shape, np.array([np.square(J).sum()]))
         assert found.item() == pytest.approx(left, rel=1e-10)
+
+
+def flow(a: np.ndarray, w: np.ndarray, y: float) -> tuple[np.ndarray, np.ndarray]:
+    """Where the gradient flow of ½(aᵀw − y)² ends, by a solver of differential equations."""
+    n = len(a)
+
+    def slope(_, theta):
+        r = y - theta[:n] @ theta[n:]
+        return np.concatenate([r * theta[n:], r * theta[:n]])
+
+    end = solve_ivp(slope, (0, 60), np.concatenate([a, w]), rtol=1e-11, atol=1e-12).y[:, -1]
+    return end[:n], end[n:]
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0])
+def test_the_flow_of_two_linear_layers_ends_where_its_lengths_say(scale):
+    rng = np.random.default_rng(1)
+    a, w, rest = scale * rng.standard_normal((3, 5))
+    rest = rest[:, None]
+    b, u = flow(a, w, 0.7)
+    start = _lazy.Start(
+        np.square(a + w).sum(), np.square(a - w).sum(), (a + w) @ rest, (a - w) @ rest
+    )
+    end = _lazy.ends(start, 0.7, 2)
+    norms = [np.square(one).sum() + np.square(two).sum() for one, two in ((a, w), (b, u))]
+    moved = np.square(b - a).sum() + np.square(u - w).sum()
+    assert end.growth == pytest.approx(np.log(norms[1] / norms[0]), rel=1e-8)
+    assert end.move == pytest.approx(np.sqrt(moved / norms[0]), rel=1e-8)
+    assert end.unseen == pytest.approx((b @ rest).item() ** 2, rel=1e-8)
+
+
+def test_gradient_descent_on_two_linear_layers_is_that_of_autograd():
+    rng = np.random.default_rng(2)
+    a, W, x = rng.standard_normal(4), rng.standard_normal((4, 3)), np.array([0.6, 0.0, 0.8])
+    A, V = (torch.tensor(one, requires_grad=True) for one in (a, W))
+    for _ in range(3):
+        f = A @ V @ torch.tensor(x)
+        K = ((A**2).sum() + ((V @ torch.tensor(x)) ** 2).sum()).item()
+        gradients = torch.autograd.grad((f - 2.0) ** 2 / 2, (A, V))
+        eta = 0.05 / (K + abs(2.0 - f.item()))
+        A, V = (
+            (one - eta * g).detach().requires_grad_()
+            for one, g in zip((A, V), gradients, strict=True)
+        )
+    found = _lazy.train(a[None], W[None], x, 2.0, 0.05, 3)
+    misfit = abs((A @ V @ torch.tensor(x)).item() - 2.0) / 2.0
+    assert found["misfit"].item() == pytest.approx(misfit, rel=1e-12)
+
+
+def test_the_mean_growth_is_that_of_many_starts():
+    rng, n, v, y = np.random.default_rng(3), 3, 0.4, 1.0
+    P, M = 2 * v * rng.chisquare(n, (2, 400_000))
+    growth = np.log(np.sqrt(4 * y**2 + P * M) / ((P + M) / 2))
+    error = growth.std() / np.sqrt(growth.size)
+    assert _lazy.expected_growth(n, np.array([v]), y)[0] == pytest.approx(
+        growth.mean(), abs=5 * error
+    )
+    assert _lazy.boundary(10_000, 2.0) == pytest.approx(2e-4, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "caught"),
+    [
+        ("expected_growth", lambda n, v, y: np.log1p((y / (n * v)) ** 2), {"mean_growth"}),
+        ("boundary", lambda n, y: y, {"boundary"}),
+    ],
+)
+def test_a_wrong_plane_of_lazy_training_is_caught(monkeypatch, name, wrong, caught):
+    monkeypatch.setattr(lazy_plane, name, wrong)
+    assert {check.name for check in run("lazy_plane").checks if not check.holds} == caught
+
+
+def test_a_start_that_is_beyond_rounding_fits_nothing():
+    result = run("lazy_plane", target=1e-12)
+    assert result.verdict == "no claim"
+    assert "do not fit" in result.no_claim[0]
+
+
+def test_one_point_of_the_plane_of_lazy_training_says_what_it_leaves_out():
+    result = run("lazy_plane", widths=[3], variances=[0.5], inputs=1)
+    assert result.verdict == "holds"
+    assert result.unchecked.keys() == {"unseen", "boundary"}

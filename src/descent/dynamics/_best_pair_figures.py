@@ -3,7 +3,8 @@
 import numpy as np
 import xarray as xr
 
-from descent.figure import Axis, Figure, axis, curve, heat, line, panel, points, power
+from descent.figure import Axis, Figure, axis, curve, heat, line, moment, panel, points, power
+from descent.maths.momentum import repeated
 from descent.maths.nesterov import highest
 
 
@@ -56,3 +57,42 @@ def nesterov(data: xr.Dataset) -> Figure:
         *errors,
     )
     return Figure((plane, runs))
+
+
+def momentum_plane(data: xr.Dataset) -> Figure:
+    """x is β, as in the other planes of momentum."""
+    beta, eta = data["beta"], data["eta"].values
+    light = np.geomspace(float(beta.min()), 1, 200)
+    low, high = (h / light for h in repeated(light))
+    low, high = low / data.attrs["smallest"], high / data.attrs["largest"]
+    there = low <= high  # up to the corner
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slow = np.log10(-1 / np.log(data["rate"].where(data["rate"] < 1)))
+    plane = panel(
+        "the rate over β and η",
+        axis(beta, "log"),
+        axis(data["eta"], "log", limits=(eta[0], eta[-1])),
+        heat(beta, eta, slow.T, "log₁₀ of the steps to 1/e"),
+        curve(data["edge"], "measured edge"),
+        curve(data["edge_predicted"]),
+        line(light[there], low[there], "wedge of complex modes", 2, "predicted"),
+        line(light[there], high[there], "wedge of complex modes", 2, "predicted"),
+        points(data["best_beta"], data["best_eta"], "best cell", 1, size=7),
+        points(
+            data["best_beta_predicted"],
+            data["best_eta_predicted"],
+            "Polyak",
+            1,
+            marker="star",
+            size=9,
+        ),
+    )
+    least = panel(
+        "the least rate at every β",
+        axis(beta, "log"),
+        Axis("rate"),
+        curve(data["least"], "best cell of the row", marker=True),
+        curve(data["least_bound"]),
+        moment(data["best_beta_predicted"], "Polyak's β", 1),
+    )
+    return Figure((plane, least))

@@ -3,7 +3,11 @@
 import numpy as np
 import xarray as xr
 
-from descent.dynamics._best_pair_figures import nesterov, polyak  # noqa: F401  drawn by name
+from descent.dynamics._best_pair_figures import (  # noqa: F401  drawn by name
+    momentum_plane,
+    nesterov,
+    polyak,
+)
 from descent.dynamics._momentum_figures import (  # noqa: F401  drawn by name
     momentum_modes,
     momentum_stability,

@@ -2,6 +2,7 @@
 
 import xarray as xr
 
+from descent.features._lazy_figures import lazy_plane as lazy_plane
 from descent.features._start_figures import lost_sides as lost_sides
 from descent.features._start_figures import norms as norms
 from descent.features._start_figures import printed_norms as printed_norms

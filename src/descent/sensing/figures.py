@@ -21,6 +21,7 @@ from descent.sensing._early_figures import (  # noqa: F401  drawn by name
     power_iteration,
     two_factors,
 )
+from descent.sensing._phase_figures import phase  # noqa: F401  drawn by name
 
 
 def exact(data: xr.Dataset) -> Figure:

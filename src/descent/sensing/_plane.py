@@ -1,0 +1,53 @@
+"""What is known of every point of a plane of measurements and starts without its run."""
+
+import numpy as np
+import xarray as xr
+
+from descent.sensing._phases import guarantee, last_emergence
+from descent.sensing._sample import farthest_transition
+from descent.sensing._surplus import damped
+
+CONSTANT = 4  # of the guarantee: measured, theory leaves it open
+ENOUGH = 4  # m/(dr) from which a small start keeps it: measured too
+FEW = 0.5  # of dof: nearer to it one of the fits may be near X* by chance
+
+CELL = ("replicate", "oversampling", "alpha")
+
+
+def emergences(config, given: xr.Dataset) -> xr.DataArray:
+    """When the slowest direction of X* emerges, over CELL; λ_i are drawn anew for every m."""
+    found = []
+    for k in range(given.sizes["oversampling"]):
+        lam = given["eigenvalue"].isel(oversampling=k)
+        times = last_emergence(lam, config.step / lam.isel(i=0), given["alpha"], config.size)
+        found.append(times.clip(0))
+    return xr.concat(found, given["oversampling"]).transpose(*CELL)
+
+
+def least(config, given: xr.Dataset) -> xr.DataArray:
+    """The error at T that surplus factors leave in a sample at the least, over CELL."""
+    until, shares = emergences(config, given), []
+    for k, m in enumerate(config.measurements):
+        lam = given["eigenvalue"].isel(oversampling=k)
+        shares.append(damped(lam, config.step / lam.isel(i=0), until.isel(oversampling=k), m))
+    return given["left"] * xr.concat(shares, given["oversampling"]).transpose(*CELL)
+
+
+def chosen(table: xr.DataArray, where: xr.DataArray, names: xr.Dataset) -> xr.DataArray:
+    """The points of (oversampling, alpha) that are compared, named by both."""
+    table, where = (x.transpose(*CELL[1:]) for x in (table, where))
+    c, alpha = (names[dim].values for dim in CELL[1:])
+    names = [f"m/(dr) {c[k]:g}, alpha {alpha[a]:g}" for k, a in np.argwhere(where.values)]
+    return xr.DataArray(table.values[where.values], dims="point", coords={"point": names})
+
+
+def regions(config, given: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
+    """Where every run has to find X*, and where none can, over (oversampling, alpha)."""
+    m, alpha = given["measurements"], given["alpha"]
+    small = CONSTANT * guarantee(alpha, config.size)
+    off = farthest_transition(config)
+    every = (m >= config.count(ENOUGH)) & (small <= config.claim_found)
+    every = every | (m > config.threshold + off) & (alpha > 0)
+    none = (m < config.threshold - off) & (given["start"].min("replicate") > 1)
+    none = none | (m <= FEW * config.freedom) & (alpha > 0)
+    return every.transpose(*CELL[1:]), none.transpose(*CELL[1:])
