@@ -1,6 +1,6 @@
 """Take the README's picture of the page: its first screen, 1280 pixels wide, in 256 colours.
 
-    python tests/picture.py     # report/index.html as it is; writes docs/page.png
+python tests/picture.py     # report/index.html as it is; writes docs/page.png
 """
 
 from io import BytesIO
