@@ -8,6 +8,8 @@ import pytest
 
 from descent.figure import Axis, Figure, line, panel
 from descent.lab import svg, vega
+from descent.lab.rulers import Ruler
+from descent.lab.ticks import is_power, log_ticks
 from drawn_words import Word, words
 from toy import ROOT
 
@@ -54,3 +56,11 @@ def test_what_is_wrong_is_seen():
     assert title.box.overlaps(title.box)
     across = next(word for word in words(svg.text_of(few)) if word.text == "error")
     assert across.box.bottom - across.box.top > 2 * (across.box.right - across.box.left)
+
+
+def test_powers_of_ten_have_their_labels_before_their_neighbours():
+    assert [name for _, name in log_ticks(0.65, 3.1)[0]] == ["1", "2", "3"]  # 0.9 is too close to 1
+    close = Ruler("", "log", 0.65, 3.1, ((0.9, "0.9"), (0.97, "0.97"), (1.0, "1"), (2.0, "2")))
+    assert svg._apart(close, 0.0) == ["", "", "1", "2"]
+    assert is_power(1e-300)
+    assert not is_power(1.1)
