@@ -60,7 +60,7 @@ def test_what_is_wrong_is_seen():
 
 def test_powers_of_ten_have_their_labels_before_their_neighbours():
     assert [name for _, name in log_ticks(0.65, 3.1)[0]] == ["1", "2", "3"]  # 0.9 is too close to 1
-    close = Ruler("", "log", 0.65, 3.1, ((0.9, "0.9"), (0.97, "0.97"), (1.0, "1"), (2.0, "2")))
+    close = Ruler("", "log", 0.65, 3.1, ((0.93, "0.93"), (0.97, "0.97"), (1.0, "1"), (2.0, "2")))
     assert svg._apart(close, 0.0) == ["", "", "1", "2"]
     assert is_power(1e-300)
     assert not is_power(1.1)
