@@ -6,7 +6,8 @@ python tests/picture.py     # report/index.html as it is; writes docs/page.png
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image
+from PIL.Image import Dither
+from PIL.PngImagePlugin import PngImageFile
 
 from browser import browser
 from toy import ROOT
@@ -22,9 +23,9 @@ def picture(page: Path) -> bytes:
         tab = context.new_page()
         tab.goto(page.as_uri())
         tab.wait_for_selector("figure.hero.live", timeout=60_000)
-        shot = Image.open(BytesIO(tab.screenshot()))
+        shot = PngImageFile(BytesIO(tab.screenshot()))
     file = BytesIO()
-    shot.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    shot.convert("RGB").quantize(256, dither=Dither.NONE).save(file, "PNG", optimize=True)
     return file.getvalue()
 
 

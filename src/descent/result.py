@@ -84,11 +84,7 @@ class Check:
 
     @property
     def worst(self) -> Worst:
-        """The point with the largest excess in units of its tolerance; one that is NaN before all others.
-
-        Points that hold, and are as far off within a tenth of their tolerance, count the same, and the first of
-        them is shown: which of many roundings is the largest is another point on every machine.
-        """
+        """The one with the largest excess in units of its tolerance, NaN first; of points that hold alike to 0.1, the first."""
         measured, predicted, tol = self._points
         if not self._excess.size:
             return Worst({}, np.nan, np.nan, np.nan, 0)
@@ -99,10 +95,9 @@ class Check:
         units = np.where(tol.values == 0, exact, units)
         units = np.where(np.isnan(self._excess), np.inf, np.where(np.isnan(units), 0.0, units))
         tied = np.where(np.isnan(self._excess), np.inf, self._excess)
-        holds = units <= 1
-        alike = holds & np.isfinite(units)
+        alike = (units <= 1) & np.isfinite(units)
         units, tied = np.where(alike, np.round(units, 1), units), np.where(alike, 0.0, tied)
-        order = np.lexsort((-tied.ravel(), -units.ravel(), holds.ravel()))
+        order = np.lexsort((-tied.ravel(), -units.ravel(), (units <= 1).ravel()))
         place = np.unravel_index(order[0], units.shape)
         at = {
             str(dim): (measured[dim].values[k].item() if dim in measured.coords else int(k))
