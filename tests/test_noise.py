@@ -15,6 +15,7 @@ from descent.noise import (
     _thresholds,
     critical_steps,
     examples,
+    figures,
     instance_noise,
     posterior,
     ridge,
@@ -436,6 +437,12 @@ def test_errata_are_stated_where_the_draws_tell_them():
 
 
 # --- ridge ---
+
+
+def test_two_problems_of_equal_shape_have_names_of_their_own():
+    data = result("ridge", shapes=[[3, 2], [3, 2], [4, 2], [3, 2]]).data
+    labels = [mark.label for mark in figures.ridge(data).panels[0].marks if mark.kind == "points"]
+    assert labels == ["3 × 2", "3 × 2, number 2", "4 × 2", "3 × 2, number 3"]
 
 
 def test_ridge_references():

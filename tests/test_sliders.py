@@ -78,6 +78,9 @@ ASKED = {
     "least_squares_error": lambda f, v, x: f(int(v["m"]), degrees_of_freedom(int(v["d"]), int(v["r"]))),
     "cone_error": lambda f, v, x: f(int(v["m"]), uniqueness_threshold(int(v["d"]), int(v["r"]))),
     "predict_law": law,
+    "Initial": lambda f, v, x: np.divide(
+        *f("gaussian", v["weight"], v["bias"]).zeta().value(np.array([x, 0.0]))
+    ),
 }  # fmt: skip
 
 # Vega's own expressions, with the names put in as chart.js does.

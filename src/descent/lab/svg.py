@@ -13,7 +13,6 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 import matplotlib
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -27,6 +26,7 @@ from descent.lab.seen import Seen, seen, words
 from descent.lab.svg_digits import with_few_digits
 from descent.lab.svg_legend import columns_of, draw_legend, hides
 from descent.lab.svg_marks import draw_mark
+from descent.lab.ticks import is_power
 
 WIDTH, HEIGHT, ROW = 4.6, 3.4, 0.15  # of a panel and of a row of a legend below it, in inches
 LINES = {"title": 48, "x": 56, "y": 38, "legend": 48}  # characters of a line
@@ -183,13 +183,14 @@ def _axis(axes: Axes, which: str, ruler: Ruler) -> None:
 
 
 def _apart(ruler: Ruler, letter: float) -> list[str]:
-    """The words of the ticks without those that would run into their neighbour."""
+    """The words of the ticks without those that would run into another; powers of ten stay first of all."""
     length, gap = (270.0, 8.0) if letter else (180.0, 12.0)  # of an axis, in points
-    shown, taken = [], -np.inf
-    for value, name in ruler.ticks or ():
-        middle, half = length * float(ruler.place(value)), letter * len(name) / 2
-        middle = length - middle if ruler.low > ruler.high else middle
-        free = middle - half >= taken + gap
-        shown.append(name if free else "")
-        taken = middle + half if free else taken
+    ticks, taken = ruler.ticks or (), []
+    shown = [""] * len(ticks)
+    for k in sorted(range(len(ticks)), key=lambda k: not is_power(ticks[k][0])):
+        value, name = ticks[k]
+        middle, half = length * float(ruler.place(value)), (letter * len(name) + gap) / 2
+        if all(abs(middle - other) >= half + room for other, room in taken):
+            shown[k] = name
+            taken.append((middle, half))
     return shown

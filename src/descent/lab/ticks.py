@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 LABELS = 6  # of one axis, or hardly more
+GAP = 0.08  # of an axis, between two labels at the least
 Ticks = tuple[tuple[float, str], ...]
 
 
@@ -24,11 +25,16 @@ def log_ticks(low: float | int, high: float | int) -> tuple[Ticks, tuple[float, 
     every = _multiples(around, range(1, 10), low, high)
     for digits in (range(1, 10), (1, 2, 5), (1, 2, 3, 5)):
         named = _multiples(around, digits, low, high)
-        if 3 <= len(named) <= LABELS + 1:
+        if 3 <= len(named) <= LABELS + 1 and _apart(named, low, high):
             break
     else:
         named = [_power(k) for k in decades] if len(decades) > 1 else _even(low, high)
     return worded(named), tuple(value for value in every if value not in named)
+
+
+def _apart(ticks: list[float], low: float | int, high: float | int) -> bool:
+    """Whether none of the labels would run into the next."""
+    return bool((np.diff(np.log10(ticks)) > GAP * np.log10(high / low)).all())
 
 
 def _even(low: float | int, high: float | int) -> list[float]:
@@ -42,6 +48,11 @@ def _even(low: float | int, high: float | int) -> list[float]:
 
 def _power(k: int) -> float:
     return float(f"1e{k}")
+
+
+def is_power(value: float) -> bool:
+    """Of ten."""
+    return f"{abs(value):e}".startswith("1.000000e")
 
 
 def _multiples(

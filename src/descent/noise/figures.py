@@ -124,9 +124,13 @@ def mean_square(data: xr.Dataset) -> Figure:
 def ridge(data: xr.Dataset) -> Figure:
     marks, lines, lam = [], [], data["lambda"]
     worst = np.maximum(differences(data, "primal"), differences(data, "dual")).clip(1e-17)
+    names: list[str] = []
     for k in range(data.sizes["shape"]):
         one = data.isel(shape=k)
-        name = f"{int(one['rows'])} × {int(one['columns'])}"
+        size = f"{int(one['rows'])} × {int(one['columns'])}"
+        before = sum(name.partition(",")[0] == size for name in names)
+        name = f"{size}, number {before + 1}" if before else size
+        names.append(name)
         marks += curve(worst.isel(shape=k), name, k, "measured", marker=True)
         limit = 50 * EPS * (one["largest_square"] + lam) / lam
         lines += curve(limit, "50ε(s₁² + λ)/λ", k, "bound")

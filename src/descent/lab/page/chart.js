@@ -209,7 +209,10 @@ function controls(moved, title, move) {
     shown(start);
     label.append(`${symbol} `, input, output);
     const player = button(`Play ${symbol}`, () => play(input, player));
-    group.append(label, player);
+    const together = document.createElement("span"); // in one line, where there is room
+    together.className = "slider";
+    together.append(label, player);
+    group.append(together);
   }
   return group;
 }

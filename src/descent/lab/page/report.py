@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from descent.lab.files import Damaged, read_text, write_text
 from descent.lab.messages import refuse
+from descent.lab.page.alike import alike
 from descent.lab.page.documents import answered
 from descent.lab.page.entries import entry
 from descent.lab.page.guide import grouped, setups, told
@@ -39,7 +40,7 @@ def template(name: str = "report.html.j2") -> Template:
     environment.filters |= {
         **{"number": number, "sentence": sentence, "plain": plain},
         **{"bound": bound, "place": place, "decimals": decimals, "finding": finding},
-        **{"apart": apart, "linked": linked},
+        **{"apart": apart, "alike": alike, "linked": linked},
     }
     return environment.get_template(name)
 
