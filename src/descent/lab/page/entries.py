@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from descent.lab.files import read_text, whole
+from descent.lab.page.animations import playable
 from descent.lab.page.documents import erratum_anchor
 from descent.lab.page.listed import listed
 from descent.lab.page.pictures import picture
@@ -66,6 +67,7 @@ def shown(block: Block, said: Words, result: dict, params: dict) -> dict:
         seen, complete = described(panels), all(panel["whole"] for panel in panels)
         drawn, heat = strokes(panels), any(m["kind"] == "heat" for p in panels for m in p["marks"])
     moved = movable(block.stage, params, len(panels))
+    played = playable(block.stage, params, len(panels))
     with whole(drawing):
         figure, size = picture(read_text(drawing))
     first = next(iter(result["checks"].values()), None)
@@ -76,6 +78,7 @@ def shown(block: Block, said: Words, result: dict, params: dict) -> dict:
         "alt": f"{said.claim} Verdict: {verdict}. Shown: {seen}.",
         "panels": embedded(panels) if complete else "",
         "moved": embedded(moved) if complete and moved else "",
+        "played": embedded(played) if complete and played else "",
         "strokes": drawn,
         "map": heat,
     }
