@@ -75,9 +75,13 @@ function layers(panel, { width, height }) {
     panel.marks.flatMap((mark, k) => (mark.kind === kind && wanted(mark) ? rows(panel, mark, k) : []));
   const layer = (data, mark, encoding, more) =>
     data.length ? [{ data: { values: data }, mark: { clip: true, ...mark }, encoding: { color: colour, ...encoding }, ...more }] : [];
-  const strokes = (kind, type, encoding) => Object.keys(DASHES).flatMap((stroke) =>
-    layer(by(kind, (mark) => mark.stroke === stroke), { type, strokeDash: DASHES[stroke] },
-      { ...encoding, strokeWidth: { field: "width", type: "quantitative", scale: null } }));
+  const mapped = panel.marks.some((mark) => mark.kind === "heat"); // a line over its colours has an edge of paper
+  const strokes = (kind, type, encoding) => Object.keys(DASHES).flatMap((stroke) => {
+    const drawn = by(kind, (mark) => mark.stroke === stroke);
+    const edged = mapped ? drawn.map((row) => ({ ...row, colour: "var(--paper)", width: row.width + 2.5 })) : [];
+    const whole = { ...encoding, strokeWidth: { field: "width", type: "quantitative", scale: null } };
+    return [...layer(edged, { type, opacity: 0.8 }, whole), ...layer(drawn, { type, strokeDash: DASHES[stroke] }, whole)];
+  });
   const heat = panel.marks.filter((mark) => mark.kind === "heat").flatMap((mark) => layer(
     cells(mark).filter((cell) => cell.z !== null), { type: "rect", strokeWidth: 0 }, {
       x, y, x2: { field: "x2" }, y2: { field: "y2" },
