@@ -165,7 +165,7 @@ def compare(
     ready = (emergences(config, found) <= config.steps // 2).all(("replicate", "oversampling"))
     falls = (found["loss"] < found["loss_halfway"] / 2) & (found["loss"] > ROUNDING)
     expected = theory["recovery_predicted"]
-    # What should be found has to have had the time: X* is out by T/2, and a large start has come to its end.
+    # What should be found has to have had the time: X* is out by T/2, a large start at its end.
     large = theory["most_bound"] > config.claim_found
     waits = ~ready | large & (falls & (found["error"] > config.claim_found)).any("replicate")
     every, none = regions(config, found)
