@@ -48,7 +48,8 @@ class Config(DescentConfig):
         enough, unknowns = self.count(ENOUGH), self.size * (self.size + 1) // 2
         if enough >= unknowns:
             raise ValueError(
-                f"rank {self.rank}: {ENOUGH}dr = {enough} ≥ {unknowns}, from where on a linear solver finds X*"
+                f"rank {self.rank}: {ENOUGH}dr = {enough} ≥ {unknowns}, "
+                "from where on a linear solver finds X*"
             )
         if self.steps < 2:
             raise ValueError("steps 1: whether a run has settled takes at least 2")
