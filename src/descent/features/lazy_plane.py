@@ -161,7 +161,7 @@ def compare(
     config: Config, found: xr.Dataset, theory: xr.Dataset, start: Start, estimate: Estimate
 ) -> tuple[tuple[Check, ...], dict[str, str]]:
     """The checks, and why those are left out that these widths and variances cannot decide."""
-    # Steps of a part η|r| ≤ step lose a part of AB: twice what that and a misfit do to where the flow ends.
+    # Steps of a part η|r| ≤ step lose a part of AB: twice what that and a misfit do to the end.
     y, d = config.target, config.inputs
     exact = ends(start, y, d)
     others = [ends(start, y, d, part * config.step) for part in (0.25, 0.5, 0.75, 1)]

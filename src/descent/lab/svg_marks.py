@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.patheffects import withStroke
 
 from descent.figure import Mark
 from descent.lab.colours import colour, edges, shades
@@ -23,6 +24,9 @@ MARKERS = {
 def draw_mark(axes: Axes, mark: Mark, panel: Seen) -> None:
     shade, values = colour(mark.colour), _reachable(mark, panel)
     look = {"color": shade, "linestyle": DASHES[mark.stroke], "linewidth": float(mark.width)}
+    if any(each.kind == "heat" for each in panel.marks):  # a line over its colours has an edge
+        edge = withStroke(linewidth=float(mark.width) + 2, foreground="white", alpha=0.8)
+        look["path_effects"] = [edge]
     if mark.kind == "line":
         axes.plot(values["x"], values["y"], **look)
     elif mark.kind == "points":

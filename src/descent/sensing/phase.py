@@ -48,7 +48,8 @@ class Config(DescentConfig):
         enough, unknowns = self.count(ENOUGH), self.size * (self.size + 1) // 2
         if enough >= unknowns:
             raise ValueError(
-                f"rank {self.rank}: {ENOUGH}dr = {enough} ≥ {unknowns}, from where on a linear solver finds X*"
+                f"rank {self.rank}: {ENOUGH}dr = {enough} ≥ {unknowns}, "
+                "from where on a linear solver finds X*"
             )
         if self.steps < 2:
             raise ValueError("steps 1: whether a run has settled takes at least 2")
@@ -165,7 +166,7 @@ def compare(
     ready = (emergences(config, found) <= config.steps // 2).all(("replicate", "oversampling"))
     falls = (found["loss"] < found["loss_halfway"] / 2) & (found["loss"] > ROUNDING)
     expected = theory["recovery_predicted"]
-    # What should be found has to have had the time: X* is out by T/2, and a large start has come to its end.
+    # What should be found has to have had the time: X* is out by T/2, a large start at its end.
     large = theory["most_bound"] > config.claim_found
     waits = ~ready | large & (falls & (found["error"] > config.claim_found)).any("replicate")
     every, none = regions(config, found)

@@ -75,9 +75,13 @@ function layers(panel, { width, height }) {
     panel.marks.flatMap((mark, k) => (mark.kind === kind && wanted(mark) ? rows(panel, mark, k) : []));
   const layer = (data, mark, encoding, more) =>
     data.length ? [{ data: { values: data }, mark: { clip: true, ...mark }, encoding: { color: colour, ...encoding }, ...more }] : [];
-  const strokes = (kind, type, encoding) => Object.keys(DASHES).flatMap((stroke) =>
-    layer(by(kind, (mark) => mark.stroke === stroke), { type, strokeDash: DASHES[stroke] },
-      { ...encoding, strokeWidth: { field: "width", type: "quantitative", scale: null } }));
+  const mapped = panel.marks.some((mark) => mark.kind === "heat"); // a line over its colours has an edge of paper
+  const strokes = (kind, type, encoding) => Object.keys(DASHES).flatMap((stroke) => {
+    const drawn = by(kind, (mark) => mark.stroke === stroke);
+    const edged = mapped ? drawn.map((row) => ({ ...row, colour: "var(--paper)", width: row.width + 2.5 })) : [];
+    const whole = { ...encoding, strokeWidth: { field: "width", type: "quantitative", scale: null } };
+    return [...layer(edged, { type, opacity: 0.8 }, whole), ...layer(drawn, { type, strokeDash: DASHES[stroke] }, whole)];
+  });
   const heat = panel.marks.filter((mark) => mark.kind === "heat").flatMap((mark) => layer(
     cells(mark).filter((cell) => cell.z !== null), { type: "rect", strokeWidth: 0 }, {
       x, y, x2: { field: "x2" }, y2: { field: "y2" },
@@ -217,6 +221,77 @@ function controls(moved, title, move) {
   return group;
 }
 
+// ---- Animations: dots that move with time over what was measured.
+
+const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+function moving(panel, { x, y }, played) {
+  const placed = (name, at) => at !== null && (panel[name].scale !== "log" || at > 0);
+  return played.dots.map((dots, k) => ({
+    data: {
+      values: dots.x.flatMap((line, frame) => line
+        .map((at, i) => ({ frame, x: at, y: dots.y[frame][i] }))
+        .filter((row) => placed("x", row.x) && placed("y", row.y))),
+    },
+    transform: [{ filter: "datum.frame === frame" }],
+    mark: { type: "point", filled: true, opacity: 1, size: 90, color: MOVED[k], stroke: "currentColor", strokeWidth: 1, clip: true },
+    encoding: { x, y },
+  }));
+}
+
+// A slider of time with a button that plays it once; who wants less motion gets a button of ten steps.
+function player(played, title, move) {
+  const group = document.createElement("fieldset");
+  const legend = document.createElement("legend");
+  const words = document.createElement("p");
+  legend.textContent = title ? `Move the time: ${title}` : "Move the time";
+  words.textContent = played.attempt;
+  group.append(legend, words);
+  played.dots.forEach((dots, k) => {
+    const line = document.createElement("p");
+    swatch({ colour: MOVED[k], marker: "circle" }, line);
+    line.append(` ${dots.label}`);
+    group.append(line);
+  });
+  const last = played.times.length - 1;
+  const label = document.createElement("label");
+  const input = document.createElement("input");
+  const output = document.createElement("output");
+  Object.assign(input, { type: "range", name: "frame", min: 0, max: last, step: 1, value: 0 });
+  const shown = () => {
+    output.textContent = played.times[input.value];
+    input.setAttribute("aria-valuetext", `${played.symbol} = ${output.textContent}`);
+  };
+  const at = (frame) => {
+    input.value = frame;
+    shown();
+    move("frame", frame);
+  };
+  input.addEventListener("input", () => at(Number(input.value)));
+  const start = () => (Number(input.value) < last ? Number(input.value) : 0);
+  let timer = null;
+  const pause = () => {
+    clearInterval(timer);
+    timer = null;
+    play.textContent = `Play ${played.symbol}`;
+  };
+  const next = () => at(Math.min(start() + Math.ceil(last / 10), last));
+  const run = () => {
+    if (timer) return pause();
+    at(start());
+    play.textContent = `Pause ${played.symbol}`;
+    timer = setInterval(() => {
+      at(Math.min(Number(input.value) + 1, last));
+      if (Number(input.value) === last || !input.isConnected) pause();
+    }, 8000 / (last + 1));
+  };
+  const play = calm() ? button(`Next ${played.symbol}`, next) : button(`Play ${played.symbol}`, run);
+  shown();
+  label.append(`${played.symbol} `, input, output);
+  group.append(label, play);
+  return group;
+}
+
 function svg(name, attributes, parent) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -278,7 +353,7 @@ function held(figure) {
   return script && JSON.parse(script.textContent);
 }
 
-const movable = (figure) => figure.classList.contains("hero") ? [] : JSON.parse(origin(figure).querySelector("script.moved")?.textContent ?? "[]");
+const listing = (figure, name) => figure.classList.contains("hero") ? [] : JSON.parse(origin(figure).querySelector(`script.${name}`)?.textContent ?? "[]");
 
 function still(figure) {
   const image = origin(figure).querySelector("img").cloneNode();
@@ -293,8 +368,8 @@ async function draw(figure) {
   const columns = Math.max(1, Math.min(panels.length, Math.floor(figure.clientWidth / enlarged(320))));
   place.style.setProperty("--columns", columns);
   const room = Math.min(enlarged(720), (figure.clientWidth - 16 * (columns - 1)) / columns);
-  const moves = movable(figure);
-  const inputs = moves.length ? document.createElement("div") : null;
+  const [moves, plays] = [listing(figure, "moved"), listing(figure, "played")];
+  const inputs = moves.length || plays.length ? document.createElement("div") : null;
   const cells = panels.map((panel, index) => {
     const cell = document.createElement("div");
     const title = document.createElement("p");
@@ -304,13 +379,20 @@ async function draw(figure) {
     place.append(cell);
     const size = sized(panel, room);
     const moved = moves.find((one) => one.panel === index);
+    const played = plays.find((one) => one.panel === index);
     const layer = layers(panel, size);
-    if (moved) layer.push(...predictions(panel, { x: axis(panel, "x", size.width), y: axis(panel, "y", size.height) }, moved));
-    const spec = { ...size, ...(moved && { params: signals(moved) }), layer, resolve: { scale: { color: "independent" } } };
+    const axes = { x: axis(panel, "x", size.width), y: axis(panel, "y", size.height) };
+    if (moved) layer.push(...predictions(panel, axes, moved));
+    if (played) layer.push(...moving(panel, axes, played));
+    const params = [...(moved ? signals(moved) : []), ...(played ? [{ name: "frame", value: 0 }] : [])];
+    const spec = { ...size, params, layer, resolve: { scale: { color: "independent" } } };
     // The tooltip of the nearest point forgets words that no formatter has touched.
     const expressionFunctions = { verbatim: (text) => text };
     const made = vegaEmbed(host, spec, { actions: false, renderer: "svg", config: configured(), expressionFunctions });
-    if (moved) inputs.append(controls(moved, panels.length > 1 ? panel.title : "", (name, value) => made.then(({ view }) => view.signal(name, value).runAsync())));
+    const move = (name, value) => made.then(({ view }) => view.signal(name, value).runAsync());
+    const name = panels.length > 1 ? panel.title : "";
+    if (moved) inputs.append(controls(moved, name, move));
+    if (played) inputs.append(player(played, name, move));
     return made;
   });
   if (inputs) {

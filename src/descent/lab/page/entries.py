@@ -3,8 +3,10 @@
 import json
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from descent.lab.files import read_text, whole
+from descent.lab.page.animations import Animation, playable
 from descent.lab.page.documents import erratum_anchor
 from descent.lab.page.listed import listed
 from descent.lab.page.pictures import picture
@@ -37,6 +39,13 @@ STROKES = {
 LINES = {"line", "level", "moment", "segments"}
 
 
+class Moving(NamedTuple):
+    """What moves in the figures of all experiments."""
+
+    sliders: list[Moved]
+    animations: list[Animation]
+
+
 def strokes(panels: list[dict]) -> str:
     """What solid, dashed and dotted lines, and points, stand for, as far as the figure has them."""
     marks = [mark for panel in panels for mark in panel["marks"]]
@@ -58,14 +67,15 @@ def cost(block: Block) -> str:
         return ""
 
 
-def shown(block: Block, said: Words, result: dict, params: dict, known: list[Moved]) -> dict:
+def shown(block: Block, said: Words, result: dict, params: dict, moving: Moving) -> dict:
     """The figure: its drawing, its data where these are all of it, and what it shows in words."""
     data, drawing = (Path(f"plots/{block.path}.{kind}") for kind in ("json", "svg"))
     with whole(data):
         panels = json.loads(read_text(data))["panels"]
         seen, complete = described(panels), all(panel["whole"] for panel in panels)
         drawn, heat = strokes(panels), any(m["kind"] == "heat" for p in panels for m in p["marks"])
-    moved = movable(known, block.stage, params, len(panels))
+    moved = movable(moving.sliders, block.stage, params, len(panels))
+    played = playable(moving.animations, block.stage, params, len(panels))
     with whole(drawing):
         figure, size = picture(read_text(drawing))
     first = next(iter(result["checks"].values()), None)
@@ -76,18 +86,19 @@ def shown(block: Block, said: Words, result: dict, params: dict, known: list[Mov
         "alt": f"{said.claim} Verdict: {verdict}. Shown: {seen}.",
         "panels": embedded(panels) if complete else "",
         "moved": embedded(moved) if complete and moved else "",
+        "played": embedded(played) if complete and played else "",
         "strokes": drawn,
         "map": heat,
     }
 
 
-def entry(block: Block, params: dict, known: list[Moved]) -> dict:
-    """Everything of one experiment that the template names; `known` are the sliders of all."""
+def entry(block: Block, params: dict, moving: Moving) -> dict:
+    """Everything of one experiment that the template names; `moving` is what moves in any figure."""
     said = words(block.docstring())
     result = load_report(Path(f"metrics/{block.path}.json"))
     checks, anchor = list(result["checks"].values()), block.path.replace("/", "-")
     unchecked = [{"name": sentence(n), "reason": why} for n, why in result["unchecked"].items()]
-    return shown(block, said, result, params, known) | {
+    return shown(block, said, result, params, moving) | {
         "family": block.family,
         "name": block.name,
         "path": block.path,

@@ -13,8 +13,9 @@ from ruamel.yaml import YAML
 from descent.lab.files import Damaged, read_text, write_text
 from descent.lab.messages import refuse
 from descent.lab.page.alike import alike
+from descent.lab.page.animations import animations
 from descent.lab.page.documents import answered
-from descent.lab.page.entries import entry
+from descent.lab.page.entries import Moving, entry
 from descent.lab.page.guide import grouped, setups, told
 from descent.lab.page.links import linked, papers
 from descent.lab.page.made import made
@@ -64,8 +65,8 @@ def by_family(found: list[Block], experiments: list[dict]) -> list[dict]:
 def render(note: str = "") -> str:
     """The page of what is in the folders now; `note` stands above everything else."""
     found, params = list(blocks()), YAML().load(read_text(PARAMS))
-    moved = sliders()
-    experiments = [entry(block, params, moved) for block in found]
+    moving = Moving(sliders(), animations())
+    experiments = [entry(block, params, moving) for block in found]
     checks = [check for e in experiments for check in e["checks"]]
     errata = [erratum for e in experiments for erratum in e["errata"]]
     page = partial(
