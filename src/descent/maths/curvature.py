@@ -90,22 +90,23 @@ def largest_eigenvalue(times: Callable, start: Float[np.ndarray, " P"], products
     From the eigenvector of a step ago few products do: the value errs by the square of the residual.
     All numbers are nan where a product is not finite.
     """
-    basis, diagonal, beside = [start / np.linalg.norm(start)], [], []
-    for _ in range(products):
-        w = times(basis[-1])
-        diagonal.append(float(basis[-1] @ w))
-        Q = np.array(basis)
+    basis, diagonal, beside = np.empty((products, len(start))), [], []
+    basis[0] = start / np.linalg.norm(start)
+    for k in range(1, products + 1):
+        Q = basis[:k]
+        w = times(Q[-1])
+        diagonal.append(float(Q[-1] @ w))
         for _ in range(2):  # once is not enough in floating point
             w = w - Q.T @ (Q @ w)
         size = float(np.linalg.norm(w))
         beside.append(size)
-        if not size > 1e-12 * max(abs(d) for d in diagonal):
+        if k == products or not size > 1e-12 * max(abs(d) for d in diagonal):
             break
-        basis.append(w / size)
+        basis[k] = w / size
     k = len(diagonal)
     if not np.isfinite(diagonal + beside).all():
         return Top(np.nan, start, np.nan)
     T = np.diag(diagonal) + np.diag(beside[: k - 1], 1) + np.diag(beside[: k - 1], -1)
     values, vectors = np.linalg.eigh(T)
     top = vectors[:, -1]
-    return Top(float(values[-1]), np.array(basis[:k]).T @ top, float(abs(beside[k - 1] * top[-1])))
+    return Top(float(values[-1]), basis[:k].T @ top, float(abs(beside[k - 1] * top[-1])))

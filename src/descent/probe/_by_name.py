@@ -41,11 +41,9 @@ def optimiser(name: str, arguments: dict, model: torch.nn.Module) -> torch.optim
     ][1:]
     for argument in arguments:
         if argument not in taken:
-            near = ", ".join(get_close_matches(argument, taken, 3, 0.5) or taken)
-            raise Refusal(f"arguments.{argument}: {name} has no such argument, expected {near}")
+            listed = ", ".join(taken)
+            raise Refusal(f"arguments.{argument}: {name} has no such argument, expected {listed}")
     trained = [p for p in model.parameters() if p.requires_grad]
-    if not trained:
-        raise Refusal("network: it has no parameter that is trained")
     given = {key: tuple(v) if isinstance(v, list) else v for key, v in arguments.items()}
     try:
         return made(trained, **given)

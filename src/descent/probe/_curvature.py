@@ -157,7 +157,10 @@ def sharpness(
         noise = start / np.linalg.norm(start) + 0.1 * noise / np.linalg.norm(noise)
     method, made = (known or TWICE), 0
     kept: list[Slope] = []
+    samples = len(leaves(x)[0])
     keep = method == TWICE and graph_bytes(twin, x, y, chunk) <= KEPT
+    if keep:  # all graphs are there together, so one of all samples takes no more
+        chunk = samples
 
     def times(v: np.ndarray) -> np.ndarray:
         nonlocal method, made, kept
@@ -177,5 +180,4 @@ def sharpness(
     if not known and not is_symmetric(times, size, rng):
         method = DIFFERENCES
     found = largest_eigenvalue(times, noise, products)
-    samples = len(leaves(x)[0])
     return Sharpness(found.value, found.residual, made, method, samples, found.vector)

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from descent.config import Refusal
+
 MODEL = "(model)"  # the layer of the parameters that the outermost module holds itself
 
 
@@ -75,3 +77,20 @@ def inner(a: Tensor, b: Tensor) -> float:
     """⟨a, b⟩ in float64."""
     a, b = (part.to_dense() if part.is_sparse else part for part in (a, b))
     return float((a.detach().double() * b.detach().double()).sum())
+
+
+def require_model(model: nn.Module, subject: str = "it ") -> None:
+    """Refuse a module whose gradients are none, or none that can be looked at.
+
+    Raises:
+        Refusal: one line, whose subject is `subject`.
+    """
+    values = list(model.parameters())
+    if any(isinstance(p, nn.parameter.UninitializedParameter) for p in values):
+        raise Refusal(f"{subject}has lazy layers without a shape: pass one batch through it first")
+    if not any(p.requires_grad for p in values):
+        raise Refusal(f"{subject}has no parameter that is trained: there is no gradient to look at")
+    if any(p.is_complex() for p in values):
+        raise Refusal(
+            f"{subject}has complex parameters: norms and curvatures here are of real ones"
+        )

@@ -10,6 +10,7 @@ import torch
 from descent.config import Refusal
 from descent.maths.limits import HOUR
 from descent.probe._by_name import loss_of
+from descent.probe._layers import require_model
 from descent.probe._sets import CLASSES, Samples
 
 LONGEST = 200  # characters of what foreign code says
@@ -48,15 +49,19 @@ def made(network: Callable, name: str, on: str) -> torch.nn.Module:
     """A new network in float32.
 
     Raises:
-        Refusal: the function raises, or returns something else.
+        Refusal: the function raises, or returns something else, or a module that cannot be probed.
     """
-    model = said_by(name, network)
+    model = said_by(f"network {name}", network)
     if not isinstance(model, torch.nn.Module):
         raise Refusal(f"network {name}: expected a torch module, got a {type(model).__name__}")
+    try:
+        require_model(model)
+    except Refusal as rule:
+        raise Refusal(f"network {name}: {rule}") from None
     return model.to(on, torch.float32)
 
 
-def said_by(name: str, work: Callable):
+def said_by(what: str, work: Callable):
     """What foreign code returns.
 
     Raises:
@@ -66,7 +71,7 @@ def said_by(name: str, work: Callable):
         return work()
     except (Exception, SystemExit) as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST]
-        raise Refusal(f"network {name}: {said}") from error
+        raise Refusal(f"{what}: {said}") from error
 
 
 def tried(network: Callable, name: str, of: Samples, loss: str, batch: int) -> float:
@@ -82,14 +87,14 @@ def tried(network: Callable, name: str, of: Samples, loss: str, batch: int) -> f
         x, y = of.X[:size], of.y[:size]
         start = time.perf_counter()
         of_x = f"{str(x.dtype).removeprefix('torch.')} x of shape {tuple(x.shape)}"
-        output = said_by(f"{name} for {of_x}", lambda x=x: model(x))
+        output = said_by(f"network {name} for {of_x}", lambda x=x: model(x))
         require_fit(output, y, loss, name)
         if loss in CLASSES:
             require_classes(output.shape[1], of.y, name)
-        value = said_by(f"{name}, {loss}", lambda o=output, y=y: loss_of(loss)(o, y))
+        value = said_by(f"network {name}, {loss}", lambda o=output, y=y: loss_of(loss)(o, y))
         if not value.requires_grad:
             raise Refusal(f"network {name}: its output does not depend on a trained parameter")
-        said_by(f"{name}, backwards", value.backward)
+        said_by(f"network {name}, backwards", value.backward)
         seconds = time.perf_counter() - start  # of the last, when all is warm
     return seconds
 

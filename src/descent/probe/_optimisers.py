@@ -22,7 +22,7 @@ from torch.optim.optimizer import (
 )
 
 from descent.maths import nesterov
-from descent.probe._layers import inner
+from descent.probe._layers import norm
 
 
 class Rule(NamedTuple):
@@ -152,7 +152,7 @@ class Applied:
         for p in self._moves(optimizer):
             if p.grad is not None:
                 name, g = self._names[id(p)], p.grad.detach()
-                self.squares[name] = factor**2 * inner(g, g)
+                self.squares[name] = (factor * norm(g)) ** 2
                 ours = self._ours.get(name)
                 if ours is None:
                     self.difference += self.squares[name]

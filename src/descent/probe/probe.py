@@ -33,6 +33,7 @@ from torch import nn
 from descent.config import Refusal
 from descent.probe import _looks
 from descent.probe._follow import Follow
+from descent.probe._layers import require_model
 from descent.probe._memory import Memory, Of, Setting
 from descent.probe._record import Row, dataset
 from descent.probe._rows import count, tensors
@@ -172,13 +173,7 @@ def _require(model, loss_fn, optimizer) -> None:
         raise Refusal(f"loss_fn is a {type(loss_fn).__name__}: it must be loss_fn(output, y)")
     if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
         raise Refusal(f"optimizer is a {type(optimizer).__name__}: it must be one of torch.optim")
-    values = list(model.parameters())
-    if any(isinstance(p, nn.parameter.UninitializedParameter) for p in values):
-        raise Refusal("model has lazy layers without a shape: pass one batch through it first")
-    if not any(p.requires_grad for p in values):
-        raise Refusal("model has no parameter that is trained: there is no gradient to look at")
-    if any(p.is_complex() for p in values):
-        raise Refusal("model has complex parameters: norms and curvatures here are of real ones")
+    require_model(model, "model ")
     if device_of(model).type not in ("cpu", "cuda"):
         raise Refusal(f"model is on {device_of(model)}: it must be on the CPU or on CUDA")
 

@@ -85,9 +85,9 @@ def measure(config: Config, of: Samples, network: Callable) -> Looks:
 
 def _measure_one(config: Config, of: Samples, network: Callable, replicate: int):
     """One training: what its probe found, and what it claims."""
-    rng, name = np.random.default_rng([config.seed, replicate]), config.network
+    rng, name = np.random.default_rng([config.seed, replicate]), f"network {config.network}"
     with _networks.drawn_from(config.seed, replicate):
-        model = _networks.made(network, name, str(of.X.device)).train()
+        model = _networks.made(network, config.network, str(of.X.device)).train()
         rule = optimiser(config.optimiser, config.arguments, model)
         loss_fn = loss_of(config.loss)
         probe = Probe(
@@ -110,7 +110,7 @@ def _measure_one(config: Config, of: Samples, network: Callable, replicate: int)
                 value = _networks.said_by(name, lambda x=x, y=y: loss_fn(model(x), y))
                 require_finite(config, value.item(), step)
                 value.backward()
-                _networks.said_by(config.optimiser, rule.step)
+                _networks.said_by(f"optimiser {config.optimiser}", rule.step)
         probe.measure()
         # From one minibatch, and not a number where that is too small; that of the set is kept.
         looked = probe.result().drop_vars("noise_scale", errors="ignore")
