@@ -6,12 +6,13 @@ import numpy as np
 from joblib import Parallel, cpu_count, delayed
 from threadpoolctl import threadpool_limits
 
+from descent.maths import elsewhere
 from descent.maths.limits import CALL, require_time
 
 BEGIN = 50 * CALL  # operations that a replicate takes beside its own
 
 
-def _alone(function: Callable, seed: int, replicate: int, arguments: tuple):
+def alone(function: Callable, seed: int, replicate: int, arguments: tuple):
     """One replicate on one BLAS thread, so that its bits do not depend on the number of cores."""
     with threadpool_limits(1):
         return function(np.random.default_rng([seed, replicate]), *arguments)
@@ -20,12 +21,20 @@ def _alone(function: Callable, seed: int, replicate: int, arguments: tuple):
 def replicate(function: Callable, seed: int, arguments: Sequence[tuple]) -> list:
     """[function(rng₀, *arguments[0]), function(rng₁, *arguments[1]), …] with independent generators.
 
-    One process a core. `function` must be importable; large arrays among the arguments arrive read-only.
+    One process a core, or wherever `elsewhere` says. `function` must be importable; large arrays among the arguments
+    arrive read-only.
 
     Raises:
         Refusal: to begin so many, whatever they do, takes a core more than an hour.
     """
     begun = f"{len(arguments)} replicates in all, each with a generator of its own"
     require_time(begun, BEGIN * len(arguments))
-    tasks = (delayed(_alone)(function, seed, k, given) for k, given in enumerate(arguments))
-    return Parallel(n_jobs=min(len(arguments), cpu_count()))(tasks)
+    tasks = [(function, seed, k, given) for k, given in enumerate(arguments)]
+    if run := elsewhere.runner():
+        return run(alone, tasks)
+    return Parallel(n_jobs=beside(len(tasks)))(delayed(alone)(*task) for task in tasks)
+
+
+def beside(count: int) -> int:
+    """How many of so many replicates are in the memory of one machine at once; one where they run elsewhere."""
+    return min(count, 1 if elsewhere.runner() else cpu_count())
