@@ -6,7 +6,9 @@ is lost with its worker: joblib 1.6, distributed 2026.8.) Results have the bits 
 of the same type: every worker has one thread, and is refused unless its code and its libraries are those of this process.
 """
 
+import gc
 import pickle
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from queue import Empty, Queue
@@ -16,7 +18,7 @@ from uuid import uuid4
 from descent.config import Refusal
 from descent.lab import sent
 from descent.lab.scheduler import Asked, Lost, asked, quiet, workers_here
-from descent.lab.watch import PATIENCE, POLL, Watch, seconds
+from descent.lab.watch import POLL, SILENCE, Watch, seconds
 from descent.maths.elsewhere import Task, run_by
 
 PIECES = 1000  # tasks of Dask at the most, each of one or more replicates: a task costs the scheduler a millisecond
@@ -48,11 +50,9 @@ def where_asked() -> Iterator[set[str]]:
     with ExitStack() as opened:
 
         def run(alone: Callable, tasks: list[Task]) -> list:
-            if not tasks:
-                return []
-            if not clients:  # few experiments have replicates
+            if tasks and not clients:  # few experiments have replicates
                 clients.append(opened.enter_context(connected(place)))
-            return on_workers(clients[0], alone, tasks, processors)
+            return on_workers(clients[0], alone, tasks, processors) if tasks else []
 
         with run_by(run):
             yield processors
@@ -72,7 +72,7 @@ def connected(place: Asked) -> Iterator:
     with ExitStack() as opened:
         opened.enter_context(quiet())
         opened.enter_context(dask.config.set(settings))
-        limit = seconds("distributed.comm.timeouts.connect", PATIENCE)
+        limit = seconds("distributed.comm.timeouts.connect", SILENCE)
         address = place.address
         if place.workers:
             address = opened.enter_context(workers_here(place.workers))
@@ -86,6 +86,7 @@ def connected(place: Asked) -> Iterator:
         finally:
             with suppress(Exception):
                 client.close(timeout=5)
+            gc.collect()  # while what Dask says of tasks that nobody waited for is not heard
 
 
 def on_workers(client, alone: Callable, tasks: list[Task], processors: set[str]) -> list:
@@ -96,44 +97,45 @@ def on_workers(client, alone: Callable, tasks: list[Task], processors: set[str])
         Lost: the scheduler or all workers are lost, or workers die with a replicate.
         Exception: what a replicate has raised.
     """
-    count, ended = len(tasks), Queue()
-    pieces = dict(submitted(client, alone, tasks))
+    count, ended, keys = len(tasks), Queue(), f"replicate-{uuid4().hex[:12]}"
+    pieces = dict(submitted(client, alone, tasks, keys))
     for future in pieces:
         future.add_done_callback(ended.put)
-    found, watch = {}, Watch(client)
+    found, tries, again, watch = {}, Counter(), [], Watch(client, keys)
     while pieces:
-        for future in those_with_a_result(some(ended), pieces, count):
-            done = fetched(future)
+        now, again = [*some(ended), *again], []
+        for future in those_with_a_result(now, pieces, count):
+            done = fetched(future, POLL * 2 ** min(tries[future], 9))
             if done is None:
-                future.add_done_callback(ended.put)
+                again.append(future)
                 continue
             piece = pieces.pop(future)
             require_done(done)
             processors.add(done.processor)
             found[piece.first] = pickle.loads(done.values)
             future.release()
+        tries.update(again)
         watch.look()
     return [value for first in sorted(found) for value in found[first]]
 
 
-def submitted(client, alone: Callable, tasks: list[Task]) -> Iterator[tuple]:
-    """(future, Piece) for all tasks."""
-    run, facts, count = uuid4().hex[:12], sent.facts(), len(tasks)
+def submitted(client, alone: Callable, tasks: list[Task], keys: str) -> Iterator[tuple]:
+    """(future, Piece) for all tasks, under names that begin with `keys`."""
+    facts, count, seen, held = sent.facts(), len(tasks), {}, {}
     size = -(-count // PIECES)
-    seen, held = {}, {}
     for first in range(0, count, size):
         given = sent.packed(tasks[first : first + size], seen)
         for number, array in list(seen.values())[len(held) :]:
             data = pickle.dumps(array, protocol=5)
-            held[number] = client.submit(sent.hold, data, key=f"array-{run}-{number}")
+            held[number] = client.submit(sent.hold, data, key=f"array-{keys}-{number}")
         arrays = [held[number] for number in given.arrays]
-        key = f"replicate-{run}-{first}"
+        key = f"{keys}-{first}"
         future = client.submit(sent.replicates, alone, given, facts, *arrays, key=key)
         yield future, Piece(first, min(first + size, count) - 1)
 
 
-def fetched(future) -> sent.Done | None:
-    """What it has come to; None if its worker has been lost meanwhile, so that another computes it again.
+def fetched(future, limit: float) -> sent.Done | None:
+    """What it has come to; None if its worker has been lost meanwhile, or does not send it within so many seconds.
 
     Raises:
         Lost: the scheduler has gone.
@@ -142,7 +144,7 @@ def fetched(future) -> sent.Done | None:
     from distributed.client import FutureCancelledError
 
     try:
-        return None if future.status == "lost" else future.result(timeout=PATIENCE)
+        return future.result(timeout=limit) if future.status == "finished" else None
     except (TimeoutError, KilledWorker):
         return None
     except FutureCancelledError:
@@ -171,12 +173,12 @@ def those_with_a_result(futures: list, pieces: dict, count: int) -> list:
     bad = [f for f in futures if f.status == "error"]
     if any(f.status == "cancelled" for f in futures):
         raise Lost(GONE)
-    errors = [(pieces[f], f.exception(timeout=PATIENCE)) for f in bad]
+    errors = [(pieces[f], f.exception(timeout=SILENCE)) for f in bad]
     killed = [piece for piece, error in errors if isinstance(error, KilledWorker)]
     if killed:
-        names = " or ".join(map(str, sorted(killed)))
-        reason = "it needs more memory than they have, or crashes; their logs say more"
-        raise Lost(f"replicate {names} of {count}: every worker that tried it died: {reason}")
+        names = f"replicate {' or '.join(map(str, sorted(killed)))} of {count}"
+        reason = "too little memory, or a crash; their logs say more"
+        raise Lost(f"{names}: every worker that tried it died: {reason}")
     for piece, error in errors:
         said = f"{type(error).__name__}: {error}".partition("\n")[0]
         if "descent" in str(error) and isinstance(error, ImportError | RuntimeError):

@@ -10,12 +10,13 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from descent.config import Refusal
+from descent.lab.messages import refuse
 
 SCHEDULER = "DESCENT_SCHEDULER"
 RULE = "must be local:N, tcp://HOST:PORT, or the path of a scheduler file"
@@ -141,7 +142,8 @@ def workers_here(count: int) -> Iterator[str]:
         "dashboard_address": None,
         "silence_logs": SILENT,
     }
-    with quiet(), dask.config.set({"distributed.worker.daemon": False}):
+    # One task a worker and none that waits there: a death is told of the replicate that was running.
+    with quiet(), dask.config.set({"distributed.scheduler.worker-saturation": 1.0}):
         try:
             cluster = LocalCluster(**options)
         except Exception as error:
@@ -157,19 +159,23 @@ def workers_here(count: int) -> Iterator[str]:
 def one_cluster() -> Iterator[Callable[[], None]]:
     """Meanwhile all stages have the same N workers where local:N asks for them; the function starts them, once.
 
+    Where they cannot be started, it ends this process: one line, exit code 1.
+
     Raises:
         Refusal: DESCENT_SCHEDULER makes no sense.
     """
-    found, opened, said = asked(), [], os.environ.get(SCHEDULER)
+    found, said = asked(), os.environ.get(SCHEDULER, "")
+    with ExitStack() as opened:
+        if found and found.address and "://" not in said:
+            said = os.environ[SCHEDULER] = str(Path(said).resolve())  # for other folders, too
 
-    def start() -> None:
-        if found and found.workers and not opened:
-            opened.append(workers_here(found.workers))
-            os.environ[SCHEDULER] = opened[0].__enter__()
+        def start() -> None:
+            if not (found and found.workers) or os.environ[SCHEDULER] != said:
+                return
+            try:
+                os.environ[SCHEDULER] = opened.enter_context(workers_here(found.workers))
+            except Lost as line:
+                refuse(str(line), 1)
+            opened.callback(os.environ.update, {SCHEDULER: said})
 
-    try:
         yield start
-    finally:
-        if opened:
-            os.environ[SCHEDULER] = said
-            opened[0].__exit__(None, None, None)
