@@ -20,7 +20,7 @@ def seconds(setting: str, usual: float) -> float:
     from dask.utils import parse_timedelta
 
     found = dask.config.get(setting, None)
-    return usual if found is None else parse_timedelta(found)
+    return usual if found is None else float(parse_timedelta(found))
 
 
 class Watch:

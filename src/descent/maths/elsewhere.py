@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-Task = tuple[
-    Callable, int, int, tuple
-]  # a function, the seed, the replicate's number, what it takes beside its generator
+# A function, the seed, the replicate's number, and what it takes beside its generator.
+Task = tuple[Callable, int, int, tuple]
 Run = Callable[[Callable, list[Task]], list]
 _runner: ContextVar[Run | None] = ContextVar("runner", default=None)
 
