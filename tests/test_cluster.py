@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import contextmanager
 from functools import partial
+from types import ModuleType
 
 import dask
 import numpy as np
@@ -177,7 +178,7 @@ def test_what_a_replicate_raises_arrives_as_at_home(processes, how, error, line)
 @contextmanager
 def threads(**options):
     """A cluster in this process."""
-    usual = {"processes": False, "protocol": "tcp", "dashboard_address": None}
+    usual = {"processes": False, "protocol": "tcp", "dashboard_address": "127.0.0.1:0"}
     usual |= {"n_workers": 1, "threads_per_worker": 1, "silence_logs": scheduler.SILENT}
     with quiet(), LocalCluster(**usual | options) as made:
         yield made
@@ -249,7 +250,8 @@ def test_a_worker_without_memory_ends_in_a_line(monkeypatch):
         replicate(slow, 0, [(0.0,)])
 
 
-def test_a_scheduler_that_dies_in_mid_run_ends_in_a_line():
+def test_a_scheduler_that_dies_in_mid_run_ends_in_a_line(monkeypatch):
+    monkeypatch.setattr(watch, "SILENCE", 2.0)
     with threads() as made:
         address = made.scheduler_address
         made.loop.call_later(1.5, partial(made.loop.add_callback, made.scheduler.close))
@@ -287,19 +289,13 @@ def door(monkeypatch, capsys, tmp_path, said: str) -> tuple[int, str]:
     """Exit code and line of an experiment with replicates."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(SCHEDULER, said)
-    block = {"seed": 0, "replicates": 12, "size": 4, "measurements": 12}
     monkeypatch.setattr(running, "configure", lambda config, block: None)
     monkeypatch.setattr(running, "taken", lambda path: 0)
 
-    class Experiment:
-        __file__ = "x"
-        Config = None
-
-        @staticmethod
-        def run(config):
-            replicate(slow, 0, [(0.0,)] * block["replicates"])
-
-    monkeypatch.setattr(running, "found", lambda module: Experiment)
+    experiment = ModuleType("experiment")
+    experiment.__file__, experiment.Config = "x", None
+    experiment.run = lambda config: replicate(slow, 0, [(0.0,)] * 12)
+    monkeypatch.setattr(running, "found", lambda module: experiment)
     with dask.config.set({"distributed.comm.timeouts.connect": "1s"}):
         with pytest.raises(SystemExit) as stop:
             running.run("descent.family.name", "family/name")

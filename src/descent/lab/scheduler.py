@@ -139,7 +139,8 @@ def workers_here(count: int) -> Iterator[str]:
     options = {
         "n_workers": count,
         "threads_per_worker": 1,
-        "dashboard_address": None,
+        "dashboard_address": "127.0.0.1:0",  # else every cluster wants port 8787
+        "scheduler_kwargs": {"dashboard": False},
         "silence_logs": SILENT,
     }
     # One task a worker and none that waits there: a death is told of the replicate that was running.
