@@ -67,7 +67,7 @@ def test_what_makes_no_sense_is_refused_with_the_rule(monkeypatch, tmp_path, sai
     (tmp_path / "list").write_text("[1]", encoding="utf-8")
     (tmp_path / "other").write_text('{"address": "inproc://1"}', encoding="utf-8")
     monkeypatch.setenv(SCHEDULER, said)
-    with pytest.raises(Refusal, match="^DESCENT_SCHEDULER=") as refused:
+    with pytest.raises(Refusal, match=r"^DESCENT_SCHEDULER=") as refused:
         asked()
     assert rule in str(refused.value)
     assert not isinstance(refused.value, Lost)
@@ -150,7 +150,7 @@ def test_a_worker_killed_in_mid_task_changes_no_bit(processes, tmp_path):
 def test_a_replicate_that_kills_every_worker_is_named(processes):
     start = time.monotonic()
     with (
-        pytest.raises(Lost, match="^replicate 3 of 5: every worker that tried it died"),
+        pytest.raises(Lost, match=r"^replicate 3 of 5: every worker that tried it died"),
         on(processes),
     ):
         replicate(killed, 1, [(k, "") for k in range(5)])
@@ -187,9 +187,8 @@ def threads(**options):
 
 def refused_there(**options) -> str:
     """The line with which a worker of this kind is refused."""
-    with threads(**options) as made, pytest.raises(Refusal) as raised:
-        with on(made.scheduler_address):
-            replicate(slow, 0, [(0.0,)])
+    with threads(**options) as made, on(made.scheduler_address), pytest.raises(Refusal) as raised:
+        replicate(slow, 0, [(0.0,)])
     assert not isinstance(raised.value, Lost)
     return str(raised.value)
 
@@ -243,11 +242,11 @@ def test_a_worker_without_memory_ends_in_a_line(monkeypatch):
     with (
         threads(memory_limit="1 MiB") as made,
         dask.config.set({"distributed.scheduler.no-workers-timeout": "1.5s"}),
-        pytest.raises(Lost, match="1 paused, for want of memory"),
         on(made.scheduler_address),
     ):
         time.sleep(0.5)  # until it has seen that
-        replicate(slow, 0, [(0.0,)])
+        with pytest.raises(Lost, match="1 paused, for want of memory"):
+            replicate(slow, 0, [(0.0,)])
 
 
 def test_a_scheduler_that_dies_in_mid_run_ends_in_a_line(monkeypatch):
@@ -255,7 +254,7 @@ def test_a_scheduler_that_dies_in_mid_run_ends_in_a_line(monkeypatch):
     with threads() as made:
         address = made.scheduler_address
         made.loop.call_later(1.5, partial(made.loop.add_callback, made.scheduler.close))
-        with pytest.raises(Lost, match="the scheduler (is gone|does not answer)"), on(address):
+        with pytest.raises(Lost, match=r"the scheduler (is gone|does not answer)"), on(address):
             replicate(slow, 0, [(0.3,)] * 30)
 
 
@@ -263,9 +262,12 @@ def test_a_run_that_has_had_its_time_ends_in_the_line_of_every_other(monkeypatch
     monkeypatch.setattr(watch, "POLL", 0.1)
     monkeypatch.setattr(cluster, "POLL", 0.1)
     monkeypatch.setattr(watch, "MOST", 0.3)
-    with threads() as made, pytest.raises(Refusal, match="hours of processors are over"):
-        with on(made.scheduler_address):
-            replicate(slow, 0, [(0.5,)] * 6)
+    with (
+        threads() as made,
+        on(made.scheduler_address),
+        pytest.raises(Refusal, match="hours of processors are over"),
+    ):
+        replicate(slow, 0, [(0.5,)] * 6)
 
 
 def test_an_interrupt_takes_the_tasks_from_the_scheduler(monkeypatch):
@@ -296,9 +298,9 @@ def door(monkeypatch, capsys, tmp_path, said: str) -> tuple[int, str]:
     experiment.__file__, experiment.Config = "x", None
     experiment.run = lambda config: replicate(slow, 0, [(0.0,)] * 12)
     monkeypatch.setattr(running, "found", lambda module: experiment)
-    with dask.config.set({"distributed.comm.timeouts.connect": "1s"}):
-        with pytest.raises(SystemExit) as stop:
-            running.run("descent.family.name", "family/name")
+    one_second = {"distributed.comm.timeouts.connect": "1s"}
+    with dask.config.set(one_second), pytest.raises(SystemExit) as stop:
+        running.run("descent.family.name", "family/name")
     assert list(tmp_path.iterdir()) == []
     return stop.value.code, capsys.readouterr().err
 

@@ -34,12 +34,9 @@ class Begun(NamedTuple):
 class Ahead:
     """The stages of one `dvc repro`: which are settled, which have been begun, which may be."""
 
-    def __init__(
-        self, steps: list, graph, force: bool, most: int, prepare: Callable = lambda: None
-    ):
+    def __init__(self, steps: list, graph, force: bool, most: int, prepare: Callable):
         self.steps, self.planned, self.graph = steps, set(steps), graph
-        self.force, self.most = force, most
-        self.prepare = prepare  # called before a command begins
+        self.force, self.most, self.prepare = force, most, prepare  # called before a command begins
         self.settled: set = set()  # DVC has been there, or they are up to date
         self.begun: dict = {}
         self.earlier = 0  # stages that were run before it could be told what else is out of date

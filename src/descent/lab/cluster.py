@@ -21,7 +21,7 @@ from descent.lab.scheduler import Asked, Lost, asked, quiet, workers_here
 from descent.lab.watch import POLL, SILENCE, Watch, seconds
 from descent.maths.elsewhere import Task, run_by
 
-PIECES = 1000  # tasks of Dask at the most, each of one or more replicates: a task costs the scheduler a millisecond
+PIECES = 1000  # tasks of Dask at the most: each costs its scheduler a millisecond
 GONE = "the scheduler is gone, and with it what it had: start it and run this again"
 
 

@@ -143,7 +143,7 @@ def workers_here(count: int) -> Iterator[str]:
         "scheduler_kwargs": {"dashboard": False},
         "silence_logs": SILENT,
     }
-    # One task a worker and none that waits there: a death is told of the replicate that was running.
+    # No task waits at a worker: a death is told of the replicate that was running.
     with quiet(), dask.config.set({"distributed.scheduler.worker-saturation": 1.0}):
         try:
             cluster = LocalCluster(**options)

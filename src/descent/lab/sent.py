@@ -24,7 +24,8 @@ from descent.maths import device
 from descent.maths.elsewhere import Task
 
 LIBRARIES = ("numpy", "scipy", "numba", "llvmlite", "xarray", "pydantic", "joblib")
-LARGE = 2**20  # bytes of an array that is sent once, whatever number of replicates takes it (joblib's number)
+# Bytes of an array that is sent once, whatever number of replicates takes it (joblib's number).
+LARGE = 2**20
 
 
 class Packed(NamedTuple):
