@@ -3,7 +3,7 @@
 All experiments run at toy size without a cluster, which tells those that have replicates. Then these run N times (3) on
 two workers of this machine, one of which is killed now and then while it is at a replicate, and must leave the same bits. At the end
 `stages/repro.py` runs the toy project (tests/toy.py): where no scheduler answers, it must end in a line and exit code
-1, and the next run, on two workers, must leave what a run without a cluster leaves. --short: two experiments, once.
+1, and the next run, on two workers, must leave what a run without a cluster leaves. --short: one experiment, once.
 """
 
 import os
@@ -34,10 +34,6 @@ WORKERS = 2
 EVERY = 1.0  # seconds between two kills, on average
 MOST = 12  # kills in a run, which ends so even where a new worker takes longer than a kill
 SHORT = ("polynomial/sgd",)  # its replicates take long
-    "polynomial/sgd",
-    "sensing/hessian",
-    "initialisation/tails",
-)  # their replicates take longest
 RESULTS = ("metrics", "artifacts")
 GIVEN_UP = 10**6  # deaths of workers after which a task is given up
 UNREACHABLE = "tcp://127.0.0.1:9"
