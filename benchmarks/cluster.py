@@ -51,7 +51,7 @@ def after_one(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def ways(count: int = 1000, replicates: int = 40) -> list[dict]:
+def ways(count: int = 200, replicates: int = 40) -> list[dict]:
     """joblib, and as many workers as it has processes."""
     workers = cores()
     here = after_one(lambda: replicate(products, 0, [(count,)] * replicates))
