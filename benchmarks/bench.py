@@ -11,6 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))  # not what is installed
 
+import cluster
 import dynamics
 import features
 import implicit
@@ -80,6 +81,8 @@ def main(quick: bool) -> None:
         "Jacobian features": features.ways(),
         "wide ReLU networks, and their limit": wide_relu.ways(),
         "implicit bias of linear models": implicit.ways(),
+        "replicates on Dask workers of this machine": cluster.ways(),
+        "replicates that sleep 0.5 s, on simulated workers": cluster.growth(),
         f"probe at every={probe.EVERY}, {probe.STEPS} steps": probe.ways(),
     }
     if not quick:

@@ -223,6 +223,7 @@ USERS = {
     "descent/alpha/figures.py": {"alpha/figures"},
     "descent/beta/ends.py": {"beta/ends"},
     "descent/maths/replicates.py": {"alpha/swept"},
+    "descent/maths/elsewhere.py": {"alpha/quick", "alpha/swept", "beta/ends", "photos/count"},
     "descent/figure.py": {"alpha/figures", "beta/figures", "photos/figures"},
     "descent/lab/results.py": {"alpha/quick", "alpha/swept", "beta/ends", "photos/count"},
     "descent/lab/sources.py": {"download"},

@@ -102,7 +102,7 @@ def test_the_peak_of_a_draw_is_what_is_predicted(monkeypatch, size, m, held_out)
 
 def test_processes_that_run_side_by_side_share_the_memory(monkeypatch):
     monkeypatch.setenv("DESCENT_DEVICE", "cpu")
-    monkeypatch.setattr(_memory, "cpu_count", lambda: 4)
+    monkeypatch.setattr(_memory, "beside", lambda count: min(count, 4))
     one = peak(50, 100, 7)
     for replicates, processes in ((1, 1), (3, 3), (9, 4)):
         monkeypatch.setattr(device, "free_memory", lambda n=processes: n * one)

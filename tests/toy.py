@@ -109,7 +109,7 @@ def copy_code(root: Path) -> None:
     for source in (ROOT / "src/descent").glob("*.py"):
         shutil.copy(source, package)
     (package / "maths").mkdir()
-    for name in ("__init__", "device", "limits", "replicates", "sampling"):
+    for name in ("__init__", "device", "elsewhere", "limits", "replicates", "sampling"):
         shutil.copy(ROOT / f"src/descent/maths/{name}.py", package / "maths")
     shutil.copy(SCIENCE / "ladder.py", package / "maths")
     for family in EXPERIMENTS:

@@ -8,7 +8,7 @@ waits for that command in place of a new one. A stage whose dependencies have ch
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from itertools import chain
 from pathlib import Path
@@ -37,9 +37,9 @@ class Begun(NamedTuple):
 class Ahead:
     """The stages of one `dvc repro`: which are settled, which have been begun, which may be."""
 
-    def __init__(self, steps: list, graph, force: bool, most: int):
+    def __init__(self, steps: list, graph, force: bool, most: int, prepare: Callable):
         self.steps, self.planned, self.graph = steps, set(steps), graph
-        self.force, self.most = force, most
+        self.force, self.most, self.prepare = force, most, prepare  # called before a command begins
         self.settled: set = set()  # DVC has been there, or they are up to date
         self.begun: dict = {}
         self.earlier = 0  # stages that were run before it could be told what else is out of date
@@ -75,6 +75,7 @@ class Ahead:
             alone = first is None and not self.running()
             if alone and not door(stage.cmd):
                 self.tell(stage)
+                self.prepare()
                 return None
             announce(stage)
             while self.running() >= self.most:
@@ -126,6 +127,7 @@ class Ahead:
         """Start its command; one that is alone has all cores, and what it prints is seen at once."""
         from dvc.stage.run import prepare_kwargs
 
+        self.prepare()
         options, said, known = prepare_kwargs(stage), None, digests(stage)
         if not alone:
             options["env"] |= dict.fromkeys(SIDE_BY_SIDE, "1")

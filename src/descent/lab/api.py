@@ -117,7 +117,7 @@ def in_time(module: ModuleType, config, upstream: list, where: str) -> tuple[Res
 
     try:
         with refusing(), shared_memory():
-            return result_of(module, config, upstream, where, late)
+            return result_of(module, config, upstream, where, late)[:2]
     except KeyboardInterrupt:
         if said:
             raise Refused(said[0]) from None

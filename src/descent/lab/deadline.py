@@ -31,8 +31,13 @@ def spent() -> float:
 
 def over(what: str) -> str:
     """What there is to say then."""
+    return f"{what}: {late()}"
+
+
+def late() -> str:
+    """The same of nothing in particular."""
     hours = f"{MOST / 3600:g} hours of processors are over, and it is not done"
-    return f"{what}: {hours}: a count is too large"
+    return f"{hours}: a count is too large"
 
 
 def end(what: str) -> None:

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 from descent.lab.messages import refuse
@@ -22,14 +23,8 @@ SIDE_BY_SIDE = ("LOKY_MAX_CPU_COUNT", *THREADS)  # 1 for each of several stages 
 
 def settle() -> None:
     """Drop what would change results or make warnings errors, in this process and those that it starts."""
-    for name in list(os.environ):
-        count = os.environ[name]
-        if name in THREADS:
-            foreign = not (count.isascii() and count.isdigit() and int(count) > 0)
-        else:
-            foreign = name.startswith(FOREIGN) and name not in STAY
-        if foreign:
-            del os.environ[name]
+    for name in foreign(os.environ):
+        del os.environ[name]
     os.environ["MPLBACKEND"] = "agg"
     if any("error" in option for option in sys.warnoptions):
         sys.warnoptions.clear()
@@ -38,6 +33,19 @@ def settle() -> None:
     if not known_locale():
         for name in [name for name in os.environ if name == "LANG" or name.startswith("LC_")]:
             del os.environ[name]
+
+
+def foreign(variables: Mapping[str, str]) -> list[str]:
+    """Those that change what the libraries compute, draw or refuse."""
+    return [
+        name
+        for name, value in variables.items()
+        if (
+            not (value.isascii() and value.isdigit() and int(value) > 0)
+            if name in THREADS
+            else name.startswith(FOREIGN) and name not in STAY
+        )
+    ]
 
 
 def known_locale() -> bool:

@@ -10,8 +10,9 @@ touched, and the page says what it is.
 import os
 import shutil
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import chdir, redirect_stderr
+from contextlib import chdir, contextmanager, redirect_stderr
 from io import StringIO
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,19 +20,21 @@ from pathlib import Path
 import numpy as np
 from ruamel.yaml import YAML
 
+from descent.config import Refusal
 from descent.lab import own
 from descent.lab.attempt import TOY
 from descent.lab.curves import curves
 from descent.lab.draw import draw
 from descent.lab.environment import SIDE_BY_SIDE, require_system
 from descent.lab.files import kept, write_text
-from descent.lab.messages import say
+from descent.lab.messages import refuse, say
 from descent.lab.outcome import claims
 from descent.lab.page.report import PAGE, render
 from descent.lab.params import PARAMS, mapping
 from descent.lab.progress import duration
 from descent.lab.project import PIPELINE, Block, blocks
 from descent.lab.running import run
+from descent.lab.scheduler import one_cluster
 from descent.lab.side_by_side import jobs
 
 FOLDER = Path("artifacts/quick")
@@ -48,11 +51,12 @@ def main() -> int:
     os.environ |= dict.fromkeys(SIDE_BY_SIDE, "1")  # of the processes that run the experiments
     with kept():
         params = prepare()
-    with chdir(FOLDER):
+    with workers() as start_workers, chdir(FOLDER):
         own.main()
         found = list(blocks())
         waves = [[b for b in found if reads(b) is other] for other in (False, True)]
         families = list(dict.fromkeys(block.family for block in found))
+        start_workers()
         with ProcessPoolExecutor(jobs(), get_context("forkserver")) as pool:
             said = [(b, line) for w in waves for b, line in zip(w, pool.map(one, w), strict=True)]
             list(pool.map(draw, families))
@@ -66,6 +70,16 @@ def main() -> int:
         say(*claims())
     say(f"{duration(time.perf_counter() - start)}; open {FOLDER / PAGE}")
     return 1 if failed else 0
+
+
+@contextmanager
+def workers() -> Iterator[Callable[[], None]]:
+    """What starts the workers that all experiments share, if DESCENT_SCHEDULER asks for some; or a line, exit code 2."""
+    try:
+        with one_cluster() as start:
+            yield start
+    except Refusal as line:
+        refuse(str(line))
 
 
 def prepare() -> dict:

@@ -14,6 +14,7 @@ from copy import deepcopy
 from io import StringIO
 from pathlib import Path
 
+from descent.config import Refusal
 from descent.lab.environment import require_clone, require_system
 from descent.lab.files import kept
 from descent.lab.leftovers import forget, sweep
@@ -23,6 +24,7 @@ from descent.lab.outcome import outcome
 from descent.lab.params import PARAMS, mapping
 from descent.lab.project import PIPELINE
 from descent.lab.recover import keep, mend
+from descent.lab.scheduler import one_cluster
 from descent.lab.scratch import clear
 from descent.lab.side_by_side import side_by_side
 
@@ -50,8 +52,16 @@ def repro(*arguments: str) -> int:
         os.environ["SHELL"] = "/bin/sh"  # not one that runs nothing, as users without a login have
     start, ran = time.perf_counter(), []
     try:
-        with written_in_one_piece(), parameters_parsed_once(), no_advice(), side_by_side() as ran:
+        with (
+            one_cluster() as workers,
+            written_in_one_piece(),
+            parameters_parsed_once(),
+            no_advice(),
+            side_by_side(workers) as ran,
+        ):
             return main(["repro", *arguments])
+    except Refusal as line:
+        refuse(str(line))
     finally:
         with suppress(OSError):  # a full disk: the copy before is kept
             keep()

@@ -1,7 +1,7 @@
 """How `dvc repro` is made to run stages side by side (ahead.py). Where DVC no longer has the functions, nothing is changed."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psutil
@@ -27,8 +27,12 @@ def jobs() -> int:
 
 
 @contextmanager
-def side_by_side() -> Iterator[list[str]]:
-    """Meanwhile `dvc repro` runs stages side by side; the names of those that it ran."""
+def side_by_side(prepare: Callable = lambda: None) -> Iterator[list[str]]:
+    """Meanwhile `dvc repro` runs stages side by side; the names of those that it ran.
+
+    Args:
+        prepare: called before a command begins.
+    """
     import dvc.repo.reproduce as plan
     import dvc.stage.run as run
     from dvc.stage.exceptions import StageCmdFailedError
@@ -44,7 +48,7 @@ def side_by_side() -> Iterator[list[str]]:
     def planned(stages, graph=None, force=False, **options):
         if graph is None or options.get("dry") or options.get("interactive"):
             return reproduce(stages, graph=graph, force=force, **options)
-        now.append(Ahead(stages, graph, force, most))
+        now.append(Ahead(stages, graph, force, most, prepare))
 
         def one(stage, **given):
             done = reproduce_stage(stage, **given)

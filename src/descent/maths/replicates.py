@@ -6,6 +6,7 @@ import numpy as np
 from joblib import Parallel, cpu_count, delayed
 from threadpoolctl import threadpool_limits
 
+from descent.maths import elsewhere
 from descent.maths.limits import CALL, require_time
 
 BEGIN = 50 * CALL  # operations that a replicate takes beside its own
@@ -15,7 +16,7 @@ def seen(done: int, of: int) -> None:
     """Called when so many of the replicates are there; whoever runs an experiment may put another function here."""
 
 
-def _alone(function: Callable, seed: int, replicate: int, arguments: tuple):
+def alone(function: Callable, seed: int, replicate: int, arguments: tuple):
     """One replicate on one BLAS thread, so that its bits do not depend on the number of cores."""
     with threadpool_limits(1):
         return function(np.random.default_rng([seed, replicate]), *arguments)
@@ -24,17 +25,24 @@ def _alone(function: Callable, seed: int, replicate: int, arguments: tuple):
 def replicate(function: Callable, seed: int, arguments: Sequence[tuple]) -> list:
     """[function(rng₀, *arguments[0]), function(rng₁, *arguments[1]), …] with independent generators.
 
-    One process a core. `function` must be importable; large arrays among the arguments arrive read-only.
+    One process a core, or wherever `elsewhere` says. `function` must be importable; large arrays among the arguments
+    arrive read-only.
 
     Raises:
         Refusal: to begin so many, whatever they do, takes a core more than an hour.
     """
     begun = f"{len(arguments)} replicates in all, each with a generator of its own"
     require_time(begun, BEGIN * len(arguments))
-    tasks = (delayed(_alone)(function, seed, k, given) for k, given in enumerate(arguments))
-    most = min(len(arguments), cpu_count())
-    found = []
-    for one in Parallel(n_jobs=most, return_as="generator")(tasks):
+    tasks = [(function, seed, k, given) for k, given in enumerate(arguments)]
+    if run := elsewhere.runner():
+        return run(alone, tasks)
+    found, several = [], Parallel(n_jobs=beside(len(tasks)), return_as="generator")
+    for one in several(delayed(alone)(*task) for task in tasks):
         found.append(one)
-        seen(len(found), len(arguments))
+        seen(len(found), len(tasks))
     return found
+
+
+def beside(count: int) -> int:
+    """How many of so many replicates are in the memory of one machine at once; one where they run elsewhere."""
+    return min(count, 1 if elsewhere.runner() else cpu_count())

@@ -1,11 +1,9 @@
 """What a matrix-sensing problem needs of the machine's memory, asked before anything is allocated."""
 
-from joblib import cpu_count
-
 from descent.config import Refusal
 from descent.maths import device, limits
 from descent.maths.limits import CALL, GIB, PRODUCT, require_cost, require_time
-from descent.maths.replicates import BEGIN
+from descent.maths.replicates import BEGIN, beside
 from descent.sensing._kernels import TILE
 
 SPEED = 1e10  # bytes of G that a core reads a second, at the most
@@ -27,7 +25,7 @@ def require_memory(size: int, measurements: int, held_out: int = 0, replicates: 
     """
     if device.name() == "cuda":
         return  # `_operators.placed` chooses the form, or refuses
-    processes = min(replicates, cpu_count())
+    processes = beside(replicates)
     needed = processes * peak(size, measurements, held_out)
     available = device.free_memory()
     if needed <= available:
@@ -40,9 +38,9 @@ def require_memory(size: int, measurements: int, held_out: int = 0, replicates: 
         else f"on S alone it needs {on_S / GIB:.1f} GiB; "
         "the matrix-free form (_operators.Regenerated) fits"
     )
-    beside = f" in {processes} processes" if processes > 1 else ""
+    among = f" in {processes} processes" if processes > 1 else ""
     raise Refusal(
-        f"size {size}: making G needs {needed / GIB:.1f} GiB{beside}, "
+        f"size {size}: making G needs {needed / GIB:.1f} GiB{among}, "
         f"{available / GIB:.1f} GiB are available; {fits}"
     )
 
@@ -71,7 +69,7 @@ def require_run(
     require_memory(d, measurements, held_out, replicates)
     along = 2 * starts * (steps + 1)
     fields = "replicates, steps" if hasattr(config, "steps") else "replicates, iterations"
-    factors = 4 * starts * d * (columns or d) * min(replicates, cpu_count())
+    factors = 4 * starts * d * (columns or d) * beside(replicates)
     require_cost(config, fields, replicates * (along + kept) + factors, free=True)
     p = d * (d + 1) // 2
     # A step reads half of G, which no cache holds, and multiplies U by itself and by the gradient.
