@@ -19,7 +19,9 @@ from descent.maths import device
 from descent.sensing._tree import ALONE, Mesh, columns
 
 PAUSE = 5e-5  # seconds between two looks at whether numbers have come
+MEET = 60  # seconds at the least that one waits for the others to start
 ANSWER = 5  # seconds to wait for the store when the job has failed
+LINGER = 1  # second that the store stays after its process has nothing more to say
 
 
 class Lost(RuntimeError):
@@ -117,11 +119,13 @@ def joined(here: Place, timeout: float) -> Iterator[Group]:
     if here.ranks == 1:
         yield Group(here, lambda numbers, to, of: numbers, lambda: True, "")
         return
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # what goes wrong is said in one line
     import torch.distributed as dist
     from torch.distributed.rendezvous import rendezvous
 
     cuda = device.name() == "cuda"
-    limit, backend = timedelta(seconds=timeout), "nccl" if cuda else "gloo"
+    meet, backend = max(timeout, MEET), "nccl" if cuda else "gloo"
+    limit = timedelta(seconds=meet)
     for name in ("MASTER_ADDR", "MASTER_PORT"):
         if not os.environ.get(name):
             raise Refusal(f"{name} is not set: start the job by torchrun")
@@ -132,16 +136,21 @@ def joined(here: Place, timeout: float) -> Iterator[Group]:
             timeout=limit,
         )  # fmt: skip
     except (RuntimeError, ValueError, OSError) as error:
-        raise Lost(f"the {here.ranks} ranks have not met within {timeout:g} s") from error
+        raise Lost(
+            f"rank {here.rank}: the {here.ranks} ranks have not met within {meet:g} s"
+        ) from error
     where = on_device(here.local) if cuda else "cpu"
-    send = sender(dist, where, timeout)
+    send = sender(dist, where, timeout, f"rank {here.rank} of {here.ranks}")
 
     def speaks() -> bool:
         try:
             store.set_timeout(timedelta(seconds=ANSWER))
-            return store.add("said", 1) == 1
-        except RuntimeError:  # it ended with another process
-            return True
+            first = store.add("said", 1) == 1
+        except RuntimeError:  # it has ended with rank 0
+            return here.rank == 1
+        if here.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+            time.sleep(LINGER)  # others ask this process
+        return first
 
     yield Group(here, send, speaks, backend)
     dist.destroy_process_group()
@@ -159,7 +168,7 @@ def on_device(local: int) -> str:
     return f"cuda:{local}"
 
 
-def sender(dist, where: str, timeout: float) -> Callable:
+def sender(dist, where: str, timeout: float, who: str) -> Callable:
     """Every process to every other, by one exchange of torch.distributed."""
     import torch
 
@@ -170,13 +179,13 @@ def sender(dist, where: str, timeout: float) -> Callable:
             work = dist.all_to_all_single(found, given, of, to, async_op=True)
             while not work.is_completed():
                 if time.monotonic() > end:
-                    raise Lost(f"a rank has not answered for {timeout:g} s")
+                    raise Lost(f"{who}: another has not answered for {timeout:g} s")
                 time.sleep(PAUSE)
             work.wait()
         except RuntimeError as error:
             if isinstance(error, Lost):
                 raise
-            raise Lost("another rank has ended") from error
+            raise Lost(f"{who}: another has ended") from error
         return found.cpu().numpy()
 
     return send

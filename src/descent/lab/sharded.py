@@ -10,105 +10,26 @@ import signal
 import sys
 import time
 import zlib
-from argparse import ArgumentParser
-from dataclasses import fields
-from pathlib import Path
+from collections.abc import Callable
 from typing import NamedTuple, NoReturn
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
 from descent.config import Refusal
-from descent.lab.asked import named, reading
+from descent.lab import messages
 from descent.lab.cli import require_place
-from descent.lab.environment import require_system, settle
+from descent.lab.environment import settle
+from descent.lab.job import Job, asked, parser
 from descent.lab.messages import bounded, masked, one_line, refusals, say
-from descent.lab.params import configured
-from descent.lab.project import Block
 from descent.lab.ranks import Group, Lost, joined, place
-from descent.lab.roots import root_of
-from descent.lab.settings import changed, overrides
 from descent.lab.shares import Share, finished, prepared
 
-NAME = "sensing.overparam"
+WAIT = 60  # seconds that a rank gives rank 0 to say what all of them have found
 LATE = 3  # times the hours that a job may take: an estimate may be off
-
-
-class Job(NamedTuple):
-    """What is to be done, the same for every rank."""
-
-    block: Block
-    config: object
-    moved: dict[str, tuple]  # parameters: name → (in params.yaml, here)
-    rows: str
-    memory: float  # GiB of rows that a rank may keep; nan: as much as is there
-    hours: float
-    timeout: float
-    out: Path | None
-    root: Path
 
 
 class Ended(BaseException):
     """SIGTERM."""
-
-
-def number(least: float):
-    def read(text: str) -> float:
-        value = float(text)
-        if not least <= value < 1e9:
-            raise ValueError
-        return value
-
-    read.__name__ = f"number from {least:g} on"
-    return read
-
-
-def parser() -> ArgumentParser:
-    one = ArgumentParser("descent.sensing.sharded", add_help=False, allow_abbrev=False,
-                         description=(__doc__ or "").partition("\n")[0])  # fmt: skip
-    add = one.add_argument
-    add("-h", "--help", action="store_true", help="show this")
-    add("-S", "--set-param", action="append", default=[], metavar="NAME=VALUE", dest="changes",
-        help=f"a number of the block {NAME}, in DVC's spelling")  # fmt: skip
-    add("--rows", choices=("fit", "keep", "make"), default="fit",
-        help="keep the rows that fit and make the others anew (the default), all, or none")  # fmt: skip
-    add("--memory", type=number(0), default=np.nan, metavar="GIB",
-        help="of rows that a rank may keep; without it, what is there")  # fmt: skip
-    add("--hours", type=number(1e-4), default=1.0, help="refuse what takes longer (1)")
-    add("--timeout", type=number(0.1), default=600.0, metavar="SECONDS",
-        help="how long a rank waits for another (600)")  # fmt: skip
-    add("--out", metavar="FILE.nc", help="keep the arrays, and what was found")
-    add("--root", metavar="DIR", help="the project, if not this folder's")
-    one.error = usage
-    return one
-
-
-def usage(message: str) -> NoReturn:
-    raise Refusal(f"{message}; --help shows what there is")
-
-
-def asked(chosen) -> Job:
-    """What the command line asks for.
-
-    Raises:
-        Refusal: it cannot be done.
-    """
-    from descent.sensing.overparam import Config
-
-    with reading(chosen.root):
-        require_system()
-        block = named(NAME)
-        given = overrides(chosen.changes, NAME)
-        if given.get("replicates", 1) != 1:
-            raise Refusal(f"{NAME}: replicates {given['replicates']}: a job is one problem")
-        known = [field.name for field in fields(Config)]
-        settings = changed(block.parameters, given | {"replicates": 1}, NAME, known)
-        config = configured(Config, block.path, settings)
-    was = {key: (block.parameters.get(key), value) for key, value in settings.items()}
-    moved = {key: pair for key, pair in was.items() if pair[0] != pair[1]}
-    out = Path(chosen.out).absolute() if chosen.out else None
-    return Job(block, config, moved, chosen.rows, chosen.memory, chosen.hours, chosen.timeout,
-               out, root_of(chosen.root))  # fmt: skip
 
 
 def require_one_job(job: Job, group: Group) -> None:
@@ -148,45 +69,74 @@ def work(job: Job, group: Group) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The exit code; it ends the process itself if other ranks may be stuck."""
+    """The exit code; if other ranks may be stuck it ends the process itself."""
     settle()
-    signal.signal(signal.SIGTERM, ended)
-    first = os.environ.get("RANK", "0") in ("0", "")
-
-    def speaks() -> bool:
-        return first
-
+    before = signal.signal(signal.SIGTERM, ended)
+    voice = Voice()
     try:
-        here, chosen = place(), parser().parse_args(arguments)
+        chosen = parser().parse_args(arguments)
         if chosen.help:
-            say(*(parser().format_help().splitlines() if first else ()))
+            say(*(parser().format_help().splitlines() if voice.first else ()))
             return 0
-        job = asked(chosen)
+        job, here = asked(chosen), place()
         with threadpool_limits(1), joined(here, job.timeout) as group:
-            speaks = group.speaks
+            voice = voice._replace(speaks=group.speaks)
             work(job, group)
         return 0
-    except KeyboardInterrupt:
-        code, line = 130, "interrupted: nothing was written"
-    except Ended:
-        code, line = 143, "ended by a signal: nothing was written"
-    except Lost as reason:
-        code, line = 1, f"rank {here.rank} of {here.ranks}: {reason}: nothing was written"
-    except MemoryError:
-        code, line = 2, f"rank {here.rank}: more memory than this process may have"
-    except OSError as error:
-        code, line = 1, f"{error.filename or 'the result'}: cannot be written: {error.strerror}"
-    except Exception as rule:
-        if not isinstance(rule, Refusal) and type(rule).__name__ != "Refused":
-            raise
-        code, line = 2, str(rule).strip()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, signal.SIG_IGN)
-    if speaks():
-        print(*(bounded(one_line(masked(one))) for one in line.splitlines()), sep="\n",
-              file=sys.stderr, flush=True)  # fmt: skip
+    except BaseException as error:
+        code, lines = ending(error)
+        if voice.alone:
+            tell(lines)
+            return code
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, signal.SIG_IGN if voice.speaks else signal.SIG_DFL)
+        if voice.speaks is None and not voice.first:
+            time.sleep(
+                WAIT
+            )  # rank 0 has the same to say; torchrun ends the others as soon as one has
+        if voice.speaks is None or voice.speaks():
+            tell(lines)
+        os._exit(code)  # threads of the backend may wait for ranks that are gone
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class Voice(NamedTuple):
+    """Who says why the job ends: once the ranks have met, who asks first; until then rank 0."""
+
+    rank: str = os.environ.get("RANK", "")
+    speaks: Callable[[], bool] | None = None
+
+    @property
+    def alone(self) -> bool:
+        return not self.rank
+
+    @property
+    def first(self) -> bool:
+        return self.rank in ("", "0")
+
+
+def ending(error: BaseException) -> tuple[int, list[str]]:
+    """The exit code for an error, and what there is to say; an error of the program itself goes on."""
+    if isinstance(error, KeyboardInterrupt):
+        return 130, ["interrupted: nothing was written"]
+    if isinstance(error, Ended):
+        return 143, ["ended by a signal: nothing was written"]
+    if isinstance(error, Lost):
+        return 1, [f"{error}: nothing was written"]
+    if isinstance(error, MemoryError):
+        return 2, ["more memory than a rank may have: nothing was written"]
+    if isinstance(error, OSError):
+        return 1, [f"{error.filename or 'the result'}: cannot be written: {error.strerror}"]
+    if isinstance(error, Refusal | messages.Refused):
+        return 2, str(error).strip().splitlines()
+    raise error
+
+
+def tell(lines: list[str]) -> None:
     sys.stdout.flush()
-    os._exit(code)  # threads of the backend may wait for ranks that are gone
+    for line in lines:
+        print(bounded(one_line(masked(line))), file=sys.stderr, flush=True)
 
 
 def ended(*_) -> NoReturn:

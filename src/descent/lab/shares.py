@@ -1,7 +1,9 @@
 """One rank's share of a split sensing problem: what it may keep, and what all ranks together have found."""
 
+import hashlib
 import json
 import resource
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,11 +14,11 @@ import psutil
 import xarray as xr
 
 from descent.config import Refusal
-from descent.lab.project import Block
+from descent.lab.gate.shown import plural
+from descent.lab.job import Job
 from descent.lab.ran import Run
 from descent.lab.ranks import Group
 from descent.lab.results import as_report
-from descent.lab.running import peak
 from descent.lab.words import words
 from descent.maths import device
 from descent.maths.limits import GIB
@@ -39,8 +41,6 @@ SAFE = 0.8  # of the memory that is there
 class Share(NamedTuple):
     shared: Shared
     W: np.ndarray
-    kept: int  # rows
-    expected: float  # seconds of the slowest rank
     plan: str
 
 
@@ -61,7 +61,7 @@ def room(beside: int) -> int:
     return max(0, min(found))
 
 
-def prepared(job, group: Group) -> Share:
+def prepared(job: Job, group: Group) -> Share:
     """The problem, and as many rows of this rank as it may keep.
 
     Raises:
@@ -72,47 +72,60 @@ def prepared(job, group: Group) -> Share:
     rows(0, 0, 1, 1)  # compiled, before memory is counted
     rooms = SAFE * group.facts(room(here.beside))[:, 0]
     require_room(config, int(rooms.min()))
-    spare = rooms - working(config)
     own = np.array([own_rows(config, here.ranks, rank) for rank in range(here.ranks)])
-    if job.memory * GIB > spare.min():
-        raise Refusal(
-            f"--memory {job.memory:g}: rank {spare.argmin()} has {spare.min() / GIB:.3g} GiB for rows"
-        )
-    budget = np.zeros(here.ranks) if job.rows == "make" else spare
-    if not np.isnan(job.memory):
-        budget = np.minimum(budget, job.memory * GIB)
     each = 8 * packed(config)
+    may = kept(job, own, rooms - working(config), each)
+    takes = max(seconds(config, here.ranks, rank, int(some)) for rank, some in enumerate(may))
+    if takes > 3600 * job.hours:
+        raise Refusal(
+            f"size {config.size}, steps {config.steps}: about {takes / 3600:.3g} hours on "
+            f"{plural(here.ranks, 'rank')}, at most {job.hours:g} (--hours)"
+        )
+    shared, W = problem(config)
+    shared = keeping(shared, group.mesh, int(may[here.rank]) * each)
+    counts = group.facts(shared.kept)[:, 0]
+    plan = (
+        f"{plural(here.ranks, 'rank')}: {counts.sum():.0f} of {own.sum()} rows are kept, "
+        f"{counts.max() * each / GIB:.3g} GiB a rank, and the others made anew; about {takes:.0f} s"
+    )
+    return Share(shared, W, plan)
+
+
+def kept(job: Job, own: np.ndarray, spare: np.ndarray, each: int) -> np.ndarray:
+    """How many of its rows each rank may keep.
+
+    Args:
+        own: rows of each rank.
+        spare: bytes that each has for them.
+        each: bytes of a row.
+
+    Raises:
+        Refusal: what the command line asks for does not fit.
+    """
+    asked = job.memory * GIB
+    if asked > spare.min():
+        rank = spare.argmin()
+        raise Refusal(f"--memory {job.memory:g}: rank {rank} has {spare[rank] / GIB:.3g} GiB")
+    budget = spare if np.isnan(asked) else np.full(len(own), asked)
+    cuda = device.name() == "cuda"  # its kernels make the rows as they go
+    if job.rows == "keep" and cuda:
+        raise Refusal("--rows keep: a CUDA device makes its rows anew: --rows fit")
     if job.rows == "keep" and (own * each > budget).any():
         rank = (own * each - budget).argmax()
         raise Refusal(
-            f"--rows keep: rank {rank} of {here.ranks} has {own[rank] * each / GIB:.3g} GiB of rows, and "
+            f"--rows keep: rank {rank} of {len(own)} has {own[rank] * each / GIB:.3g} GiB of rows and "
             f"{budget[rank] / GIB:.3g} GiB for them: more ranks, or --rows fit"
         )
-    may = np.minimum(own, budget // each).astype(int)
-    if device.name() == "cuda":
-        may[:] = 0  # the kernels make them as they go
-    takes = max(seconds(config, here.ranks, rank, int(kept)) for rank, kept in enumerate(may))
-    if takes > 3600 * job.hours:
-        raise Refusal(
-            f"size {config.size}, steps {config.steps}: about {takes / 3600:.3g} hours on {here.ranks} ranks, "
-            f"at most {job.hours:g} (--hours)"
-        )
-    shared, W = problem(config)
-    shared, kept = keeping(shared, group.mesh, int(may[here.rank]) * each)
-    counts = group.facts(kept)[:, 0]
-    plan = (
-        f"{here.ranks} rank{'s' * (here.ranks > 1)}: {counts.sum():.0f} of {own.sum()} rows of {each / 2**20:.3g} MiB "
-        f"are kept, the others made in every step; about {takes:.0f} s"
-    )
-    return Share(shared, W, kept, takes, plan)
+    none = job.rows == "make" or cuda
+    return np.zeros(len(own), int) if none else np.minimum(own, budget // each).astype(int)
 
 
-def finished(job, group: Group, share: Share, tick: Callable[[int], None]) -> Found:
+def finished(job: Job, group: Group, share: Share, tick: Callable[[int], None]) -> Found:
     """Every step, and what all ranks say of them."""
     config, start = job.config, time.perf_counter()
     run = descend(share.shared, share.W, config, group.mesh, tick)
     each = (time.perf_counter() - start) / (config.steps + 1)
-    facts = group.facts(share.kept, each, peak(), *fingerprint(run.U))
+    facts = group.facts(share.shared.kept, each, peak(), *fingerprint(run.U))
     result = told(overparam.judged(config, overparam.read(dataset(run, config), config)), facts)
     report = as_report(result)
     attrs = {
@@ -123,15 +136,18 @@ def finished(job, group: Group, share: Share, tick: Callable[[int], None]) -> Fo
         "report": json.dumps(report, ensure_ascii=False),
     }
     result = replace(result, data=result.data.assign_attrs(attrs))
-    block: Block = job.block
-    claim = words(block.docstring()).claim
-    return Found(block, claim, config, job.moved, result, report, job.root, spent(facts))
+    claim = words(job.block.docstring()).claim
+    return Found(job.block, claim, config, job.moved, result, report, job.root, spent(facts))
+
+
+def peak() -> float:
+    """Resident memory of this process in MiB, at the most."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def fingerprint(U: np.ndarray) -> tuple[float, float]:
     """Two numbers that differ if any bit does, but for one chance in 2⁶⁴."""
-    import hashlib
-
     digest = hashlib.sha256(np.ascontiguousarray(U).tobytes()).digest()
     return tuple(float(int.from_bytes(digest[k : k + 4])) for k in (0, 4))
 
@@ -157,5 +173,5 @@ def told(result: Result, facts: np.ndarray) -> Result:
 
 def spent(facts: np.ndarray) -> tuple[str, ...]:
     """What the ranks took, in a line."""
-    kept, each, most = (", ".join(f"{v:.3g}" for v in column) for column in facts[:, :3].T)
-    return (f"  rows kept {kept}; {facts[:, 1].max() * 1e3:.3g} ms a step; peak {most} MiB",)
+    slowest, most = facts[:, 1].max() * 1e3, facts[:, 2].max()
+    return (f"  {slowest:.3g} ms a step; at the most {most:.0f} MiB a rank",)

@@ -61,6 +61,11 @@ class Shared(NamedTuple):
         """λ₁ ≥ … ≥ λ_r of X*."""
         return np.linalg.svd(self.factor, compute_uv=False) ** 2
 
+    @property
+    def kept(self) -> int:
+        """How many rows are here."""
+        return sum(one.count for one in self.blocks + self.fresh if one.S is not None)
+
 
 class Run(NamedTuple):
     trajectory: Trajectory  # without the factors on the way
@@ -84,19 +89,19 @@ def problem(config: SweepConfig) -> tuple[Shared, Float[np.ndarray, "d d"]]:
     return Shared(config.seed, factor, split(0, m), split(m, config.held_out)), W
 
 
-def keeping(shared: Shared, mesh: Mesh, bytes_: int) -> tuple[Shared, int]:
-    """The problem with as many of this process's own rows as fit, measurements first, and how many those are."""
+def keeping(shared: Shared, mesh: Mesh, room: int) -> Shared:
+    """The problem with as many of this process's own rows as fit into so many bytes, measurements first."""
     d = len(shared.factor)
     p, count, parts = d * (d + 1) // 2, 0, []
     for blocks in (shared.blocks, shared.fresh):
         part = list(blocks)
         for k in owned(len(blocks), mesh.ranks, mesh.rank):
             block = blocks[k]
-            if 8 * p * (count + block.count) <= bytes_:
+            if 8 * p * (count + block.count) <= room:
                 part[k] = block._replace(S=rows(shared.seed, block.first, block.count, p))
                 count += block.count
         parts.append(tuple(part))
-    return shared._replace(blocks=parts[0], fresh=parts[1]), count
+    return shared._replace(blocks=parts[0], fresh=parts[1])
 
 
 def gram(shared: Shared, mesh: Mesh, x: Float[np.ndarray, "a p"]) -> Float[np.ndarray, "a p"]:
