@@ -69,7 +69,11 @@ def predict(config: Config) -> xr.Dataset:
 
 def measure(config: Config) -> xr.Dataset:
     """The runs from every α, which of them have settled, and the exponents between neighbours."""
-    data = overparameterised(config)
+    return read(overparameterised(config), config)
+
+
+def read(data: xr.Dataset, config: Config) -> xr.Dataset:
+    """Labelled trajectories with what the claim speaks about: which runs have settled, and the exponents."""
     end, half = (
         data["relative_distance"].sel(t=t, drop=True) for t in (config.steps, config.steps // 2)
     )
@@ -86,7 +90,12 @@ def measure(config: Config) -> xr.Dataset:
 
 
 def run(config: Config) -> Result:
-    found, theory = measure(config), predict(config)
+    return judged(config, measure(config))
+
+
+def judged(config: Config, found: xr.Dataset) -> Result:
+    """What was found, held against the claim."""
+    theory = predict(config)
     reasons = presupposed(config, found)
     metrics = curves(found, config) | {
         "measurements": config.measurements,
