@@ -69,10 +69,9 @@ class Config:
         if self.every > self.steps:
             raise ValueError(f"every {self.every} > steps {self.steps}: only the start is measured")
         require_at_most(self, "runs that take hours", replicates=1000, steps=1_000_000, pool=10_000)
-        if self.late.sum() < FEWEST:
+        if (few := self.late.sum()) < FEWEST:
             raise ValueError(
-                f"tail {self.tail:g}: has {self.late.sum()} measurements, fewer than {FEWEST}: "
-                "nothing to average"
+                f"tail {self.tail:g}: has {few} measurements, fewer than {FEWEST}: nothing to average"
             )
 
     @property
