@@ -69,9 +69,10 @@ class Config:
         if self.every > self.steps:
             raise ValueError(f"every {self.every} > steps {self.steps}: only the start is measured")
         require_at_most(self, "runs that take hours", replicates=1000, steps=1_000_000, pool=10_000)
-        if self.late.sum() < FEWEST:
-            few = f"has {self.late.sum()} measurements, fewer than {FEWEST}: nothing to average"
-            raise ValueError(f"tail {self.tail:g}: {few}")
+        if (few := self.late.sum()) < FEWEST:
+            raise ValueError(
+                f"tail {self.tail:g}: has {few} measurements, fewer than {FEWEST}: nothing to average"
+            )
 
     @property
     def times(self) -> np.ndarray:
