@@ -71,7 +71,7 @@ class Config:
         require_at_most(self, "runs that take hours", replicates=1000, steps=1_000_000, pool=10_000)
         if (few := self.late.sum()) < FEWEST:
             raise ValueError(
-                f"tail {self.tail:g}: has {few} measurements, fewer than {FEWEST}: nothing to average"
+                f"tail {self.tail:g}: {few} measurements, fewer than {FEWEST}: nothing to average"
             )
 
     @property
