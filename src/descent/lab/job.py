@@ -15,6 +15,7 @@ from descent.lab.params import configured
 from descent.lab.project import Block
 from descent.lab.roots import root_of
 from descent.lab.settings import changed, overrides
+from descent.lab.words import words
 from descent.sensing.overparam import Config
 
 NAME = "sensing.overparam"
@@ -25,6 +26,7 @@ class Job(NamedTuple):
     """What is to be done, the same for every rank."""
 
     block: Block
+    claim: str
     config: Config
     moved: dict[str, tuple]  # parameters: name → (in params.yaml, here)
     rows: str
@@ -87,8 +89,9 @@ def asked(chosen: Namespace) -> Job:
         known = [field.name for field in fields(Config)]
         settings = changed(block.parameters, given | {"replicates": 1}, NAME, known)
         config = configured(Config, block.path, settings)
+        claim = words(block.docstring()).claim
     was = {key: (block.parameters.get(key), value) for key, value in settings.items()}
     moved = {key: pair for key, pair in was.items() if pair[0] != pair[1]}
     out = Path(chosen.out).absolute() if chosen.out else None
-    return Job(block, config, moved, chosen.rows, chosen.memory, chosen.hours, chosen.timeout,
+    return Job(block, claim, config, moved, chosen.rows, chosen.memory, chosen.hours, chosen.timeout,
                out, root_of(chosen.root))  # fmt: skip

@@ -19,7 +19,6 @@ from descent.lab.job import Job
 from descent.lab.ran import Run
 from descent.lab.ranks import Group
 from descent.lab.results import as_report
-from descent.lab.words import words
 from descent.maths import device
 from descent.maths.limits import GIB
 from descent.result import Check, Result, measured
@@ -136,8 +135,7 @@ def finished(job: Job, group: Group, share: Share, tick: Callable[[int], None]) 
         "report": json.dumps(report, ensure_ascii=False),
     }
     result = replace(result, data=result.data.assign_attrs(attrs))
-    claim = words(job.block.docstring()).claim
-    return Found(job.block, claim, config, job.moved, result, report, job.root, spent(facts))
+    return Found(job.block, job.claim, config, job.moved, result, report, job.root, spent(facts))
 
 
 def peak() -> float:
