@@ -95,7 +95,7 @@ def test_what_another_process_holds_stays_locked(tmp_path):
     from dvc.lock import LockError
 
     other = {"pid": os.getppid(), "cmd": "dvc repro"}
-    (tmp_path / "rwlock").write_text(json.dumps({"read": {}, "write": {"/out": other}}))
+    (tmp_path / "rwlock").write_text(json.dumps({"read": {}, "write": {"/out": other}}), "utf-8")
     with locked_once():
         taken = rwlock.rwlock(str(tmp_path), localfs, "dvc repro", [], ["/out"], False)
         with pytest.raises(LockError, match="busy"), taken:
