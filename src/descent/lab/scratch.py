@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -25,11 +25,21 @@ def shared_memory() -> Iterator[None]:
     try:
         yield
     finally:
+        forget(own)
         shutil.rmtree(own, ignore_errors=True)
         if before is None:
             os.environ.pop(FOLDER, None)
         else:  # a notebook goes on with its own
             os.environ[FOLDER] = before
+
+
+def forget(own: Path) -> None:
+    """What joblib has not removed yet its tracker would look for when this process ends, and warn that it is gone."""
+    for folder in own.glob("joblib_*"):
+        with suppress(ImportError, OSError):
+            from joblib.externals.loky.backend.resource_tracker import unregister
+
+            unregister(str(folder), "folder")
 
 
 def clear() -> Path:
