@@ -5,6 +5,7 @@ What is larger than the house allows stands in a list here, with its reason.
 
 import ast
 import io
+import re
 import tokenize
 from functools import cache
 from pathlib import Path
@@ -113,6 +114,15 @@ def test_a_module_of_a_family_is_an_experiment_or_begins_with_an_underscore():
             assert experiments == {KEYED_BY_SOURCE[family]}
         else:
             assert experiments == set(params[family]), family
+
+
+def test_every_module_of_the_lab_has_its_room():
+    """In CONTRIBUTING.md, where a stranger looks for it."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rooms = [line for line in text.splitlines() if line.startswith("| ")]
+    named = [name for line in rooms for name in re.findall(r"`(\w+)`", line)]
+    lab = [p.stem for p in (SRC / "lab").glob("*") if p.is_dir() or p.suffix == ".py"]
+    assert sorted(named) == sorted(name for name in lab if not name.startswith("__"))
 
 
 def test_the_lists_of_exceptions_name_what_there_is_and_say_why():
