@@ -59,7 +59,7 @@ def parser() -> ArgumentParser:
         help=f"a number of the block {NAME}, in DVC's spelling")  # fmt: skip
     add("--rows", choices=("fit", "keep", "make"), default="fit",
         help="keep the rows that fit and make the others anew (the default), all, or none")  # fmt: skip
-    add("--memory", type=number(0), default=np.nan, metavar="GIB",
+    add("--memory", type=number(0.0), default=np.nan, metavar="GIB",
         help="of rows that a rank may keep; without it, what is there")  # fmt: skip
     add("--hours", type=number(1e-4), default=1.0, help="refuse what takes longer (1)")
     add("--timeout", type=number(0.1), default=600.0, metavar="SECONDS",

@@ -51,7 +51,7 @@ class Group(NamedTuple):
     speaks: Callable[[], bool]
     backend: str
 
-    def facts(self, *numbers: float) -> np.ndarray:
+    def facts(self, *numbers: int | float) -> np.ndarray:
         """What every process says: (ranks, numbers)."""
         each = [len(numbers)] * self.place.ranks
         return self.send(np.tile(np.array(numbers, float), len(each)), each, each).reshape(
