@@ -11,6 +11,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from threadpoolctl import threadpool_limits
@@ -22,7 +23,7 @@ from descent.lab.environment import settle
 from descent.lab.job import Job, asked, parser
 from descent.lab.messages import bounded, masked, one_line, refusals, say
 from descent.lab.ranks import Group, Lost, joined, place
-from descent.lab.shares import Share, finished, prepared
+from descent.lab.shares import Found, Share, finished, prepared
 
 WAIT = 60  # seconds that a rank gives rank 0 to say what all of them have found
 LATE = 3  # times the hours that a job may take: an estimate may be off
@@ -62,10 +63,23 @@ def work(job: Job, group: Group) -> None:
     if group.place.rank:
         return
     if job.out:
-        found.save(job.out)
+        save(found, job.out)
     say(*repr(found).splitlines(), *found.spent)
     if job.out:
         say(f"  {job.out.name} is written")
+
+
+def save(found: Found, out: Path) -> None:
+    """Write the arrays.
+
+    Raises:
+        OSError: with the name of a file.
+    """
+    try:
+        found.save(out)
+    except OSError as error:
+        error.filename = error.filename or out.name
+        raise
 
 
 def main(arguments: list[str] | None = None) -> int:
