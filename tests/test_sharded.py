@@ -1,12 +1,11 @@
 """One sensing job over several processes: the same bits for any number of them, and whatever ends it is one line."""
 
-import os
 import resource
 import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from itertools import pairwise
 from math import fsum
 from threading import Barrier
 from types import SimpleNamespace
@@ -16,7 +15,7 @@ import pytest
 import xarray as xr
 
 from descent.config import Refusal
-from descent.lab import ranks, sharded, shares
+from descent.lab import ends, ranks, sharded, shares
 from descent.lab.job import asked, parser
 from descent.lab.ranks import Group, Place, place
 from descent.maths.limits import GIB
@@ -142,7 +141,7 @@ def test_measurements_fall_into_few_blocks_of_whole_batches(m):
     blocks = split(7, m)
     assert blocks[0].first == 7
     assert [one.first + one.count for one in blocks][-1] == 7 + m
-    assert all(a.first + a.count == b.first for a, b in zip(blocks, blocks[1:], strict=False))
+    assert all(a.first + a.count == b.first for a, b in pairwise(blocks))
     assert len(blocks) <= BLOCKS
     assert all(one.count % 64 == 0 for one in blocks[:-1])
 
@@ -297,7 +296,7 @@ def group(count: int, rank: int = 0, answers=None) -> Group:
     def send(numbers, to, of):
         return numbers if answers is None else np.array(answers, float).ravel()
 
-    return Group(Place(rank, count, rank, count), send, lambda: True, "gloo")
+    return Group(Place(rank, count, rank, count), send, ends.ALONE, "gloo")
 
 
 def test_ranks_that_were_asked_for_different_things_are_refused():
@@ -354,11 +353,12 @@ def test_a_cuda_device_keeps_no_rows(monkeypatch):
 
 
 def test_rows_that_fit_are_kept_and_counted():
-    shared, _ = problem(config())
+    chosen = config()
+    shared, _ = problem(chosen)
     for rows_ in (0, 63, 64, 200, 10**6):
         for mesh in (ALONE, ALONE._replace(rank=1, ranks=2)):
             found = keeping(shared, mesh, rows_ * 8 * 78)
-            own = _shares.own_rows(config(), mesh.ranks, mesh.rank)
+            own = _shares.own_rows(chosen, mesh.ranks, mesh.rank)
             assert found.kept <= min(rows_, own)
             assert found.kept > min(rows_, own) - 64
             for block in found.blocks + found.fresh:
@@ -429,6 +429,80 @@ def test_variables_that_make_no_sense_are_refused(monkeypatch, name, value):
 
 def test_without_an_address_to_meet_at_the_ranks_are_refused(monkeypatch):
     monkeypatch.delenv("MASTER_ADDR", raising=False)
-    with pytest.raises(Refusal, match="MASTER_ADDR is not set"), ranks.joined(Place(1, 2, 1, 2), 1.0):
+    with (
+        pytest.raises(Refusal, match="MASTER_ADDR is not set"),
+        ranks.joined(Place(1, 2, 1, 2), 1.0),
+    ):
         pass
 
+
+# ---- Processes.
+
+
+def test_what_one_process_has_no_room_for_is_refused_and_rows_made_anew_fit(called, tmp_path):
+    """70 MB of rows where 48 MiB more may be taken."""
+    large = words(size=60, oversampling=40, steps=2, milestones="[0,2]", alphas="[1e-5]")
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = shares.psutil.Process().memory_info().vms + 48 * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    try:
+        code, _, errors = called(*large, "--rows", "keep")
+        assert code == 2
+        assert len(errors) == 1
+        assert "--rows keep: rank 0 of 1 has" in errors[0]
+        code, out, errors = called(*large)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    assert (code, errors) == (0, [])
+    assert ", the others are made anew at every step" in out
+
+
+ENVIRONMENT = clean_environment() | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+MODULE = "descent.sensing.sharded"
+
+
+def test_two_ranks_keep_what_one_has_no_room_for_and_find_the_same_bits(called, alone, tmp_path):
+    line = [*words(), "--root", str(ROOT), "--rows", "keep", "--memory", str(400 * ROW)]
+    code, _, errors = called(*line)
+    assert code == 2
+    assert len(errors) == 1
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*start, "-m", MODULE, *line, "--out", "two.nc"],
+        cwd=tmp_path, env=ENVIRONMENT, capture_output=True, encoding="utf-8", timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("2 ranks: 610 of 610 rows are kept") == 1
+    assert done.stdout.count("two.nc is written") == 1
+    found = xr.load_dataset(tmp_path / "two.nc")
+    same(found, alone)
+    assert (found.attrs["ranks"], found.attrs["backend"]) == (2, "gloo")
+    assert found["rows_kept"].values.tolist() == [320, 290]
+    assert '"ends_of_the_ranks"' in found.attrs["report"]
+    assert [path.name for path in tmp_path.iterdir()] == ["two.nc"]
+
+
+def test_a_rank_that_is_killed_is_named_and_nothing_is_written(tmp_path):
+    """Started by hand, so that nothing but the job speaks; torchrun adds a report of its own."""
+    port, ranks_ = str(free_port()), []
+    line = [*words(steps=200_000), "--rows", "make", "--root", str(ROOT), "--out", "two.nc"]
+    for rank in ("0", "1"):
+        who = {"RANK": rank, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        ranks_.append(
+            subprocess.Popen(
+                [sys.executable, "-m", MODULE, *line], cwd=tmp_path, env=ENVIRONMENT | who,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
+            )
+        )  # fmt: skip
+    first, second = ranks_
+    try:
+        assert first.stdout.readline().startswith("2 ranks: 0 of 610 rows are kept")
+        second.send_signal(signal.SIGKILL)
+        _, errors = first.communicate(timeout=120)
+    finally:
+        for one in ranks_:
+            one.kill()
+            one.communicate()
+    assert first.returncode == 1
+    assert errors.splitlines() == ["rank 1 has ended: nothing was written"]
+    assert list(tmp_path.iterdir()) == []

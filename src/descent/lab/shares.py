@@ -83,9 +83,10 @@ def prepared(job: Job, group: Group) -> Share:
     shared, W = problem(config)
     shared = keeping(shared, group.mesh, int(may[here.rank]) * each)
     counts = group.facts(shared.kept)[:, 0]
+    some = "" if counts.sum() == own.sum() else ", the others are made anew at every step"
     plan = (
-        f"{plural(here.ranks, 'rank')}: {counts.sum():.0f} of {own.sum()} rows are kept, "
-        f"{counts.max() * each / GIB:.3g} GiB a rank, and the others made anew; about {takes:.0f} s"
+        f"{plural(here.ranks, 'rank')}: {counts.sum():.0f} of {own.sum()} rows are kept, at most "
+        f"{counts.max() * each / GIB:.3g} GiB a rank{some}; about {takes:.0f} s"
     )
     return Share(shared, W, plan)
 
