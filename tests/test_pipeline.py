@@ -1,5 +1,6 @@
 """DVC, really run on a project of toy science with the project's own doors."""
 
+import copy
 import hashlib
 import io
 import json
@@ -543,3 +544,26 @@ def test_a_lost_store_is_rebuilt_and_a_second_call_adds_nothing(project):
     for _ in range(2):
         assert project.call("python", "stages/track.py").returncode == 0
         assert sorted(tracked(project)) == sorted(expected.values())
+
+
+# ---- Another clone, and the same results.
+
+
+def test_a_pulled_clone_runs_no_experiment_and_tracks_the_same_runs(project, tmp_path):
+    shared, clone = tmp_path / "shared cache", copy.copy(project)
+    clone.root = tmp_path / "another clone"
+    name = {"DVC_REMOTE": "lab"}
+    config = (project.root / ".dvc/config").read_bytes()
+    for command in (("remote", "add", "--local", "lab", str(shared)), ("push", "-r", "lab")):
+        done = project.call("dvc", *command)
+        assert done.returncode == 0, done.stderr
+    project.git("clone", "-q", ".", str(clone.root))
+    before = clone.files("metrics", "plots", "curves")
+    for command in (("remote", "add", "--local", "lab", str(shared)), ("pull", "-r", "lab")):
+        done = clone.call("dvc", *command)
+        assert done.returncode == 0, done.stdout + done.stderr
+    print(done.stdout)
+    ran, done = clone.repro()
+    print(ran, done.stdout, done.stderr)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert 0
