@@ -15,6 +15,8 @@ import xarray as xr
 from descent import lab
 from descent.config import Refusal
 from descent.lab import deadline, painted, running
+from descent.lab.digits import of_report
+from descent.lab.gate.rules import tolerances
 from descent.lab.project import blocks
 from descent.lab.ran import Run
 from descent.lab.roots import CODE
@@ -64,7 +66,8 @@ def test_it_finds_what_the_pipeline_writes(ties, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     running.run("descent.margin.ties", "margin/ties")
     written = json.loads(Path("metrics/margin/ties.json").read_text(encoding="utf-8"))
-    assert json.loads(running.dumps(ties.report)) == written
+    to_digits = of_report(ties.report, "margin/ties", tolerances())
+    assert json.loads(running.dumps(to_digits)) == written
     xr.testing.assert_identical(lab.load(TIES), xr.load_dataset("artifacts/margin/ties.nc"))
     assert {path.name for path in tmp_path.iterdir()} - {"metrics", "artifacts"} == {
         "src",

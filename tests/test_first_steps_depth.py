@@ -17,6 +17,7 @@ from fake_mnist import fake_mnist
 
 DEPTH = {
     "seed": 0,
+    "data": "mnist",
     "replicates": 4,
     "depth": 8,
     "width": 48,

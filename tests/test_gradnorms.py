@@ -20,6 +20,7 @@ from fake_mnist import fake_mnist
 
 TRAINING = {
     "seed": 0,
+    "data": "mnist",
     "replicates": 2,
     "hidden": [6, 5],
     "activation": "relu",

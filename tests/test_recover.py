@@ -12,7 +12,6 @@ import pytest
 
 from descent.lab import recover
 from descent.lab.lockfile import written_in_one_piece
-from descent.lab.repro import parameters_parsed_once
 
 HELD = {"write": {"/somewhere/artifacts/code": "holder"}, "read": {"/somewhere/src": ["holder"]}}
 
@@ -66,29 +65,6 @@ def test_a_later_process_of_the_same_number_holds_nothing(locks, child):
     before = psutil.Process(child.pid).create_time() - 60
     os.utime(path, (before, before))
     assert released(path)
-
-
-def test_a_file_of_parameters_is_parsed_again_when_it_changes(tmp_path, monkeypatch):
-    param = pytest.importorskip("dvc.dependency.param")
-    from dvc.fs import localfs
-
-    path, parsed, usual = tmp_path / "params.yaml", [], param.load_path
-    monkeypatch.setattr(param, "load_path", lambda *a, **k: parsed.append(1) or usual(*a, **k))
-
-    def read(*keys):
-        return param.read_param_file(localfs, str(path), list(keys), flatten=True)
-
-    with parameters_parsed_once():
-        for number, times in ((1, 1), (20, 2)):
-            path.write_text(f"a: {{b: {number}, c: [7]}}\n", encoding="utf-8")
-            for _ in range(3):
-                assert read("a.b", "a") == {"a.b": number, "a": {"b": number, "c": [7]}}
-            read("a")["a"]["b"] = 0  # is no one else's
-            assert len(parsed) == times
-        assert read("a.b", "a.x", "a.c.0") == {"a.b": 20, "a.c.0": 7}
-    assert len(parsed) == 3
-    assert read("a.b") == {"a.b": 20}
-    assert len(parsed) == 4
 
 
 LOCKED = {

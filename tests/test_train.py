@@ -19,6 +19,7 @@ from test_reference import metrics as reference
 
 TINY = {
     "seed": 0,
+    "data": "mnist",
     "replicates": 2,
     "hidden": [8, 6],
     "activation": "relu",

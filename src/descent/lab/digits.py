@@ -10,10 +10,7 @@ from collections.abc import Iterator
 
 from descent.lab.gate.rules import Tolerance, rule_of
 
-METRIC, CHECK = (
-    100,
-    10,
-)  # the last digit of a metric and of a check is worth its tolerance by that, or less
+METRIC, CHECK = 100, 10  # the last digit of either is worth its tolerance by that, or less
 LEAST = 1e-4  # of a number without a tolerance: four digits at least
 
 

@@ -26,6 +26,8 @@ def outcome(ran: list[str], seconds: float) -> Iterator[str]:
     yield from claims()
     with suppress(Refused), refusals():  # no commit yet, say
         found = judged("HEAD")
+        if not found.base:  # a first run: there is nothing to compare with
+            return
         yield f"gate: {judgement(found)}{changes(found)}"
 
 

@@ -62,9 +62,12 @@ def in_conflict(data: bytes) -> bool:
 
 def torn(data: bytes) -> bool:
     """Whether this is the beginning of a lock file: no longer YAML, not to the end of a line, or of the copy."""
+    copy = _read(GOOD)
+    if data and data == copy:  # which was whole when it was made
+        return False
     if not whole(data) or not data.endswith(b"\n"):
         return True
-    return data != (copy := _read(GOOD)) and copy.startswith(data) and data != committed()
+    return copy.startswith(data) and data != committed()
 
 
 def committed() -> bytes:

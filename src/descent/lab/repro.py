@@ -1,7 +1,7 @@
 """`dvc repro`, but better guarded and faster.
 
 What an interrupt has torn is mended before, what belongs to no block is removed, dvc.lock is replaced in one piece,
-params.yaml is parsed once instead of once a stage, and stages that do not wait for each other run side by side.
+what DVC does again for every stage it does once, and stages that do not wait for each other run side by side.
 """
 
 import logging
@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
-from copy import deepcopy
 from io import StringIO
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from descent.lab.recover import keep, mend
 from descent.lab.scheduler import one_cluster
 from descent.lab.scratch import clear
 from descent.lab.side_by_side import side_by_side
+from descent.lab.spared import spared
 
 
 def repro(*arguments: str) -> int:
@@ -55,7 +55,7 @@ def repro(*arguments: str) -> int:
         with (
             one_cluster() as workers,
             written_in_one_piece(),
-            parameters_parsed_once(),
+            spared(),
             no_advice(),
             side_by_side(workers) as ran,
         ):
@@ -122,44 +122,3 @@ def no_advice() -> Iterator[None]:
         yield
     finally:
         del ui.write
-
-
-@contextmanager
-def parameters_parsed_once() -> Iterator[None]:
-    """Meanwhile DVC parses a file of parameters again only if it has changed.
-
-    DVC 3 parses the whole of params.yaml, and walks through it, for each stage that depends on a part of it: with a
-    hundred stages these are two thirds of a `dvc repro` that has nothing to do. Where DVC no longer has the function,
-    nothing is changed.
-    """
-    import dvc.dependency.param as module
-
-    read, parsed = getattr(module, "read_param_file", None), {}
-    if read is None:
-        yield
-        return
-
-    def read_once(fs, path, key_paths=None, flatten=False, **options):
-        if not (key_paths and flatten) or options:
-            return read(fs, path, key_paths, flatten, **options)
-        state = os.stat(path)  # the file is there: DVC has looked
-        version = (path, state.st_mtime_ns, state.st_size, state.st_ino)
-        if version not in parsed:
-            parsed[version] = read(fs, path)
-        try:
-            return {name: deepcopy(part(parsed[version], name)) for name in key_paths}
-        except (KeyError, TypeError):  # not there, or in a list
-            return read(fs, path, key_paths, flatten)
-
-    module.read_param_file = read_once
-    try:
-        yield
-    finally:
-        module.read_param_file = read
-
-
-def part(tree, name: str):
-    """What is at a.b.c of nested mappings."""
-    for key in name.split("."):
-        tree = tree[key]
-    return tree

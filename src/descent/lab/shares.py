@@ -126,7 +126,8 @@ def finished(job: Job, group: Group, share: Share, tick: Callable[[int], None]) 
     run = descend(share.shared, share.W, config, group.mesh, tick)
     each = (time.perf_counter() - start) / (config.steps + 1)
     facts = group.facts(share.shared.kept, each, peak(), *fingerprint(run.U))
-    result = told(overparam.judged(config, overparam.read(dataset(run, config), config)), facts)
+    found = overparam.read(dataset(run, config), config)
+    result = told(overparam.judged(config, found, overparam.predict(config)), facts)
     report = as_report(result)
     attrs = {
         "ranks": group.place.ranks,

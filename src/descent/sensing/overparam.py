@@ -90,12 +90,11 @@ def read(data: xr.Dataset, config: Config) -> xr.Dataset:
 
 
 def run(config: Config) -> Result:
-    return judged(config, measure(config))
+    return judged(config, measure(config), predict(config))
 
 
-def judged(config: Config, found: xr.Dataset) -> Result:
+def judged(config: Config, found: xr.Dataset, theory: xr.Dataset) -> Result:
     """What was found, held against the claim."""
-    theory = predict(config)
     reasons = presupposed(config, found)
     metrics = curves(found, config) | {
         "measurements": config.measurements,
