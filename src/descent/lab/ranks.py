@@ -129,9 +129,12 @@ def joined(here: Place, timeout: float) -> Iterator[Group]:
     try:
         store, rank, ranks = next(rendezvous("env://", timeout=limit))
         dist.init_process_group(
-            backend, store=dist.PrefixStore("group", store), rank=rank, world_size=ranks,
+            backend,
+            store=dist.PrefixStore("group", store),
+            rank=rank,
+            world_size=ranks,
             timeout=limit,
-        )  # fmt: skip
+        )
     except (RuntimeError, ValueError, OSError) as error:
         raise Unmet(
             f"rank {here.rank}: the {here.ranks} ranks have not met within {meet:g} s"

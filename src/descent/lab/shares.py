@@ -113,8 +113,8 @@ def kept(job: Job, own: np.ndarray, spare: np.ndarray, each: int) -> np.ndarray:
     if job.rows == "keep" and (own * each > budget).any():
         rank = (own * each - budget).argmax()
         raise Refusal(
-            f"--rows keep: rank {rank} of {len(own)} has {own[rank] * each / GIB:.3g} GiB of rows and "
-            f"{budget[rank] / GIB:.3g} GiB for them: more ranks, or --rows fit"
+            f"--rows keep: rank {rank} of {len(own)} has {own[rank] * each / GIB:.3g} GiB of rows "
+            f"and {budget[rank] / GIB:.3g} GiB for them: more ranks, or --rows fit"
         )
     none = job.rows == "make" or cuda
     return np.zeros(len(own), int) if none else np.minimum(own, budget // each).astype(int)
