@@ -23,6 +23,7 @@ import polynomial
 import probe
 import scaled
 import sensing
+import sharded
 import training
 import vjp
 import wide_relu
@@ -83,6 +84,7 @@ def main(quick: bool) -> None:
         "implicit bias of linear models": implicit.ways(),
         "replicates on Dask workers of this machine": cluster.ways(),
         "replicates that sleep 0.5 s, on simulated workers": cluster.growth(),
+        f"one sensing job over processes of {sharded.LIMIT} GiB, d = 100, m = 32500": sharded.ways(),
         f"probe at every={probe.EVERY}, {probe.STEPS} steps": probe.ways(),
     }
     if not quick:

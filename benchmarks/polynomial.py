@@ -9,7 +9,7 @@ from descent.polynomial._kernels import descend, descend_sampled, log_spaced
 from descent.polynomial._problem import Points, build, loss, modes
 from machine import timed
 
-DATA = Points(points=7, interval=(-1, 1), frequency=5, growth=2, amplitude=0.1)
+DATA = Points(points=7, interval=(-1, 1), frequency=5, growth=2, amplitude=0.1, data=())
 DEGREE, STEPS, SAMPLED = 9, 100_000, 700_000
 SHORT = 50  # the plain loops run this part of their steps
 

@@ -10,7 +10,7 @@ from machine import timed
 
 STEPS = 500_000
 COURSE = Config(
-    points=7, interval=(-1, 1), frequency=5, growth=2, amplitude=0.1, degree=9,
+    points=7, interval=(-1, 1), frequency=5, growth=2, amplitude=0.1, data=(), degree=9,
     low=-3, high=0, rate=1, steps=STEPS, snapshots=500, levels=(1e-16,),
 )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """DVC, really run on a project of toy science with the project's own doors."""
 
+import copy
 import hashlib
 import io
 import json
@@ -543,3 +544,36 @@ def test_a_lost_store_is_rebuilt_and_a_second_call_adds_nothing(project):
     for _ in range(2):
         assert project.call("python", "stages/track.py").returncode == 0
         assert sorted(tracked(project)) == sorted(expected.values())
+
+
+# ---- Another clone, and the same results.
+
+
+def test_a_pulled_clone_runs_no_experiment_and_tracks_the_same_runs(project, tmp_path):
+    """What a run took is of the machine that ran it, and does not travel: artifacts/cost."""
+    shared, clone = str(tmp_path / "shared cache"), copy.copy(project)
+    clone.root = tmp_path / "another clone"
+    dvc(project, "remote", "add", "--local", "lab", shared)
+    dvc(project, "push", "-r", "lab")
+    dvc(project, "remote", "remove", "--local", "lab")
+    project.git("clone", "-q", ".", str(clone.root))
+    dvc(clone, "remote", "add", "--local", "-d", "lab", shared)
+    dvc(clone, "pull")
+    brought = {path: data for path, data in written(project).items() if tied(path)}
+    assert {path: data for path, data in written(clone).items() if tied(path)} == brought
+    ran, done = clone.repro()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ran == {"track"}
+    assert "dvc.lock" not in clone.git("status", "--porcelain")
+    assert sorted(tracked(clone)) == sorted(tracked(project))
+    assert clone.repro()[0] == set()
+
+
+def dvc(project, *command: str) -> None:
+    done = project.call("dvc", *command)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def tied(path: str) -> bool:
+    """Whether it is an output of a stage that others need."""
+    return not path.startswith(("artifacts/drawn/", "artifacts/tracked.json"))

@@ -51,19 +51,41 @@ def number(least: float) -> Callable[[str], float]:
 
 
 def parser() -> ArgumentParser:
-    one = ArgumentParser("descent.sensing.sharded", add_help=False, allow_abbrev=False,
-                         description=ABOUT)  # fmt: skip
+    one = ArgumentParser(
+        "descent.sensing.sharded", add_help=False, allow_abbrev=False, description=ABOUT
+    )
     add = one.add_argument
     add("-h", "--help", action="store_true", help="show this")
-    add("-S", "--set-param", action="append", default=[], metavar="NAME=VALUE", dest="changes",
-        help=f"a number of the block {NAME}, in DVC's spelling")  # fmt: skip
-    add("--rows", choices=("fit", "keep", "make"), default="fit",
-        help="keep the rows that fit and make the others anew (the default), all, or none")  # fmt: skip
-    add("--memory", type=number(0), default=np.nan, metavar="GIB",
-        help="of rows that a rank may keep; without it, what is there")  # fmt: skip
+    add(
+        "-S",
+        "--set-param",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="changes",
+        help=f"a number of the block {NAME}, in DVC's spelling",
+    )
+    add(
+        "--rows",
+        choices=("fit", "keep", "make"),
+        default="fit",
+        help="keep the rows that fit and make the others anew (the default), all, or none",
+    )
+    add(
+        "--memory",
+        type=number(0.0),
+        default=np.nan,
+        metavar="GIB",
+        help="of rows that a rank may keep; without it, what is there",
+    )
     add("--hours", type=number(1e-4), default=1.0, help="refuse what takes longer (1)")
-    add("--timeout", type=number(0.1), default=600.0, metavar="SECONDS",
-        help="how long a rank waits for another (600)")  # fmt: skip
+    add(
+        "--timeout",
+        type=number(0.1),
+        default=600.0,
+        metavar="SECONDS",
+        help="how long a rank waits for another (600)",
+    )
     add("--out", metavar="FILE.nc", help="keep the arrays, and what was found")
     add("--root", metavar="DIR", help="the project, if not this folder's")
     one.error = usage
@@ -93,5 +115,15 @@ def asked(chosen: Namespace) -> Job:
     was = {key: (block.parameters.get(key), value) for key, value in settings.items()}
     moved = {key: pair for key, pair in was.items() if pair[0] != pair[1]}
     out = Path(chosen.out).absolute() if chosen.out else None
-    return Job(block, claim, config, moved, chosen.rows, chosen.memory, chosen.hours, chosen.timeout,
-               out, root_of(chosen.root))  # fmt: skip
+    return Job(
+        block,
+        claim,
+        config,
+        moved,
+        chosen.rows,
+        chosen.memory,
+        chosen.hours,
+        chosen.timeout,
+        out,
+        root_of(chosen.root),
+    )

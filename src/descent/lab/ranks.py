@@ -15,17 +15,13 @@ from typing import NamedTuple
 import numpy as np
 
 from descent.config import Refusal
+from descent.lab import ends
+from descent.lab.ends import Ends, Lost, Unmet
 from descent.maths import device
 from descent.sensing._tree import ALONE, Mesh, columns
 
 PAUSE = 5e-5  # seconds between two looks at whether numbers have come
 MEET = 60  # seconds at the least that one waits for the others to start
-ANSWER = 5  # seconds to wait for the store when the job has failed
-LINGER = 1  # second that the store stays after its process has nothing more to say
-
-
-class Lost(RuntimeError):
-    """Another process of the job has ended, or does not answer."""
 
 
 class Place(NamedTuple):
@@ -43,15 +39,15 @@ class Group(NamedTuple):
     Attributes:
         send: (numbers, how many for each rank, how many from each) → what has come, in the order of the ranks.
         backend: "gloo" or "nccl"; "" for a process alone.
-        speaks: whether nobody has said yet why the job ends; who asks first may.
+        ends: what it asks the others when the job has failed.
     """
 
     place: Place
     send: Callable[[np.ndarray, list[int], list[int]], np.ndarray]
-    speaks: Callable[[], bool]
+    ends: Ends
     backend: str
 
-    def facts(self, *numbers: float) -> np.ndarray:
+    def facts(self, *numbers: int | float) -> np.ndarray:
         """What every process says: (ranks, numbers)."""
         each = [len(numbers)] * self.place.ranks
         return self.send(np.tile(np.array(numbers, float), len(each)), each, each).reshape(
@@ -114,11 +110,15 @@ def joined(here: Place, timeout: float) -> Iterator[Group]:
         timeout: seconds that one waits for another.
 
     Raises:
-        Lost: they have not come, one has ended, or one does not answer in time.
+        Unmet: they have not come.
+        Lost: one has ended, or does not answer in time.
     """
     if here.ranks == 1:
-        yield Group(here, lambda numbers, to, of: numbers, lambda: True, "")
+        yield Group(here, lambda numbers, to, of: numbers, ends.ALONE, "")
         return
+    for name in ("MASTER_ADDR", "MASTER_PORT"):
+        if not os.environ.get(name):
+            raise Refusal(f"{name} is not set: start the job by torchrun")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # what goes wrong is said in one line
     import torch.distributed as dist
     from torch.distributed.rendezvous import rendezvous
@@ -126,33 +126,22 @@ def joined(here: Place, timeout: float) -> Iterator[Group]:
     cuda = device.name() == "cuda"
     meet, backend = max(timeout, MEET), "nccl" if cuda else "gloo"
     limit = timedelta(seconds=meet)
-    for name in ("MASTER_ADDR", "MASTER_PORT"):
-        if not os.environ.get(name):
-            raise Refusal(f"{name} is not set: start the job by torchrun")
     try:
         store, rank, ranks = next(rendezvous("env://", timeout=limit))
         dist.init_process_group(
-            backend, store=dist.PrefixStore("group", store), rank=rank, world_size=ranks,
+            backend,
+            store=dist.PrefixStore("group", store),
+            rank=rank,
+            world_size=ranks,
             timeout=limit,
-        )  # fmt: skip
+        )
     except (RuntimeError, ValueError, OSError) as error:
-        raise Lost(
+        raise Unmet(
             f"rank {here.rank}: the {here.ranks} ranks have not met within {meet:g} s"
         ) from error
     where = on_device(here.local) if cuda else "cpu"
-    send = sender(dist, where, timeout, f"rank {here.rank} of {here.ranks}")
-
-    def speaks() -> bool:
-        try:
-            store.set_timeout(timedelta(seconds=ANSWER))
-            first = store.add("said", 1) == 1
-        except RuntimeError:  # it has ended with rank 0
-            return here.rank == 1
-        if here.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
-            time.sleep(LINGER)  # others ask this process
-        return first
-
-    yield Group(here, send, speaks, backend)
+    send = sender(dist, where, timeout)
+    yield Group(here, send, ends.ends(store, rank, ranks), backend)
     dist.destroy_process_group()
 
 
@@ -168,7 +157,7 @@ def on_device(local: int) -> str:
     return f"cuda:{local}"
 
 
-def sender(dist, where: str, timeout: float, who: str) -> Callable:
+def sender(dist, where: str, timeout: float) -> Callable:
     """Every process to every other, by one exchange of torch.distributed."""
     import torch
 
@@ -179,13 +168,13 @@ def sender(dist, where: str, timeout: float, who: str) -> Callable:
             work = dist.all_to_all_single(found, given, of, to, async_op=True)
             while not work.is_completed():
                 if time.monotonic() > end:
-                    raise Lost(f"{who}: another has not answered for {timeout:g} s")
+                    raise Lost(f"has not answered for {timeout:g} s")
                 time.sleep(PAUSE)
             work.wait()
         except RuntimeError as error:
             if isinstance(error, Lost):
                 raise
-            raise Lost(f"{who}: another has ended") from error
+            raise Lost("has ended") from error
         return found.cpu().numpy()
 
     return send

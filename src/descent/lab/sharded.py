@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 import zlib
-from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from threadpoolctl import threadpool_limits
@@ -18,13 +18,15 @@ from threadpoolctl import threadpool_limits
 from descent.config import Refusal
 from descent.lab import messages
 from descent.lab.cli import require_place
+from descent.lab.ends import Ends, Lost, Unmet
 from descent.lab.environment import settle
 from descent.lab.job import Job, asked, parser
 from descent.lab.messages import bounded, masked, one_line, refusals, say
-from descent.lab.ranks import Group, Lost, joined, place
-from descent.lab.shares import Share, finished, prepared
+from descent.lab.ranks import Group, joined, place
+from descent.lab.shares import Found, Share, finished, prepared
 
 WAIT = 60  # seconds that a rank gives rank 0 to say what all of them have found
+OTHER = "another rank"  # whose number is found out when it has been lost
 LATE = 3  # times the hours that a job may take: an estimate may be off
 
 
@@ -62,10 +64,23 @@ def work(job: Job, group: Group) -> None:
     if group.place.rank:
         return
     if job.out:
-        found.save(job.out)
+        save(found, job.out)
     say(*repr(found).splitlines(), *found.spent)
     if job.out:
         say(f"  {job.out.name} is written")
+
+
+def save(found: Found, out: Path) -> None:
+    """Write the arrays.
+
+    Raises:
+        OSError: with the name of a file.
+    """
+    try:
+        found.save(out)
+    except OSError as error:
+        error.filename = error.filename or out.name
+        raise
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -76,11 +91,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         chosen = parser().parse_args(arguments)
         if chosen.help:
-            say(*(parser().format_help().splitlines() if voice.first else ()))
+            say(*(parser().format_help().splitlines() if voice.leads else ()))
             return 0
         job, here = asked(chosen), place()
         with threadpool_limits(1), joined(here, job.timeout) as group:
-            voice = voice._replace(speaks=group.speaks)
+            voice = voice._replace(ends=group.ends)
             work(job, group)
         return 0
     except BaseException as error:
@@ -88,14 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
         if voice.alone:
             tell(lines)
             return code
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, signal.SIG_IGN if voice.speaks else signal.SIG_DFL)
-        if voice.speaks is None and not voice.first:
-            time.sleep(
-                WAIT
-            )  # rank 0 has the same to say; torchrun ends the others as soon as one has
-        if voice.speaks is None or voice.speaks():
-            tell(lines)
+        voice.last(error, lines)
         os._exit(code)  # threads of the backend may wait for ranks that are gone
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -105,15 +113,28 @@ class Voice(NamedTuple):
     """Who says why the job ends: once the ranks have met, who asks first; until then rank 0."""
 
     rank: str = os.environ.get("RANK", "")
-    speaks: Callable[[], bool] | None = None
+    ends: Ends | None = None
 
     @property
     def alone(self) -> bool:
         return not self.rank
 
     @property
-    def first(self) -> bool:
+    def leads(self) -> bool:
         return self.rank in ("", "0")
+
+    def last(self, error: BaseException, lines: list[str]) -> None:
+        """Say it, if it is this process that does; nothing interrupts that once the ranks have met."""
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, signal.SIG_IGN if self.ends else signal.SIG_DFL)
+        if self.ends is None:
+            if not self.leads:
+                time.sleep(WAIT)  # rank 0 has the same to say, and torchrun then ends the others
+            tell(lines)
+        elif self.ends.first():
+            missing = self.ends.missing() if isinstance(error, Lost) else []
+            names = ", ".join(f"rank {one}" for one in missing)
+            tell([line.replace(OTHER, names or OTHER) for line in lines])
 
 
 def ending(error: BaseException) -> tuple[int, list[str]]:
@@ -123,6 +144,8 @@ def ending(error: BaseException) -> tuple[int, list[str]]:
     if isinstance(error, Ended):
         return 143, ["ended by a signal: nothing was written"]
     if isinstance(error, Lost):
+        return 1, [f"{OTHER} {error}: nothing was written"]
+    if isinstance(error, Unmet):
         return 1, [f"{error}: nothing was written"]
     if isinstance(error, MemoryError):
         return 2, ["more memory than a rank may have: nothing was written"]

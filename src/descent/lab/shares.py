@@ -83,9 +83,10 @@ def prepared(job: Job, group: Group) -> Share:
     shared, W = problem(config)
     shared = keeping(shared, group.mesh, int(may[here.rank]) * each)
     counts = group.facts(shared.kept)[:, 0]
+    some = "" if counts.sum() == own.sum() else ", the others are made anew at every step"
     plan = (
-        f"{plural(here.ranks, 'rank')}: {counts.sum():.0f} of {own.sum()} rows are kept, "
-        f"{counts.max() * each / GIB:.3g} GiB a rank, and the others made anew; about {takes:.0f} s"
+        f"{plural(here.ranks, 'rank')}: {counts.sum():.0f} of {own.sum()} rows are kept, at most "
+        f"{counts.max() * each / GIB:.3g} GiB a rank{some}; about {takes:.0f} s"
     )
     return Share(shared, W, plan)
 
@@ -112,8 +113,8 @@ def kept(job: Job, own: np.ndarray, spare: np.ndarray, each: int) -> np.ndarray:
     if job.rows == "keep" and (own * each > budget).any():
         rank = (own * each - budget).argmax()
         raise Refusal(
-            f"--rows keep: rank {rank} of {len(own)} has {own[rank] * each / GIB:.3g} GiB of rows and "
-            f"{budget[rank] / GIB:.3g} GiB for them: more ranks, or --rows fit"
+            f"--rows keep: rank {rank} of {len(own)} has {own[rank] * each / GIB:.3g} GiB of rows "
+            f"and {budget[rank] / GIB:.3g} GiB for them: more ranks, or --rows fit"
         )
     none = job.rows == "make" or cuda
     return np.zeros(len(own), int) if none else np.minimum(own, budget // each).astype(int)
