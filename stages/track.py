@@ -12,8 +12,10 @@ if Path(descent.__file__).resolve().parent != SRC / "descent":
     sys.exit(f"{descent.__file__}: not the code beside {__file__}, so nothing was run")
 
 from descent.lab.environment import settle
+from descent.lab.streams import opened
 
 settle()
+opened()
 
 import os
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from descent.lab.environment import settle
 from descent.lab.messages import refuse, refuse_all, say
+from descent.lab.streams import opened
 
 # ASCII, so that it can be shown in every locale.
 ABOUT = """A laboratory for the dynamics and the implicit bias of gradient descent.
@@ -147,6 +148,7 @@ def require_place(option: str, given: str | None, suffixes: tuple[str, ...]) -> 
 def main(arguments: list[str] | None = None) -> int:
     """The exit code; `arguments` are by default those of the command line."""
     settle()
+    opened()
     if hasattr(sys.stdout, "reconfigure"):  # a locale may lack a character
         sys.stdout.reconfigure(errors="backslashreplace")
     from descent.config import Refusal
