@@ -174,6 +174,14 @@ def test_an_interrupt_is_a_line(call, here, monkeypatch):
     assert call("run", TIES) == (130, "", ["interrupted: nothing was written"])
 
 
+def test_an_interrupt_before_anything_is_loaded_is_the_same_line(call, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "settle", interrupted)
+    assert call("list") == (130, "", ["interrupted: nothing was written"])
+
+
 def test_settings_are_read_as_dvc_reads_them():
     words = ["a=3", "f.n.b=1e-3", "params.yaml:f.n.c=[l1.5,x]", "d.e=true", "+g=null", "h='1 2'"]
     assert overrides(words[:2] + words[3:], "f.n") == {

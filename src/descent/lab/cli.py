@@ -147,6 +147,13 @@ def require_place(option: str, given: str | None, suffixes: tuple[str, ...]) -> 
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit code; `arguments` are by default those of the command line."""
+    try:
+        return called(arguments)
+    except KeyboardInterrupt:  # the libraries that are loaded first take a second
+        refuse("interrupted: nothing was written", 130)
+
+
+def called(arguments: list[str] | None) -> int:
     settle()
     opened()
     if hasattr(sys.stdout, "reconfigure"):  # a locale may lack a character
@@ -162,8 +169,6 @@ def main(arguments: list[str] | None = None) -> int:
         return chosen.do(chosen)
     except Refusal as lines:
         refuse_all(str(lines).splitlines())
-    except KeyboardInterrupt:
-        refuse("interrupted: nothing was written", 130)
     except OSError as error:
         # Of a pipe that nobody reads to its end, or of a full disk: Python must not try again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
