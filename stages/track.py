@@ -12,9 +12,11 @@ if Path(descent.__file__).resolve().parent != SRC / "descent":
     sys.exit(f"{descent.__file__}: not the code beside {__file__}, so nothing was run")
 
 from descent.lab.environment import settle
-from descent.lab.streams import opened
 
 settle()
+
+from descent.lab.streams import opened
+
 opened()
 
 import os
