@@ -15,6 +15,10 @@ from descent.lab.environment import settle
 
 settle()
 
+from descent.lab.streams import opened
+
+opened()
+
 from descent.lab.attempt import main
 from descent.lab.door import enter
 

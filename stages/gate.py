@@ -15,6 +15,10 @@ from descent.lab.environment import settle
 
 settle()
 
+from descent.lab.streams import opened
+
+opened()
+
 from descent.lab.door import enter
 from descent.lab.gate.compare import main
 

@@ -174,6 +174,14 @@ def test_an_interrupt_is_a_line(call, here, monkeypatch):
     assert call("run", TIES) == (130, "", ["interrupted: nothing was written"])
 
 
+def test_an_interrupt_before_anything_is_loaded_is_the_same_line(call, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "settle", interrupted)
+    assert call("list") == (130, "", ["interrupted: nothing was written"])
+
+
 def test_settings_are_read_as_dvc_reads_them():
     words = ["a=3", "f.n.b=1e-3", "params.yaml:f.n.c=[l1.5,x]", "d.e=true", "+g=null", "h='1 2'"]
     assert overrides(words[:2] + words[3:], "f.n") == {
@@ -206,3 +214,19 @@ def test_what_a_locale_lacks_is_escaped():
     assert said.startswith("margin.ties")
     assert "\\u2113\\u2081 margin" in said  # ℓ₁
     assert "\x1b" not in said
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("arguments", ["list ties", "run"])
+def test_a_closed_stream_is_as_good_as_dev_null(closed, arguments, tmp_path):
+    """Exit code and lines are those of a call whose streams are open, on the streams that still are."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    command = f'exec "$0" -c "$1" {arguments}'
+    ends = []
+    for streams in ("</dev/null", closed):
+        shell = ["sh", "-c", f"{command} {streams}", sys.executable, PROGRAM]
+        ends.append(subprocess.run(shell, env=environment, cwd=ROOT, capture_output=True))
+    usual, done = ends
+    assert done.returncode == usual.returncode
+    assert done.stdout == (b"" if ">&-" in closed.split() else usual.stdout)
+    assert done.stderr == (b"" if "2>&-" in closed.split() else usual.stderr)

@@ -85,6 +85,25 @@ def test_what_a_door_cannot_use_is_one_line(door, arguments, clone, monkeypatch,
     assert sorted(path.name for path in clone.iterdir()) == before
 
 
+@pytest.mark.parametrize("door", ["gate", "params"])
+def test_a_door_whose_streams_are_closed_does_what_it_does(door, clone):
+    command = ["sh", "-c", 'exec "$0" "$@" >&- 2>&-', sys.executable, f"stages/{door}.py"]
+    usual = subprocess.run(command[3:], capture_output=True)
+    done = subprocess.run(command, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (usual.returncode, b"", b"")
+    assert usual.stdout + usual.stderr
+
+
+def test_no_door_for_people_forgets_closed_streams():
+    """Those that DVC calls have its streams."""
+    pipeline = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
+    doors = [
+        door for door in (ROOT / "stages").glob("*.py") if f"stages/{door.name}" not in pipeline
+    ]
+    assert doors
+    assert all("\nopened()\n" in door.read_text(encoding="utf-8") for door in doors)
+
+
 def test_a_relative_path_is_another_module_in_another_folder(tmp_path, monkeypatch):
     for name, inputs in (("one", "config"), ("two", "config, data")):
         (tmp_path / name).mkdir()

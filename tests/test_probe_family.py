@@ -24,6 +24,7 @@ from descent.maths.initialise import initialise
 from descent.maths.network import Shape
 from descent.probe import figures, trained
 from descent.probe._sets import classes, samples
+from descent.probe._verdicts import listed
 from descent.result import Result
 from harness import inputs_of, module_of
 from toy import ROOT
@@ -447,6 +448,24 @@ def test_what_cannot_be_trained_is_refused_in_one_line(made, changes, said):
     assert "\n" not in str(refusal.value)
 
 
+def test_too_few_samples_are_told_with_how_many_it_takes():
+    assert "it takes 64, and minibatches of 2" in train(data=points(63)).no_claim[0]
+    assert not any("it takes" in reason for reason in train(data=points(64)).no_claim)
+
+
+def test_a_reason_is_short_however_many_steps_and_layers_it_holds_for():
+    """Of two replicates, too, it is told once."""
+    deep = net(*(nn.Linear(5, 5) for _ in range(20)))
+    reasons = train(deep, points(64), moments=3, replicates=2).no_claim
+    assert reasons == (
+        "minibatch_law: chance may be 50% of it or more at every step and layer: too few samples",
+    )
+    assert listed([f"step {k}" for k in range(7)]) == (
+        "step 0; step 1; step 2; step 3; step 4 and 2 more"
+    )
+    assert listed(["step 0", "step 1"]) == "step 0; step 1"
+
+
 @pytest.mark.parametrize(
     ("name", "values", "said"),
     [
@@ -454,6 +473,8 @@ def test_what_cannot_be_trained_is_refused_in_one_line(made, changes, said):
         ("X", np.full((160, 6), 1e200), "X of sample 0 is not finite in float32"),
         ("X", np.ones((160, 6), int), "for int64 x of shape (32, 6): RuntimeError"),
         ("X", np.zeros((160, 4, 5), np.uint8), "all pixels are equal"),
+        ("y", np.zeros((160, 1)), "data: expected y of shape (32,), a label for each sample of"),
+        ("y", np.eye(3)[np.arange(160) % 3], "each sample of examples/net.py:net, got (32, 3)"),
         ("y", np.full(160, -1), "counted from 0 or from 1, got -1"),
         ("y", np.full(160, 0.5), "takes whole labels, got 0.5"),
         ("y", np.full(160, 3), "expected 0 … 2, one for each output of examples/net.py:net, got"),

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
-from descent.figure import Axis, Figure, band, level, line, panel, points
+from descent.figure import Axis, Figure, band, heat, level, line, panel, points
+from descent.lab.colours import shades
 from descent.lab.seen import seen
 from descent.lab.svg import paint, save
 from descent.lab.thinning import POINTS, turning
@@ -153,6 +154,21 @@ def test_whatever_a_panel_holds_it_is_drawn(values, scale, given_limits, tmp_pat
     coordinates = re.findall(r"[ML] (\S+) (\S+)", picture.read_text(encoding="utf-8"))
     assert np.all(np.abs(np.array(coordinates, float)) < 1e6)
     ElementTree.parse(picture)
+
+
+@pytest.mark.parametrize(
+    "z", [[1e308, 1e308], [-1e308, 1e308], [1.7e308, 1.0], [-1e308, np.nan], [1e20, 1e20]]
+)
+@pytest.mark.parametrize("diverging", [False, True])
+def test_a_map_of_numbers_near_the_largest_has_colours(z, diverging):
+    """Matplotlib adds and subtracts the ends of its bar."""
+    mark = heat([1, 2], [1, 2], np.array([z, z]), "z", diverging=diverging)
+    low, high = shades(mark)
+    assert np.isfinite([high - low, high + low]).all()
+    assert low < high
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        paint(Figure((panel("", Axis("x"), Axis("y"), mark),))).canvas.draw()
 
 
 @given(st.floats(-300, 307), st.floats(0.001, 620))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from descent.lab.environment import settle
 from descent.lab.messages import refuse, refuse_all, say
+from descent.lab.streams import opened
 
 # ASCII, so that it can be shown in every locale.
 ABOUT = """A laboratory for the dynamics and the implicit bias of gradient descent.
@@ -146,7 +147,15 @@ def require_place(option: str, given: str | None, suffixes: tuple[str, ...]) -> 
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit code; `arguments` are by default those of the command line."""
+    try:
+        return called(arguments)
+    except KeyboardInterrupt:  # the libraries that are loaded first take a second
+        refuse("interrupted: nothing was written", 130)
+
+
+def called(arguments: list[str] | None) -> int:
     settle()
+    opened()
     if hasattr(sys.stdout, "reconfigure"):  # a locale may lack a character
         sys.stdout.reconfigure(errors="backslashreplace")
     from descent.config import Refusal
@@ -160,8 +169,6 @@ def main(arguments: list[str] | None = None) -> int:
         return chosen.do(chosen)
     except Refusal as lines:
         refuse_all(str(lines).splitlines())
-    except KeyboardInterrupt:
-        refuse("interrupted: nothing was written", 130)
     except OSError as error:
         # Of a pipe that nobody reads to its end, or of a full disk: Python must not try again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,7 +6,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.patheffects import withStroke
 
 from descent.figure import Mark
-from descent.lab.colours import colour, edges, shades
+from descent.lab.colours import FARTHEST, colour, edges, shades
 from descent.lab.rulers import stretched, unstretched
 from descent.lab.seen import COORDINATES, Seen, words
 
@@ -107,7 +107,7 @@ def _heat(axes: Axes, mark: Mark, panel: Seen) -> None:
     mesh = axes.pcolormesh(
         edges(mark.values["x"], panel.x.scale),
         edges(mark.values["y"], panel.y.scale),
-        np.ma.masked_invalid(mark.values["z"]),
+        np.ma.masked_invalid(mark.values["z"]).clip(-FARTHEST, FARTHEST),
         cmap="RdBu_r" if mark.diverging else "viridis",
         vmin=low,
         vmax=high,

@@ -108,6 +108,9 @@ def require_fit(output: object, y: torch.Tensor, loss: str, name: str) -> None:
     if not isinstance(output, torch.Tensor):
         raise Refusal(f"network {name}: expected a tensor, got a {type(output).__name__}")
     got, wanted = tuple(output.shape), tuple(y.shape)
+    if loss in CLASSES and len(wanted) > 1 and len(got) == 2:
+        one = f"expected y of shape {wanted[:1]}, a label for each sample of {name}, got {wanted}"
+        raise Refusal(f"data: {one}")
     if loss in CLASSES and (len(got) < 2 or (got[0], *got[2:]) != wanted):
         raise Refusal(f"network {name}: expected (B, classes) for labels {wanted}, got {got}")
     if loss not in CLASSES and got != wanted:

@@ -18,12 +18,14 @@ from descent.config import Refusal
 from descent.maths import sampling
 from descent.probe._homogeneity import ALIKE
 from descent.probe._memory import Memory
+from descent.probe._noise import FEWEST
 from descent.probe._record import Row
 from descent.probe._stability import MISMATCH, SAME, stability
 from descent.result import Check
 
 ADDED = 1e-9  # relative, of sums of squares in float64
 FLOAT32 = 2.0**-23
+LISTED = 5  # steps and layers that a reason names
 VAGUE = 0.5  # tolerance over what is predicted, above which nothing is claimed
 Rows = dict[int, Row]
 Found = tuple[list[Check], list[str]]
@@ -92,7 +94,9 @@ def law(rows: Rows, memory: Memory, has_data: bool) -> Found:
     there = {k: r for k, r in rows.items() if "law_batch" in r.scalars}
     if not there:
         measured = any("full_loss" in row.scalars for row in rows.values())
-        why = "too few samples to be parted into minibatches" if measured else "call measure()"
+        fewest = f"it takes {2 * FEWEST}, and minibatches of 2"
+        few = f"too few samples to be parted into minibatches: {fewest}"
+        why = few if measured else "call measure()"
         return [], [f"{name}: {why}"]
     found = [
         (f"step {step}, {layer}", value, *_expected(row, layer), row.freedom)
@@ -110,10 +114,15 @@ def law(rows: Rows, memory: Memory, has_data: bool) -> Found:
     points = [Point(*p) for p in zip(at, drawn, by_law, tols.tolist(), strict=True)]
     sure = [one for one in points if one.tol <= VAGUE * one.predicted]
     vague = [one.at for one in points if one.tol > VAGUE * one.predicted]
-    reasons = (
-        [f"{name}: chance may be {VAGUE:.0%} of it or more at {'; '.join(vague)}"] if vague else []
-    )
+    places = listed(vague) if sure else "every step and layer: too few samples"
+    reasons = [f"{name}: chance may be {VAGUE:.0%} of it or more at {places}"] if vague else []
     return [check(name, "==", sure, f"{estimate.why}, and float32")] if sure else [], reasons
+
+
+def listed(places: list[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = f" and {len(places) - LISTED} more" if len(places) > LISTED else ""
+    return "; ".join(places[:LISTED]) + more
 
 
 def _expected(row: Row, layer: str) -> tuple[float, float]:
