@@ -81,8 +81,7 @@ def main(quick: bool) -> None:
         "Jacobian features": features.ways(),
         "wide ReLU networks, and their limit": wide_relu.ways(),
         "implicit bias of linear models": implicit.ways(),
-        "replicates on Dask workers of this machine": cluster.ways(),
-        "replicates that sleep 0.5 s, on simulated workers": cluster.growth(),
+        **cluster.tables(),
         f"probe at every={probe.EVERY}, {probe.STEPS} steps": probe.ways(),
     }
     if not quick:

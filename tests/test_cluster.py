@@ -22,6 +22,7 @@ from descent.config import Refusal
 from descent.lab import cluster, running, scheduler, sent, watch
 from descent.lab.cluster import where_asked
 from descent.lab.scheduler import SCHEDULER, Lost, asked, one_cluster, quiet, workers_here
+from descent.maths import replicates
 from descent.maths.replicates import beside, replicate
 from toy import ROOT, clean_environment
 
@@ -126,6 +127,17 @@ def test_the_bits_are_those_of_this_machine(processes):
     assert [a.tobytes() for a in there] == [a.tobytes() for a in here]
     assert all(a.flags.writeable for a in there)
     assert processors == {sent.processor()}
+
+
+def test_replicates_that_are_done_are_counted_here(processes, monkeypatch):
+    told = []
+    monkeypatch.setattr(replicates, "seen", lambda done, of: told.append((done, of)))
+    monkeypatch.setattr(cluster, "PIECES", 3)
+    with on(processes):
+        replicate(slow, 0, [(0.0,)] * 5)
+    assert told == [(done, 5) for done in sorted({done for done, _ in told})]
+    assert len(told) == 3  # pieces of 2, 2, and 1
+    assert told[-1] == (5, 5)
 
 
 def test_large_arrays_arrive_read_only_and_many_small_replicates_in_order(processes, monkeypatch):

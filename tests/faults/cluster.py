@@ -51,7 +51,7 @@ def without(wanted: list[Block]) -> tuple[list[Block], dict[str, str]]:
     used, said = [], {}
     for block in wanted:
 
-        def here(alone, tasks, block=block):
+        def here(alone, tasks, seen, block=block):
             if block not in used:
                 used.append(block)
             return [alone(*task) for task in tasks]

@@ -1,6 +1,6 @@
 """Where replicates run: DESCENT_SCHEDULER, which is a fact of the environment and not a parameter.
 
-not set                processes of this machine, by joblib; Dask is not even imported
+not set                processes of this machine, by joblib; nothing here imports Dask
 local:N                N Dask workers on this machine
 tcp://HOST:PORT        a Dask cluster that is there already
 PATH                   the same, by the scheduler file that `dask scheduler --scheduler-file PATH` writes
