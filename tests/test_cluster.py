@@ -5,6 +5,7 @@ The whole of it, with kills at random: tests/faults/cluster.py.
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -21,7 +22,15 @@ from clustered import drawn, failing, killed, slow, writable
 from descent.config import Refusal
 from descent.lab import cluster, running, scheduler, sent, watch
 from descent.lab.cluster import where_asked
-from descent.lab.scheduler import SCHEDULER, Lost, asked, one_cluster, quiet, workers_here
+from descent.lab.scheduler import (
+    SCHEDULER,
+    Lost,
+    asked,
+    cluster_here,
+    one_cluster,
+    quiet,
+    workers_here,
+)
 from descent.maths import replicates
 from descent.maths.replicates import beside, replicate
 from toy import ROOT, clean_environment
@@ -167,6 +176,22 @@ def test_a_replicate_that_kills_every_worker_is_named(processes):
     ):
         replicate(killed, 1, [(k, "") for k in range(5)])
     assert time.monotonic() - start < 60
+
+
+def test_a_worker_that_dies_as_it_starts_is_replaced(monkeypatch):
+    """Dask alone gives it up."""
+    monkeypatch.setattr(scheduler, "AGAIN", 0.2)
+    quickly = {"distributed.deploy.lost-worker-timeout": "1s"}
+    with dask.config.set(quickly), cluster_here(1) as made:
+        (nanny,) = made.workers.values()
+        first = nanny.pid
+        os.kill(first, signal.SIGKILL)
+        while nanny.pid in (first, None):
+            time.sleep(0.01)
+        os.kill(nanny.pid, signal.SIGKILL)
+        with on(made.scheduler_address):
+            assert replicate(slow, 3, [(0.0,)]) == [slow(np.random.default_rng([3, 0]), 0.0)]
+        assert nanny not in made.workers.values()
 
 
 @pytest.mark.parametrize(
