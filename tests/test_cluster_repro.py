@@ -95,7 +95,7 @@ class Cluster:
         found = self.project.files("metrics", "artifacts")
         return {path: data for path, data in found.items() if "/cost/" not in path}
 
-    def run(self, where: str, **settings: str) -> str:
+    def fails(self, where: str, **settings: str) -> str:
         """What the experiment with replicates says when it is run anew, and fails."""
         code, said = self.forced(where, **settings)
         assert code != 0, said
@@ -112,6 +112,7 @@ class Cluster:
         assert self.results() == self.right
 
     def forced(self, where: str, **settings: str) -> tuple[int, str]:
+        """Exit code and words of `make repro` of that experiment, of which nothing is left before."""
         for path in self.outputs:
             path.unlink(missing_ok=True)
         door = ("python", "stages/repro.py", "--force", "--single-item", ONE)
@@ -142,7 +143,7 @@ def test_after_a_worker_is_killed(cluster):
 
 def test_after_a_replicate_that_kills_every_worker(cluster):
     cluster.fault.write_text("0 1")
-    said = cluster.run("scheduler.json")
+    said = cluster.fails("scheduler.json")
     assert re.search(r"alpha\.swept: replicate \d+.* of 24: every worker that tried it died", said)
     cluster.fault.unlink()
     cluster.runs("scheduler.json")
@@ -150,7 +151,7 @@ def test_after_a_replicate_that_kills_every_worker(cluster):
 
 def test_after_a_scheduler_that_cannot_be_reached(cluster):
     soon = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "1s"}
-    said = cluster.run("tcp://127.0.0.1:9", **soon)
+    said = cluster.fails("tcp://127.0.0.1:9", **soon)
     assert "no Dask scheduler answers within 1 s" in said
     cluster.runs("scheduler.json")
 
@@ -158,7 +159,7 @@ def test_after_a_scheduler_that_cannot_be_reached(cluster):
 def test_after_workers_without_memory(cluster):
     full = {"DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "0.0001"}
     soon = {"DASK_DISTRIBUTED__SCHEDULER__NO_WORKERS_TIMEOUT": "4s"}
-    said = cluster.run("local:1", **full, **soon)
+    said = cluster.fails("local:1", **full, **soon)
     assert "no worker that runs for 4 s (1 paused, for want of memory)" in said
     cluster.runs(f"local:{min(2, cores())}")
 
@@ -166,7 +167,7 @@ def test_after_workers_without_memory(cluster):
 def test_after_a_scheduler_that_dies_in_mid_run(cluster):
     """The last of these tests, since it takes the cluster with it."""
     cluster.fault.write_text(f"{cluster.begun[0].pid} 0")
-    said = cluster.run("scheduler.json")
+    said = cluster.fails("scheduler.json")
     assert re.search(r"alpha\.swept: the scheduler (is gone|does not answer)", said)
     cluster.end()
     (cluster.project.root / "scheduler.json").unlink()
