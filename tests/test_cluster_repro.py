@@ -25,7 +25,7 @@ FAULT = """
 
     todo = Path("{file}")
     if todo.exists():
-        victim, again = map(int, todo.read_text().split())
+        victim, again = map(int, todo.read_text(encoding="ascii").split())
         if not again:
             todo.unlink()
         kill(victim or __import__("os").getpid(), 9)
@@ -88,7 +88,8 @@ class Cluster:
             process.wait()
 
     def address(self) -> str:
-        return json.loads((self.project.root / "scheduler.json").read_text())["address"]
+        file = self.project.root / "scheduler.json"
+        return json.loads(file.read_text(encoding="utf-8"))["address"]
 
     def results(self) -> dict[str, bytes]:
         """Everything that the experiments leave but what they cost, which is of one run."""
@@ -107,8 +108,8 @@ class Cluster:
         """It runs anew, and leaves what it left without a cluster."""
         code, said = self.forced(where)
         assert code == 0, said
-        cost = json.loads((self.project.root / "artifacts/cost/alpha/swept.json").read_text())
-        assert cost["processors"]
+        cost = self.project.root / "artifacts/cost/alpha/swept.json"
+        assert json.loads(cost.read_text(encoding="utf-8"))["processors"]
         assert self.results() == self.right
 
     def forced(self, where: str, **settings: str) -> tuple[int, str]:
@@ -136,13 +137,13 @@ def test_the_readme_s_cluster_leaves_what_this_machine_leaves(cluster):
 
 
 def test_after_a_worker_is_killed(cluster):
-    cluster.fault.write_text("0 0")
+    cluster.fault.write_text("0 0", encoding="ascii")
     cluster.runs("scheduler.json")
     assert not cluster.fault.exists()
 
 
 def test_after_a_replicate_that_kills_every_worker(cluster):
-    cluster.fault.write_text("0 1")
+    cluster.fault.write_text("0 1", encoding="ascii")
     said = cluster.fails("scheduler.json")
     assert re.search(r"alpha\.swept: replicate \d+.* of 24: every worker that tried it died", said)
     cluster.fault.unlink()
@@ -166,7 +167,7 @@ def test_after_workers_without_memory(cluster):
 
 def test_after_a_scheduler_that_dies_in_mid_run(cluster):
     """The last of these tests, since it takes the cluster with it."""
-    cluster.fault.write_text(f"{cluster.begun[0].pid} 0")
+    cluster.fault.write_text(f"{cluster.begun[0].pid} 0", encoding="ascii")
     said = cluster.fails("scheduler.json")
     assert re.search(r"alpha\.swept: the scheduler (is gone|does not answer)", said)
     cluster.end()
