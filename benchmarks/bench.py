@@ -82,8 +82,7 @@ def main(quick: bool) -> None:
         "Jacobian features": features.ways(),
         "wide ReLU networks, and their limit": wide_relu.ways(),
         "implicit bias of linear models": implicit.ways(),
-        "replicates on Dask workers of this machine": cluster.ways(),
-        "replicates that sleep 0.5 s, on simulated workers": cluster.growth(),
+        **cluster.tables(),
         f"one sensing job over processes of {sharded.LIMIT} GiB, d = 100, m = 32500": sharded.ways(),
         f"probe at every={probe.EVERY}, {probe.STEPS} steps": probe.ways(),
     }

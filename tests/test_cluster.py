@@ -5,6 +5,7 @@ The whole of it, with kills at random: tests/faults/cluster.py.
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -21,7 +22,16 @@ from clustered import drawn, failing, killed, slow, writable
 from descent.config import Refusal
 from descent.lab import cluster, running, scheduler, sent, watch
 from descent.lab.cluster import where_asked
-from descent.lab.scheduler import SCHEDULER, Lost, asked, one_cluster, quiet, workers_here
+from descent.lab.scheduler import (
+    SCHEDULER,
+    Lost,
+    asked,
+    cluster_here,
+    one_cluster,
+    quiet,
+    workers_here,
+)
+from descent.maths import replicates
 from descent.maths.replicates import beside, replicate
 from toy import ROOT, clean_environment
 
@@ -128,6 +138,17 @@ def test_the_bits_are_those_of_this_machine(processes):
     assert processors == {sent.processor()}
 
 
+def test_replicates_that_are_done_are_counted_here(processes, monkeypatch):
+    told = []
+    monkeypatch.setattr(replicates, "seen", lambda done, of: told.append((done, of)))
+    monkeypatch.setattr(cluster, "PIECES", 3)
+    with on(processes):
+        replicate(slow, 0, [(0.0,)] * 5)
+    assert told == [(done, 5) for done in sorted({done for done, _ in told})]
+    assert len(told) == 3  # pieces of 2, 2, and 1
+    assert told[-1] == (5, 5)
+
+
 def test_large_arrays_arrive_read_only_and_many_small_replicates_in_order(processes, monkeypatch):
     monkeypatch.setattr(cluster, "PIECES", 4)
     image = np.zeros(sent.LARGE)
@@ -155,6 +176,22 @@ def test_a_replicate_that_kills_every_worker_is_named(processes):
     ):
         replicate(killed, 1, [(k, "") for k in range(5)])
     assert time.monotonic() - start < 60
+
+
+def test_a_worker_that_dies_as_it_starts_is_replaced(monkeypatch):
+    """Dask alone gives it up."""
+    monkeypatch.setattr(scheduler, "AGAIN", 0.2)
+    quickly = {"distributed.deploy.lost-worker-timeout": "1s"}
+    with dask.config.set(quickly), cluster_here(1) as made:
+        (nanny,) = made.workers.values()
+        first = nanny.pid
+        os.kill(first, signal.SIGKILL)
+        while nanny.pid in (first, None):
+            time.sleep(0.01)
+        os.kill(nanny.pid, signal.SIGKILL)
+        with on(made.scheduler_address):
+            assert replicate(slow, 3, [(0.0,)]) == [slow(np.random.default_rng([3, 0]), 0.0)]
+        assert nanny not in made.workers.values()
 
 
 @pytest.mark.parametrize(

@@ -201,6 +201,30 @@ def test_the_tree_s_own_code_runs_whatever_is_installed(project, elsewhere, envi
     assert project.files("metrics", "artifacts/alpha") == before
 
 
+WITHOUT_DASK = """
+from importlib.machinery import PathFinder
+usual = PathFinder.find_spec
+def find_spec(name, path=None, target=None):
+    lacks = name.partition(".")[0] in ("dask", "distributed")
+    return None if lacks else usual(name, path, target)
+PathFinder.find_spec = find_spec
+"""
+
+
+def test_replicates_run_the_same_where_dask_is_not_installed(project, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT_DASK, encoding="utf-8")
+    lacks = {"PYTHONPATH": str(tmp_path)}
+    assert project.call("python", "-c", "import dask", **lacks).returncode == 1
+    before = project.files("metrics", "artifacts/alpha")
+    done = project.run("alpha/swept", **lacks)
+    assert done.returncode == 0, done.stderr
+    assert project.files("metrics", "artifacts/alpha") == before
+    refused = project.run("alpha/swept", **lacks, DESCENT_SCHEDULER="local:1")
+    assert refused.returncode == 2
+    assert "pip install -e '.[dist]'" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
 def test_a_foreign_package_that_is_there_already_is_refused(project, elsewhere, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
         f"import sys; sys.path.insert(0, {str(elsewhere)!r}); import descent\n", encoding="utf-8"

@@ -9,7 +9,7 @@ from tempfile import TemporaryFile
 import pytest
 
 from descent.lab.warm import Warm, door
-from toy import clean_environment
+from toy import ROOT, clean_environment
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
 
@@ -119,3 +119,24 @@ def test_this_process_keeps_its_threads_and_its_main_program(begin, monkeypatch)
 )
 def test_which_commands_are_doors(command, words):
     assert door(command) == words
+
+
+WRITES = """
+import importlib, sys
+from descent.lab.warm import LIBRARIES
+for name in LIBRARIES:
+    importlib.import_module(name)
+before = {name.partition(".")[0] for name in sys.modules}
+import numpy as np, xarray as xr
+data = xr.Dataset({"a": ("k", np.arange(3.0))}, coords={"k": np.arange(3)})
+data.to_netcdf("some.nc", engine="scipy")
+xr.load_dataset("some.nc", engine="scipy")
+print(sorted({name.partition(".")[0] for name in sys.modules} - before))
+"""
+
+
+def test_what_xarray_imports_to_write_a_file_is_there_already(tmp_path):
+    """It imports Dask, wherever that is installed: a second for every stage, if not done beforehand."""
+    given = clean_environment() | {"PYTHONPATH": str(ROOT / "src")}
+    options = {"cwd": tmp_path, "env": given, "encoding": "utf-8"}
+    assert subprocess.check_output([sys.executable, "-c", WRITES], **options) == "[]\n"

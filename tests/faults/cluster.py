@@ -26,7 +26,7 @@ from distributed import LocalCluster
 
 from descent.lab import own, quick
 from descent.lab.project import Block, blocks
-from descent.lab.scheduler import SCHEDULER, SILENT, quiet
+from descent.lab.scheduler import SCHEDULER, cluster_here
 from descent.maths.elsewhere import run_by
 from toy import ROOT, Project
 
@@ -51,7 +51,7 @@ def without(wanted: list[Block]) -> tuple[list[Block], dict[str, str]]:
     used, said = [], {}
     for block in wanted:
 
-        def here(alone, tasks, block=block):
+        def here(alone, tasks, seen, block=block):
             if block not in used:
                 used.append(block)
             return [alone(*task) for task in tasks]
@@ -65,17 +65,7 @@ def without(wanted: list[Block]) -> tuple[list[Block], dict[str, str]]:
 def killed_at_random(counts: Counter, seed: int) -> Iterator[str]:
     """The address of a cluster whose workers are killed now and then, and replaced."""
     rng, over, kills = random.Random(seed), Event(), [None] * MOST
-    settings = {
-        "distributed.scheduler.allowed-failures": GIVEN_UP,
-        "distributed.scheduler.worker-saturation": 1.0,
-    }
-    options = {
-        "n_workers": WORKERS,
-        "threads_per_worker": 1,
-        "dashboard_address": "127.0.0.1:0",
-        "scheduler_kwargs": {"dashboard": False},
-        "silence_logs": SILENT,
-    }
+    settings = {"distributed.scheduler.allowed-failures": GIVEN_UP}
 
     def kill(cluster: LocalCluster) -> None:
         while not over.wait(rng.expovariate(1 / EVERY)):
@@ -90,7 +80,7 @@ def killed_at_random(counts: Counter, seed: int) -> Iterator[str]:
                 kills.pop()
                 counts["kills"] += 1
 
-    with dask.config.set(settings), quiet(), LocalCluster(**options) as cluster:
+    with dask.config.set(settings), cluster_here(WORKERS) as cluster:
         thread = Thread(target=kill, args=(cluster,), daemon=True)
         thread.start()
         try:

@@ -19,7 +19,7 @@ from descent.config import Refusal
 from descent.lab import sent
 from descent.lab.scheduler import Asked, Lost, asked, quiet, workers_here
 from descent.lab.watch import POLL, SILENCE, Watch, seconds
-from descent.maths.elsewhere import Task, run_by
+from descent.maths.elsewhere import Seen, Task, run_by
 
 PIECES = 1000  # tasks of Dask at the most: each costs its scheduler a millisecond
 GONE = "the scheduler is gone, and with it what it had: start it and run this again"
@@ -49,10 +49,10 @@ def where_asked() -> Iterator[set[str]]:
         return
     with ExitStack() as opened:
 
-        def run(alone: Callable, tasks: list[Task]) -> list:
+        def run(alone: Callable, tasks: list[Task], seen: Seen) -> list:
             if tasks and not clients:  # few experiments have replicates
                 clients.append(opened.enter_context(connected(place)))
-            return on_workers(clients[0], alone, tasks, processors) if tasks else []
+            return on_workers(clients[0], alone, tasks, processors, seen) if tasks else []
 
         with run_by(run):
             yield processors
@@ -68,10 +68,10 @@ def connected(place: Asked) -> Iterator:
     import dask
     from distributed import Client
 
-    settings = {"distributed.admin.large-graph-warning-threshold": "1 TiB"}
     with ExitStack() as opened:
         opened.enter_context(quiet())
-        opened.enter_context(dask.config.set(settings))
+        unwarned = {"distributed.admin.large-graph-warning-threshold": "1 TiB"}
+        opened.enter_context(dask.config.set(unwarned))
         limit = seconds("distributed.comm.timeouts.connect", SILENCE)
         address = place.address
         if place.workers:
@@ -89,7 +89,9 @@ def connected(place: Asked) -> Iterator:
             gc.collect()  # while what Dask says of tasks that nobody waited for is not heard
 
 
-def on_workers(client, alone: Callable, tasks: list[Task], processors: set[str]) -> list:
+def on_workers(
+    client, alone: Callable, tasks: list[Task], processors: set[str], seen: Seen
+) -> list:
     """What the tasks return, in order; the processors of those who ran them are added.
 
     Raises:
@@ -104,15 +106,16 @@ def on_workers(client, alone: Callable, tasks: list[Task], processors: set[str])
     found, tries, again, watch = {}, Counter(), [], Watch(client, keys)
     while pieces:
         now, again = [*some(ended), *again], []
-        for future in those_with_a_result(now, pieces, count):
+        require_results(now, pieces, count)
+        for future in now:
             done = fetched(future, POLL * 2 ** min(tries[future], 9))
             if done is None:
                 again.append(future)
                 continue
-            piece = pieces.pop(future)
             require_done(done)
             processors.add(done.processor)
-            found[piece.first] = pickle.loads(done.values)
+            found[pieces.pop(future).first] = pickle.loads(done.values)
+            seen(sum(map(len, found.values())), count)
             future.release()
         tries.update(again)
         watch.look()
@@ -128,9 +131,8 @@ def submitted(client, alone: Callable, tasks: list[Task], keys: str) -> Iterator
         for number, array in list(seen.values())[len(held) :]:
             data = pickle.dumps(array, protocol=5)
             held[number] = client.submit(sent.hold, data, key=f"array-{keys}-{number}")
-        arrays = [held[number] for number in given.arrays]
-        key = f"{keys}-{first}"
-        future = client.submit(sent.replicates, alone, given, facts, *arrays, key=key)
+        arguments = (alone, given, facts, *(held[number] for number in given.arrays))
+        future = client.submit(sent.replicates, *arguments, key=f"{keys}-{first}")
         yield future, Piece(first, min(first + size, count) - 1)
 
 
@@ -161,8 +163,8 @@ def some(ended: Queue) -> list:
     return now
 
 
-def those_with_a_result(futures: list, pieces: dict, count: int) -> list:
-    """These futures, if all of them have a result, or had one that is being computed again.
+def require_results(futures: list, pieces: dict, count: int) -> None:
+    """All of them have a result, or had one that is being computed again.
 
     Raises:
         Lost: the scheduler has gone, or workers died with replicates, which are named.
@@ -170,9 +172,9 @@ def those_with_a_result(futures: list, pieces: dict, count: int) -> list:
     """
     from distributed import KilledWorker
 
-    bad = [f for f in futures if f.status == "error"]
     if any(f.status == "cancelled" for f in futures):
         raise Lost(GONE)
+    bad = [f for f in futures if f.status == "error"]
     errors = [(pieces[f], f.exception(timeout=SILENCE)) for f in bad]
     killed = [piece for piece, error in errors if isinstance(error, KilledWorker)]
     if killed:
@@ -184,7 +186,6 @@ def those_with_a_result(futures: list, pieces: dict, count: int) -> list:
         if "descent" in str(error) and isinstance(error, ImportError | RuntimeError):
             said = f"install the same descent there ({said})"
         raise Refusal(f"replicate {piece} of {count} cannot be run by the cluster: {said}")
-    return futures
 
 
 def require_done(done: sent.Done) -> None:

@@ -1,6 +1,6 @@
 """Where replicates run: DESCENT_SCHEDULER, which is a fact of the environment and not a parameter.
 
-not set                processes of this machine, by joblib; Dask is not even imported
+not set                processes of this machine, by joblib; nothing here imports Dask
 local:N                N Dask workers on this machine
 tcp://HOST:PORT        a Dask cluster that is there already
 PATH                   the same, by the scheduler file that `dask scheduler --scheduler-file PATH` writes
@@ -23,6 +23,7 @@ RULE = "must be local:N, tcp://HOST:PORT, or the path of a scheduler file"
 SCHEMES = ("tcp", "tls")
 LOGGERS = ("distributed", "tornado", "asyncio")
 SILENT = logging.CRITICAL + 1
+AGAIN = 2.0  # seconds between two looks whether a worker is missing
 
 
 class Lost(Refusal):
@@ -133,8 +134,16 @@ def workers_here(count: int) -> Iterator[str]:
     Raises:
         Lost: they cannot be started.
     """
+    with cluster_here(count) as cluster:
+        yield cluster.scheduler_address
+
+
+@contextmanager
+def cluster_here(count: int) -> Iterator:
+    """The same as Dask's own object."""
     import dask
     from distributed import LocalCluster
+    from tornado.ioloop import PeriodicCallback
 
     options = {
         "n_workers": count,
@@ -149,8 +158,12 @@ def workers_here(count: int) -> Iterator[str]:
             cluster = LocalCluster(**options)
         except Exception as error:
             raise Lost(f"{SCHEDULER}=local:{count}: no workers can be started ({error})") from None
+        # Dask replaces a worker that dies, but not one that dies as it starts: that is seen here.
+        again = PeriodicCallback(lambda: cluster.scale(count), 1000 * AGAIN)
+        cluster.periodic_callbacks["again"] = again
+        cluster.loop.add_callback(again.start)
         try:
-            yield cluster.scheduler_address
+            yield cluster
         finally:
             with suppress(Exception):
                 cluster.close()

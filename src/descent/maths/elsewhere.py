@@ -6,7 +6,8 @@ from contextvars import ContextVar
 
 # A function, the seed, the replicate's number, and what it takes beside its generator.
 Task = tuple[Callable, int, int, tuple]
-Run = Callable[[Callable, list[Task]], list]
+Seen = Callable[[int, int], None]
+Run = Callable[[Callable, list[Task], Seen], list]
 _runner: ContextVar[Run | None] = ContextVar("runner", default=None)
 
 
@@ -17,7 +18,10 @@ def runner() -> Run | None:
 
 @contextmanager
 def run_by(run: Run) -> Iterator[None]:
-    """Meanwhile run(alone, tasks) gives [alone(*task) for task in tasks], computed wherever it likes."""
+    """Meanwhile run(alone, tasks, seen) gives [alone(*task) for task in tasks], computed wherever it likes.
+
+    It calls seen(done, of) as they come in.
+    """
     token = _runner.set(run)
     try:
         yield

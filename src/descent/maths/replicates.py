@@ -35,7 +35,7 @@ def replicate(function: Callable, seed: int, arguments: Sequence[tuple]) -> list
     require_time(begun, BEGIN * len(arguments))
     tasks = [(function, seed, k, given) for k, given in enumerate(arguments)]
     if run := elsewhere.runner():
-        return run(alone, tasks)
+        return run(alone, tasks, seen)
     found, several = [], Parallel(n_jobs=beside(len(tasks)), return_as="generator")
     for one in several(delayed(alone)(*task) for task in tasks):
         found.append(one)
