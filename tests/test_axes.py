@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from browser import browser, needs_chromium
 from descent.figure import Axis, Figure, line, panel
 from descent.lab import svg, vega
 from descent.lab.rulers import Ruler
@@ -56,6 +57,43 @@ def test_what_is_wrong_is_seen():
     assert title.box.overlaps(title.box)
     across = next(word for word in words(svg.text_of(few)) if word.text == "error")
     assert across.box.bottom - across.box.top > 2 * (across.box.right - across.box.left)
+
+
+CHART = ROOT / "src/descent/lab/page/chart.js"
+
+
+def logarithmic() -> list[dict]:
+    """The logarithmic axes of the committed figures whose ticks nobody chose by hand."""
+    shown = [json.loads(p.with_suffix(".json").read_text(encoding="utf-8")) for p in PICTURES]
+    axes = [p[name] for each in shown for p in each["panels"] for name in "xy"]
+    chosen = [a for a in axes if a["scale"] == "log" and a["ticks"]]
+    return [a for a in chosen if [t for t, _ in a["ticks"]] == [t for t, _ in automatic(a)[0]]]
+
+
+def automatic(one: dict):
+    return log_ticks(*sorted(one["domain"]))
+
+
+@needs_chromium
+def test_a_live_figure_has_the_short_ticks_of_the_still_one():
+    """Where labels are a power of ten apart the page may go on into the power that the axis cuts."""
+    axes = logarithmic()
+    assert len(axes) > 100
+    with browser() as chromium:
+        page = chromium.new_page()
+        page.set_content(f"<script>{CHART.read_text(encoding='utf-8')}</script>")
+        found = page.evaluate("axes => axes.map(minorTicks)", axes)
+        by_hand = {"scale": "log", "domain": [2, 256], "ticks": [[16, "16"], [128, "128"]]}
+        assert page.evaluate("minorTicks", by_hand) == []
+        assert page.evaluate("minorTicks", by_hand | {"scale": "linear"}) == []
+    for one, live in zip(axes, found, strict=True):
+        named, still = (set(values) for values in (dict(one["ticks"]), automatic(one)[1]))
+        low, high = sorted(one["domain"])
+        assert still <= set(live), one
+        assert not named & set(live), one
+        cut = [v for v in set(live) - still if not (v < min(named) or v > max(named))]
+        assert not cut, one
+        assert all(low <= value <= high for value in live), one
 
 
 def test_powers_of_ten_have_their_labels_before_their_neighbours():

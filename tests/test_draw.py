@@ -4,13 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from descent.lab import draw
+from descent.lab import draw, drawn
 from descent.lab.draw import instead, see
 from toy import ROOT
 
@@ -162,3 +163,20 @@ def test_the_figure_says_what_is_empty_or_no_number(tmp_path, changed, why):
     figure, said = draw.made(figures, artifact, "a caption")
     assert said == f"plots/{tmp_path.name}/one: cannot be drawn: {why} (StopIteration:)"
     assert why.split()[-1] in str(figure)
+
+
+def test_figures_are_drawn_again_if_a_module_changed_that_they_import(tmp_path):
+    family = tmp_path / "descent/alpha"
+    family.mkdir(parents=True)
+    for folder in (family, family.parent):
+        (folder / "__init__.py").touch()
+    figures = ModuleType("descent.alpha.figures")
+    figures.__file__ = str(family / "figures.py")
+    Path(figures.__file__).write_text("from descent.alpha._more import one\n", encoding="utf-8")
+    found = set()
+    for text in ("one = 1\n", "one = 2\n"):
+        (family / "_more.py").write_text(text, encoding="utf-8")
+        found.add(drawn.code_of(figures, drawn))
+    (family / "_other.py").write_text("two = 2\n", encoding="utf-8")
+    found.add(drawn.code_of(figures, drawn))
+    assert len(found) == 2

@@ -388,6 +388,10 @@ def test_print_takes_the_still_figures_and_unfolds_the_tables(page):
     height = "document.querySelector('#alpha-quick figure img').getBoundingClientRect().height"
     page.wait_for_function(f"{height} > 100")
     assert page.locator("nav").is_hidden()
+    assert page.locator(".pointing").count() > 0
+    assert not any(
+        one.is_visible() for one in page.locator(".pointing").all()
+    )  # paper has no pointer
     assert page.locator("details:not([open])").count() == 0
 
 

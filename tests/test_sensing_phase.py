@@ -1,5 +1,7 @@
 """The plane of measurements and starts: a slow twin of a point, wrong borders, and grids of other shapes."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -12,8 +14,16 @@ NAME = "sensing@phase"
 SMALL = {"size": 10, "replicates": 1, "steps": 500}
 
 
-def broken(**changes) -> set[str]:
-    return {check.name for check in run(NAME, **changes).checks if not check.holds}
+@cache
+def measured():
+    """The toy plane, run once: what is predicted of it is wrong in several tests."""
+    return phase.measure(config_of(NAME))
+
+
+def broken(monkeypatch) -> set[str]:
+    found = measured()
+    monkeypatch.setattr(phase, "measure", lambda config: found)
+    return {check.name for check in run(NAME).checks if not check.holds}
 
 
 @pytest.mark.parametrize(
@@ -69,13 +79,17 @@ RIGHT = _plane.regions
 @pytest.mark.parametrize("wrong", [everywhere, nowhere])
 def test_borders_in_another_place_are_caught(monkeypatch, wrong):
     monkeypatch.setattr(phase, "regions", wrong)
-    assert "recovery" in broken()
+    assert "recovery" in broken(monkeypatch)
 
 
 @pytest.mark.parametrize("constant", [1e-4, 1e-3])
 def test_a_guarantee_below_the_errors_is_caught(monkeypatch, constant):
     monkeypatch.setattr(phase, "CONSTANT", constant)
-    assert "most_bound" in broken()
+    assert "most_bound" in broken(monkeypatch)
+
+
+def test_the_plane_as_it_is_holds(monkeypatch):
+    assert broken(monkeypatch) == set()
 
 
 def test_measurements_that_leave_less_than_the_least_are_caught(monkeypatch):
@@ -86,7 +100,44 @@ def test_measurements_that_leave_less_than_the_least_are_caught(monkeypatch):
         return found | {"error": found["error"] * 1e-9}
 
     monkeypatch.setattr(phase, "_measure_one", closer)
-    assert "least_bound" in broken()
+    result = run(NAME, **SMALL, oversampling=[4.5], alphas=[1e-5, 1e-3])
+    assert {check.name for check in result.checks if not check.holds} == {"least_bound"}
+
+
+FLOODED = {"oversampling": [0.4, 4.5], "alphas": [1e-5, 1e-4, 50]}
+
+
+def test_points_that_leave_float64_are_named_and_the_others_judged():
+    result = run(NAME, **SMALL | FLOODED)
+    assert result.verdict == "holds"
+    assert {check.name for check in result.checks} == {"recovery", "least_bound", "most_bound"}
+    assert result.unchecked["left_float64"] == (
+        "2 of 6 runs left float64: the start or the step is too large; "
+        "not judged: m/(dr) 0.4, alpha 50; m/(dr) 4.5, alpha 50"
+    )
+    for check in result.checks:
+        assert np.isfinite(check.measured).all()
+        assert not [point for point in check.measured["point"].values if point.endswith("alpha 50")]
+
+
+def test_a_wrong_point_beside_those_that_left_float64_is_caught(monkeypatch):
+    right = phase._measure_one
+
+    def astray(rng, config, m):
+        found = right(rng, config, m)
+        return found | {"error": found["error"] + [0.0, 0.5, 0.0]}
+
+    monkeypatch.setattr(phase, "_measure_one", astray)
+    result = run(NAME, **SMALL | FLOODED)
+    wrong = {check.name for check in result.checks if not check.holds}
+    assert wrong == {"recovery", "most_bound"}
+    assert result.verdict == "does not hold"
+
+
+def test_a_plane_of_nothing_but_lost_runs_claims_nothing():
+    result = run(NAME, **SMALL | {"oversampling": [4.5], "alphas": [50, 60]})
+    assert (result.verdict, result.checks) == ("no claim", ())
+    assert result.no_claim == ("2 of 2 runs left float64: the start or the step is too large",)
 
 
 @pytest.mark.parametrize(

@@ -187,20 +187,27 @@ def test_a_slider_moves_the_prediction_and_nothing_that_was_measured(opened):
 
 
 @needs_chromium
-def test_a_slider_plays_from_end_to_end_and_comes_back(opened):
+def test_a_slider_plays_once_round_pauses_and_comes_back(opened):
     opened.wait_for_selector("figure.live")
     slider = opened.locator(".sliders input").first
     slider.fill("0.3")
-    before = slider.input_value()
+    before, output = slider.input_value(), opened.locator(".sliders output").first.inner_text()
     opened.clock.install()
-    play = opened.get_by_role("button", name="Play β")
-    play.click()
+    opened.get_by_role("button", name="Play β").click()
     opened.clock.run_for(3000)
-    assert 0.3 < float(slider.input_value()) < 0.9
-    assert play.is_disabled()
-    opened.clock.run_for(4000)
+    assert 0.7 < float(slider.input_value()) < 0.95
+    opened.get_by_role("button", name="Pause β").click()
+    held = slider.input_value()
+    opened.clock.run_for(3000)
+    assert slider.input_value() == held
+    slider.fill("0.3")
+    opened.get_by_role("button", name="Play β").click()
+    opened.clock.run_for(5000)
+    assert float(slider.input_value()) < 0.3  # on from the other end
+    opened.clock.run_for(2000)
     assert slider.input_value() == before
-    assert play.is_enabled()
+    assert opened.locator(".sliders output").first.inner_text() == output
+    assert opened.get_by_role("button", name="Play β").is_enabled()
 
 
 def test_at_least_ten_experiments_have_sliders_on_panels_that_are_there():

@@ -72,7 +72,7 @@ def momentum_plane(data: xr.Dataset) -> Figure:
         "the rate over β and η",
         axis(beta, "log"),
         axis(data["eta"], "log", limits=(eta[0], eta[-1])),
-        heat(beta, eta, slow.T, "log₁₀ of the steps to 1/e"),
+        heat(beta, eta, slow.T, "log₁₀ of the steps per factor e"),
         curve(data["edge"], "measured edge"),
         curve(data["edge_predicted"]),
         line(light[there], low[there], "wedge of complex modes", 2, "predicted"),
@@ -91,7 +91,11 @@ def momentum_plane(data: xr.Dataset) -> Figure:
         "the least rate at every β",
         axis(beta, "log"),
         Axis("rate"),
-        curve(data["least"], "best cell of the row", marker=True),
+        curve(
+            data["least"].where(data["least"] < 1),
+            "best cell of the row, if it shrinks",
+            marker=True,
+        ),
         curve(data["least_bound"]),
         moment(data["best_beta_predicted"], "Polyak's β", 1),
     )

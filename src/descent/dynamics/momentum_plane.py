@@ -12,8 +12,8 @@ steepest one flips its sign, until it grows.
 
 What dynamics@momentum_stability says of one mode at one h is here said of all modes at every pair that one can choose.
 
-See: left, the measured rate; its edge and its darkest corner lie on the predicted lines; right, the least rate at every β
-falls along √(1 − β) up to Polyak's β and rises behind it.
+See: left, the measured rate; its edge, beyond which the empty cells grow, and its darkest corner lie on the predicted lines;
+right, the least rate at every β falls along √(1 − β) up to Polyak's β and rises behind it.
 
 Source: CS182 homework 2, questions 2d to 2g; Polyak, USSR Computational Mathematics 4 (1964).
 """

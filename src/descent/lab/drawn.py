@@ -22,6 +22,7 @@ from descent.lab import (
     ticks,
     vega,
 )
+from descent.lab.closure import closure
 from descent.lab.files import read_text
 
 DRAWN = Path("artifacts/drawn")
@@ -31,11 +32,13 @@ PAINTERS = (
 )
 
 
-def code_of(*modules: ModuleType) -> bytes:
-    """What a figure is made by: the painters, these modules and the version of Matplotlib."""
+def code_of(figures: ModuleType, painter: ModuleType) -> bytes:
+    """What a figure is made by: the painters, a family's figures with all that they import, and Matplotlib's version."""
     whole = hashlib.sha256(version("matplotlib").encode())
-    for module in (*PAINTERS, *modules):
-        whole.update(hashlib.sha256(Path(str(module.__file__)).read_bytes()).digest())
+    files = [Path(str(module.__file__)) for module in (*PAINTERS, painter)]
+    own = Path(str(figures.__file__))
+    for file in (*files, *sorted(closure(own, src=own.parents[2]))):
+        whole.update(hashlib.sha256(file.read_bytes()).digest())
     return whole.digest()
 
 

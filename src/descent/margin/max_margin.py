@@ -10,7 +10,7 @@ machine. It takes exponentially long: the direction is off by O(1/log t), and 10
     c* = log max a − Σ a_n log a_n/Σ a_n,   ŵ = Σ a_n z_n over the support vectors
 
 Both losses and every start have these limits. The flow is integrated in s = log t, where they are approached like
-e^{−λs}; λ can be small (a sample that is nearly a support vector), so limits are read at the far `horizon`.
+e^{−λs}; λ can be small (a sample that is nearly a support vector), so limits are read at a far end of the integration.
 
 See: left, the angle to ŵ, which falls like 1/log t and is still a few tenths of a degree at t = 10¹⁰; right, the
 gap of the margin against its limit.

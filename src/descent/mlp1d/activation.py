@@ -2,7 +2,7 @@
 
 Gradient descent fits a constant and a slope first, because these change the outputs at all points alike, and bends
 the network so slowly that it seems to have stopped. That is a question of time and of the method, not of the
-activation: Adam goes on in the same number of epochs. ReLU bends at once (the losses of both are in the metrics).
+activation: Adam goes on in the same number of epochs. ReLU bends at once.
 
     φ(z) = max(z, 0) or 4/(1 + e^{−z}),   θ ← θ − η∇f(θ), at each rate η from the same fresh starts
     m = line + rest, the rest orthogonal to all lines on the points, of size b² = mean rest²

@@ -4,9 +4,9 @@ Gradient descent sharpens until λ_max is near 2/η and stays below that edge. A
 minima and comes to rest where the loss is flatter. That is said of this problem, at these rates. The document's own
 six networks can be had again, and there it is so, too: their Adam starts from what gradient descent had trained.
 
-    λ = λ_max(∇²f(θ)) at the end of a run;   pairs of runs from one start that both end below `small_loss`
+    λ = λ_max(∇²f(θ)) at the end of a run;   pairs of runs from one start that both end below a small loss
     each is Adam's or descent's to be the flatter with chance ½ if the two are alike
-    gradient descent: λ ≤ 2/η of the median network, up to the share `claim_edge`
+    gradient descent: λ ≤ 2/η of the median network, up to a small share of it
 
 See: on the right, points below the diagonal are starts from which Adam ends flatter, the document's six among them.
 Before that the test losses and the fits of these six, by both methods, near the points and far from them.

@@ -2,7 +2,7 @@
 
 Corrected for having started at 0, Adam's memories are the gradient and its square after one step, so the gradient's
 size cancels. Where the loss is flat it therefore goes on at full length when gradient descent hardly moves. At a large
-step it also gets stuck more often: the shares of both are in the metrics, for every step.
+step it also gets stuck more often, as the shares on the right of the figure show.
 
     gradient descent:  θ ← θ − ηg;   Adam:  θ ← θ − η m̂/(√v̂ + ε)
     first step of Adam:  θ₁ − θ₀ = −η g/(|g| + ε)

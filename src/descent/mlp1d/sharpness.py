@@ -2,7 +2,7 @@
 
 Below 2/η a step is stable and training drives λ_max up. Above it the step along the top eigenvector overshoots, by
 1 − ηλ_max < −1, and the growing swing brings the sharpness down again. So once the median network has come up to the
-edge, it stays there, within a share `claim_edge` of it.
+edge, it stays there, up to a small share of it.
 
     θ ← θ − η∇f(θ),   critical sharpness 2/η
     a step within one linear piece:  (f(θ − ηg) − f(θ))/(η‖g‖²) = −1 + η/‖g‖² ∫₀¹ (1 − s) gᵀ∇²f(θ − sηg)g ds

@@ -11,7 +11,7 @@ are 0 on all points passes no gradient down: it stays dead, and from then on onl
 See: on the right, the smallest network ends on two steps: dead at Var y, or on one hinge. None is below the dotted
 line, which the larger networks pass.
 
-Source: FRTN50 assignment 3a. It takes its narrow network for inflexible, but that one was dead: see `running_mean`.
+Source: FRTN50 assignment 3a. It takes its narrow network for inflexible, but that one was dead: see mlp1d@running_mean.
 """
 
 import numpy as np

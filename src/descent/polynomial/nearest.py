@@ -7,7 +7,7 @@ nearer. What is at right angles to null X is range Xᵀ, so the slope H(θ* − 
     λ* = (XH⁻¹Xᵀ)⁻¹(Xa − y) ∈ ℝᴺ,   θ* = a − H⁻¹Xᵀλ*;   H = I is the Euclidean projection
     ‖θ* + v − a‖_H² = ‖θ* − a‖_H² + ‖v‖_H² for every v with Xv = 0:   no other solution is as near
 
-H has random eigenvectors and eigenvalues over `skews` decades, half of them above 1. The minimum is measured along
+H has random eigenvectors and eigenvalues over a chosen number of decades, half of them above 1. The minimum is measured along
 the plane itself, θ_p + Nt with the columns of N spanning null X, and knows no multiplier.
 
 See: on the left the multipliers that the minimum has are the predicted ones; on the right every other solution is

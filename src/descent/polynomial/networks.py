@@ -10,7 +10,8 @@ sample agrees on w*, and the noise of sampling ends there.
 
 Which polynomial trains most like a network is measured: runs from random weights, with the constant step, beside the
 exact mean losses of every degree and schedule, by the root mean square of log₁₀ of the ratio, over log k. The answer
-depends on `training`: over 2·10⁴ iterations n = 3 and n = 9 are about as near, over 10⁵ n = 9 with γ₀ is nearest.
+depends on the length of training: over 2·10⁴ iterations n = 3 and n = 9 are about as near, over 10⁵ n = 9 with γ₀ is
+nearest.
 
 See: on the left the runs near w* follow the dashed expectations; on the right a network from random weights, and the
 polynomials.

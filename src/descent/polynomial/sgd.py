@@ -5,7 +5,7 @@ recursions. A step that shrinks like 1/(k + 1) shrinks too fast: a tenth of a st
 error in the fastest mode after 7·10⁵ iterations. A constant step has a floor if no θ meets every sample.
 
     θ_{k+1} = θ_k − γ_k∇f_i(θ_k),  i uniform on 1 … N,  γ_k = (step/β)/(⌊k/hold⌋ + 1), or step/β at hold 0, θ₀ = 0
-    e = Vᵀ(θ − θ*):   E f(θ_k) − f* = ½ tr ΛE e_ke_kᵀ, and that of the average θ̄_k, by the recursion of _moments.py
+    e = Vᵀ(θ − θ*):   E f(θ_k) − f* = ½ tr ΛE e_ke_kᵀ, and that of the average θ̄_k, by the same recursion
     E e_k = e_0 Π(1 − γ_lλ);  hold 1: Γ(k + 1 − a)/(Γ(1 − a)Γ(k + 1)) ~ k^{−a}/Γ(1 − a), a = step·λ/β ≤ step
 
 See: the dashed expectation runs through the band of the runs, near its upper end where few large errors make

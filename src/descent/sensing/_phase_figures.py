@@ -35,6 +35,6 @@ def phase(data: xr.Dataset) -> Figure:
         ),
         line(alpha, data["most_bound"], "4√(α√d), from 4dr on", "ink", "bound"),
         line(alpha, least.isel(oversampling=-1), "least, at the largest m", "grey", "bound"),
-        level(at["found"], "found", 1),
+        level(at["found"], "counts as found below", 1),
     )
     return Figure((plane, errors))

@@ -10,8 +10,10 @@ from descent.sensing._surplus import damped
 CONSTANT = 4  # of the guarantee: measured, theory leaves it open
 ENOUGH = 4  # m/(dr) from which a small start keeps it: measured too
 FEW = 0.5  # of dof: nearer to it one of the fits may be near X* by chance
+SHOWN = 4  # points that a reason names
 
 CELL = ("replicate", "oversampling", "alpha")
+NAMES = {"replicate": "replicate", "oversampling": "m/(dr)", "alpha": "alpha"}
 
 
 def emergences(config, given: xr.Dataset) -> xr.DataArray:
@@ -33,12 +35,27 @@ def least(config, given: xr.Dataset) -> xr.DataArray:
     return given["left"] * xr.concat(shares, given["oversampling"]).transpose(*CELL)
 
 
-def chosen(table: xr.DataArray, where: xr.DataArray, names: xr.Dataset) -> xr.DataArray:
-    """The points of (oversampling, alpha) that are compared, named by both."""
-    table, where = (x.transpose(*CELL[1:]) for x in (table, where))
-    c, alpha = (names[dim].values for dim in CELL[1:])
-    names = [f"m/(dr) {c[k]:g}, alpha {alpha[a]:g}" for k, a in np.argwhere(where.values)]
-    return xr.DataArray(table.values[where.values], dims="point", coords={"point": names})
+def chosen(table: xr.DataArray, where: xr.DataArray) -> xr.DataArray:
+    """The points of a table that are compared, named by their coordinates."""
+    table = table.broadcast_like(where).transpose(*where.dims)
+    return xr.DataArray(table.values[where.values], dims="point", coords={"point": names(where)})
+
+
+def names(where: xr.DataArray) -> list[str]:
+    """Where it is true: replicate 0, m/(dr) 4.5, alpha 0.001."""
+    said = [NAMES[dim] for dim in where.dims]
+    at = [where[dim].values for dim in where.dims]
+    return [
+        ", ".join(f"{name} {values[k]:g}" for name, values, k in zip(said, at, place, strict=True))
+        for place in np.argwhere(where.values)
+    ]
+
+
+def named(reason: str, points: xr.DataArray) -> str:
+    """A reason with the points that it is of, as far as one line has room."""
+    known = names(points.transpose(*CELL[1:]))
+    more = f"; and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+    return f"{reason}; not judged: {'; '.join(known[:SHOWN])}{more}"
 
 
 def regions(config, given: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:

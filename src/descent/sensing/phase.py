@@ -13,7 +13,8 @@ larger than X* fits something else until X* is the only fit, and that takes δ.
 sensing@recovery has two starts, sensing@scarce one m, sensing@plateau slopes in α; here is the plane between them. What
 lies between the four regions is drawn and not predicted.
 
-See: left, the median error with the predicted borders over it; right, the error over α lies between its two limits.
+See: left, dark is found: between the lines 4dr and δ small starts alone, beyond δ the larger ones too, though the largest
+need more than T steps; right, the error over α lies between its two limits.
 
 Source: CS7180 problem set 2, questions 2d and 2e; arXiv 1712.09203, Theorem 1.1 (small α), whose constants are measured.
 """
@@ -26,7 +27,7 @@ from descent.maths.replicates import replicate
 from descent.result import Check, Result, bound, measured, predicted, replicates, sweep
 from descent.sensing._memory import require_run
 from descent.sensing._phases import guarantee
-from descent.sensing._plane import CELL, CONSTANT, ENOUGH, chosen, emergences, least, regions
+from descent.sensing._plane import CELL, CONSTANT, ENOUGH, chosen, emergences, least, named, regions
 from descent.sensing._problem import DescentConfig, draw_factor, sense
 from descent.sensing._surplus import norm_after, unabsorbed
 from descent.sensing._trajectories import descend, indices, lost
@@ -140,8 +141,10 @@ def run(config: Config) -> Result:
     found = measure(config)
     theory = predict(config, found)
     every, none = regions(config, found)
-    reasons = lost(found["error"])
-    checks, unchecked = ((), {}) if reasons else compare(config, found, theory)
+    checks, unchecked = compare(config, found, theory)
+    gone = lost(found["error"])
+    if gone:
+        unchecked["left_float64"] = named(gone[0], ~np.isfinite(found["error"]).all("replicate"))
     middle = found["error"].median("replicate", skipna=False)
     kept = found.drop_vars(["loss", "loss_halfway", "start", "left", "eigenvalue"])
     kept["decided"] = predicted(CELL[1:], (every | none).values * 1.0, "1 where it is decided")
@@ -153,7 +156,7 @@ def run(config: Config) -> Result:
             "decided_share": float((every | none).mean()),
         },
         checks=checks,
-        no_claim=reasons,
+        no_claim=() if checks else gone,
         unchecked=unchecked,
     )
 
@@ -163,30 +166,31 @@ def compare(
 ) -> tuple[tuple[Check, ...], dict[str, str]]:
     """The checks, and why those are left out that this plane has no points for."""
     checks, unchecked = (), {}
+    fine = np.isfinite(
+        found["error"]
+    )  # a run that left float64 is not judged, and not the rest of its point
     ready = (emergences(config, found) <= config.steps // 2).all(("replicate", "oversampling"))
     falls = (found["loss"] < found["loss_halfway"] / 2) & (found["loss"] > ROUNDING)
-    expected = theory["recovery_predicted"]
     # What should be found has to have had the time: X* is out by T/2, a large start at its end.
     large = theory["most_bound"] > config.claim_found
     waits = ~ready | large & (falls & (found["error"] > config.claim_found)).any("replicate")
     every, none = regions(config, found)
-    decided = none | every & ~waits
+    decided = ((none | every & ~waits) & fine.all("replicate")).transpose(*CELL[1:])
     if decided.any():
-        share, wanted = (chosen(x, decided, found) for x in (found["recovery"], expected))
+        tables = found["recovery"], theory["recovery_predicted"]
+        share, wanted = (chosen(table, decided) for table in tables)
         checks += (Check("recovery", share, "==", wanted, 0, "the claim's own distance"),)
     else:
         unchecked["recovery"] = "no point lies where it is decided, or its run has no end by T"
-    enough = np.flatnonzero(found["measurements"] >= config.count(ENOUGH))
+    enough = found["measurements"] >= config.count(ENOUGH)
     for name, relation, which in (
         ("least_bound", ">=", ready),
         ("most_bound", "<=", ready & (theory["most_bound"] < 1)),
     ):
-        a = np.flatnonzero(which)
-        if not len(a) or not len(enough):
+        where = (fine & enough & which).transpose(*CELL)
+        if not where.any():
             unchecked[name] = f"no m ≥ {ENOUGH}dr with a start that is out by T/2"
             continue
-        error = found["error"][:, enough, a]
-        limit = theory[name].isel(alpha=a)
-        limit = limit.isel(oversampling=enough) if "oversampling" in limit.dims else limit
+        error, limit = (chosen(table, where) for table in (found["error"], theory[name]))
         checks += (Check(name, error, relation, limit, 0, "the limit leaves room for the sample"),)
     return checks, unchecked

@@ -8,8 +8,8 @@ before anything has been found.
     U ← (1 + 2ηM)U − 2ηK(UUᵀ)U,   M = (1/m) Σ yᵢ sym(Aᵢ) = Σ_i μ_i v_iv_iᵀ,   K(X) = (1/m) Σ ⟨Aᵢ, X⟩ sym(Aᵢ)
     ‖v_iᵀU_t‖ = (1 + 2ημ_i)ᵗ ‖v_iᵀU₀‖   up to   Σ_s (1 + 2ημ₁)^(t−s) 2η‖K(U_sU_sᵀ)U_s‖
 
-Target, measurements and start can be given: `target` and `matrices` as rows of numbers; U* orthonormal, as many codes
-draw it; W = 1 for their start √α · 1. With orthonormal U* all eigenvalues of X* are 1, and its directions appear at
+Target, measurements and start can be given in place of random ones: the matrices as rows of numbers; U* orthonormal, as
+many programs draw it; W = 1, the identity, for their start √α · 1. With orthonormal U* all eigenvalues of X* are 1, and its directions appear at
 nearly the same step.
 
 See: left, the followed directions rise along the dashed powers until X* is there; right, the distance to X* and the loss

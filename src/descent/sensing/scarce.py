@@ -7,8 +7,8 @@ others. Which one is found is decided by the start alone, its implicit bias.
     small α:   ‖U_TU_Tᵀ − X*‖ ≤ claim_found · ‖X*‖
     large α, ‖U₀U₀ᵀ‖ > ‖X*‖:   the training loss → 0, at a matrix further from X* than that
 
-The guarantee for small starts is an error of √(α√d) up to a constant, so α is small where four times that is
-within claim_found.
+The guarantee for small starts is an error of √(α√d) up to a constant, so a start counts as
+small where four times that is within the error up to which X* counts as found.
 
 See: on the right the largest start fits the measurements to rounding; on the left it ends further from X* than
 U = 0 is, while the smallest one comes close.

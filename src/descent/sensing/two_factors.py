@@ -9,7 +9,7 @@ pull on Z as those of a symmetric matrix do, and a pull that only crosses from U
     small Z:   ‖p_iᵀU_t + q_iᵀV_t‖ = (1 + ησ_i)ᵗ‖p_iᵀU₀ + q_iᵀV₀‖,   (1/m) Σ yᵢAᵢ = Σ σ_ip_iq_iᵀ
     every Z:   UᵀU − VᵀV = U₀ᵀU₀ − V₀ᵀV₀ + η² Σ_t (VᵀGᵀGV − UᵀGGᵀU)
 
-X* and the measurements can be given, as in power_iteration.
+X* and the measurements can be given in place of random ones.
 
 See: left, the singular directions rise along the dashed powers until X* is there; middle, the distance to X* falls
 only then; right, every entry of UᵀU − VᵀV has changed by the predicted η² terms.

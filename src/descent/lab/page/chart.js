@@ -39,6 +39,27 @@ function axis(panel, name, length) {
   };
 }
 
+// Short ticks without words, as in the still figure: the multiples of few powers of ten, or the powers of many.
+function minorTicks({ scale, domain, ticks }) {
+  const [low, high] = [Math.min(...domain), Math.max(...domain)];
+  if (scale !== "log" || !ticks || ticks.some(([, words]) => !/^[1-9]?0*(\.0*[1-9])?$|10/.test(words))) return [];
+  const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
+  const powers = Array.from({ length: last - first + 1 }, (_, k) => first + k);
+  const inside = powers.filter((k) => Number(`1e${k}`) >= low && Number(`1e${k}`) <= high).length;
+  const digits = inside <= 6 ? [1, 2, 3, 4, 5, 6, 7, 8, 9] : inside <= 30 ? [1] : [];
+  return powers.flatMap((k) => digits.map((digit) => Number(`${digit}e${k}`)))
+    .filter((value) => value >= low && value <= high && !ticks.some(([at]) => at === value));
+}
+
+// Vega-Lite has one axis a side; the short ticks are a second one of Vega.
+function withMinorTicks(drawn, panel) {
+  for (const [scale, orient] of [["x", "bottom"], ["y", "left"]]) {
+    const values = minorTicks(panel[scale]);
+    if (values.length) drawn.axes.push({ scale, orient, values, labels: false, domain: false, grid: false, tickSize: 3, aria: false });
+  }
+  return drawn;
+}
+
 // A path that leaves a panel by more than a thousand widths is lost in some browsers.
 function reachable(panel, name) {
   const { scale, domain } = panel[name];
@@ -165,130 +186,117 @@ function button(words, action) {
   return made;
 }
 
-// From one end of a slider to the other in six seconds, then back to where it was.
-function play(input, pressed) {
-  const [low, high, before] = [input.min, input.max, input.value].map(Number);
+// What may be moved in one panel: a heading, what to try, and what the curves or dots are.
+function levers(heading, title, attempt, named) {
+  const group = document.createElement("fieldset");
+  const legend = document.createElement("legend");
+  const words = document.createElement("p");
+  legend.textContent = title ? `${heading}: ${title}` : heading;
+  words.textContent = attempt;
+  group.append(legend, words);
+  for (const [look, label] of named) {
+    const line = document.createElement("p");
+    swatch(look, line);
+    line.append(` ${label}`);
+    group.append(line);
+  }
+  return group;
+}
+
+const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+// A button that moves an input by itself, and pauses it: to its end, or once round to where it was. Who wants less
+// motion gets a button that goes on by a tenth.
+function playback(symbol, input, seconds, round) {
+  const [low, high, step] = [input.min, input.max, input.step].map(Number);
   const at = (value) => {
     input.value = value;
     input.dispatchEvent(new Event("input"));
   };
-  let share = 0;
-  pressed.disabled = true;
-  const timer = setInterval(() => {
-    share += 0.01;
-    at(low + (high - low) * Math.min(share, 1));
-    if (share < 1 && input.isConnected) return;
+  const start = () => (Number(input.value) < high ? Number(input.value) : low);
+  if (calm()) return button(`Next ${symbol}`, () => at(Math.min(start() + step * Math.ceil((high - low) / 10 / step - 1e-6), high)));
+  const pressed = button(`Play ${symbol}`, () => (timer ? pause() : run()));
+  let timer = null;
+  function pause() {
     clearInterval(timer);
-    at(before);
-    pressed.disabled = false;
-  }, 60);
+    timer = null;
+    pressed.textContent = `Play ${symbol}`;
+  }
+  function run() {
+    const [from, range] = [start(), high - low];
+    const length = round ? range : high - from;
+    let moved = 0;
+    at(from);
+    pressed.textContent = `Pause ${symbol}`;
+    timer = setInterval(() => {
+      moved = Math.min(moved + (0.06 / seconds) * range, length);
+      at(round ? low + ((from - low + moved) % range) : from + moved);
+      if (moved === length || !input.isConnected) pause();
+    }, 60);
+  }
+  return pressed;
+}
+
+// One input with its symbol, its value in `words` and its button; `move` is told the value.
+function lever(symbol, range, [seconds, round], words, move) {
+  const together = document.createElement("span"); // in one line, where there is room
+  const label = document.createElement("label");
+  const input = document.createElement("input");
+  const output = document.createElement("output");
+  Object.assign(input, { type: "range", ...range });
+  const say = (value) => {
+    output.textContent = words(value);
+    input.setAttribute("aria-valuetext", `${symbol} = ${output.textContent}`);
+  };
+  input.addEventListener("input", () => {
+    say(Number(input.value));
+    move(Number(input.value));
+  });
+  say(range.value); // not the nearest step to it, where the input stands
+  together.className = "slider";
+  label.append(`${symbol} `, input, output);
+  together.append(label, playback(symbol, input, seconds, round));
+  return together;
 }
 
 // The inputs of one panel; `move` is told the name and the value.
 function controls(moved, title, move) {
-  const group = document.createElement("fieldset");
-  const legend = document.createElement("legend");
-  const words = document.createElement("p");
-  legend.textContent = title ? `Move the prediction: ${title}` : "Move the prediction";
-  words.textContent = moved.attempt;
-  group.append(legend, words);
-  moved.curves.forEach((curve, k) => {
-    const line = document.createElement("p");
-    swatch({ colour: MOVED[k], stroke: "dashed" }, line);
-    line.append(` ${curve.label}`);
-    group.append(line);
-  });
+  const named = moved.curves.map((curve, k) => [{ colour: MOVED[k], stroke: "dashed" }, curve.label]);
+  const group = levers("Move the prediction", title, moved.attempt, named);
   for (const { name, symbol, low, high, start, step, scale } of moved.sliders) {
     const [there, back] = scale === "log" ? [Math.log10, (v) => 10 ** v] : [(v) => v, (v) => v];
-    const label = document.createElement("label");
-    const input = document.createElement("input");
-    const output = document.createElement("output");
-    const shown = (value) => (output.textContent = Number(value.toPrecision(3)).toString());
-    Object.assign(input, { type: "range", name, min: there(low), max: there(high), step: step ?? (there(high) - there(low)) / 200, value: there(start) });
-    input.addEventListener("input", () => {
-      const value = back(Number(input.value));
-      shown(value);
-      move(name, value);
-    });
-    shown(start);
-    label.append(`${symbol} `, input, output);
-    const player = button(`Play ${symbol}`, () => play(input, player));
-    const together = document.createElement("span"); // in one line, where there is room
-    together.className = "slider";
-    together.append(label, player);
-    group.append(together);
+    const range = { name, min: there(low), max: there(high), step: step ?? (there(high) - there(low)) / 200, value: there(start) };
+    const words = (value) => Number(back(value).toPrecision(3)).toString();
+    group.append(lever(symbol, range, [6, true], words, (value) => move(name, back(value))));
   }
   return group;
 }
 
 // ---- Animations: dots that move with time over what was measured.
 
-const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+const hasPlace = ({ scale }, at) => at !== null && (scale !== "log" || at > 0);
 
-function moving(panel, { x, y }, played) {
-  const placed = (name, at) => at !== null && (panel[name].scale !== "log" || at > 0);
-  return played.dots.map((dots, k) => ({
-    data: {
-      values: dots.x.flatMap((line, frame) => line
-        .map((at, i) => ({ frame, x: at, y: dots.y[frame][i] }))
-        .filter((row) => placed("x", row.x) && placed("y", row.y))),
-    },
-    transform: [{ filter: "datum.frame === frame" }],
-    mark: { type: "point", filled: true, opacity: 1, size: 90, color: MOVED[k], stroke: "currentColor", strokeWidth: 1, clip: true },
-    encoding: { x, y },
-  }));
-}
+// One row a dot and frame; none of a dot that has no place on a logarithmic axis.
+const dotted = (panel, dots) => dots.x.flatMap((line, frame) => line
+  .map((at, i) => ({ frame, x: at, y: dots.y[frame][i] }))
+  .filter((row) => hasPlace(panel.x, row.x) && hasPlace(panel.y, row.y)));
 
-// A slider of time with a button that plays it once; who wants less motion gets a button of ten steps.
-function player(played, title, move) {
-  const group = document.createElement("fieldset");
-  const legend = document.createElement("legend");
-  const words = document.createElement("p");
-  legend.textContent = title ? `Move the time: ${title}` : "Move the time";
-  words.textContent = played.attempt;
-  group.append(legend, words);
-  played.dots.forEach((dots, k) => {
-    const line = document.createElement("p");
-    swatch({ colour: MOVED[k], marker: "circle" }, line);
-    line.append(` ${dots.label}`);
-    group.append(line);
-  });
-  const last = played.times.length - 1;
-  const label = document.createElement("label");
-  const input = document.createElement("input");
-  const output = document.createElement("output");
-  Object.assign(input, { type: "range", name: "frame", min: 0, max: last, step: 1, value: 0 });
-  const shown = () => {
-    output.textContent = played.times[input.value];
-    input.setAttribute("aria-valuetext", `${played.symbol} = ${output.textContent}`);
-  };
-  const at = (frame) => {
-    input.value = frame;
-    shown();
-    move("frame", frame);
-  };
-  input.addEventListener("input", () => at(Number(input.value)));
-  const start = () => (Number(input.value) < last ? Number(input.value) : 0);
-  let timer = null;
-  const pause = () => {
-    clearInterval(timer);
-    timer = null;
-    play.textContent = `Play ${played.symbol}`;
-  };
-  const next = () => at(Math.min(start() + Math.ceil(last / 10), last));
-  const run = () => {
-    if (timer) return pause();
-    at(start());
-    play.textContent = `Pause ${played.symbol}`;
-    timer = setInterval(() => {
-      at(Math.min(Number(input.value) + 1, last));
-      if (Number(input.value) === last || !input.isConnected) pause();
-    }, 8000 / (last + 1));
-  };
-  const play = calm() ? button(`Next ${played.symbol}`, next) : button(`Play ${played.symbol}`, run);
-  shown();
-  label.append(`${played.symbol} `, input, output);
-  group.append(label, play);
+// The first frame that shows something: t = 0 has no place on a logarithmic axis.
+const firstFrame = (panel, played) => Math.min(...played.dots.flatMap((dots) => dotted(panel, dots)[0]?.frame ?? []), played.times.length - 1);
+
+const moving = (panel, { x, y }, played) => played.dots.map((dots, k) => ({
+  data: { values: dotted(panel, dots) },
+  transform: [{ filter: "datum.frame === frame" }],
+  mark: { type: "point", filled: true, opacity: 1, size: 90, color: MOVED[k], stroke: "currentColor", strokeWidth: 1, clip: true },
+  encoding: { x, y },
+}));
+
+// The input of time, which is played to its end.
+function player(played, first, title, move) {
+  const named = played.dots.map((dots, k) => [{ colour: MOVED[k], marker: "circle" }, dots.label]);
+  const group = levers("Move the time", title, played.attempt, named);
+  const range = { name: "frame", min: first, max: played.times.length - 1, step: 1, value: first };
+  group.append(lever(played.symbol, range, [8, false], (frame) => played.times[frame], (frame) => move("frame", frame)));
   return group;
 }
 
@@ -365,7 +373,8 @@ async function draw(figure) {
   const panels = held(figure);
   if (!panels) return still(figure);
   const place = figure.querySelector(".chart");
-  const columns = Math.max(1, Math.min(panels.length, Math.floor(figure.clientWidth / enlarged(320))));
+  const most = Math.max(1, Math.min(panels.length, Math.floor(figure.clientWidth / enlarged(320))));
+  const columns = Math.ceil(panels.length / Math.ceil(panels.length / most)); // four panels where three fit: two and two
   place.style.setProperty("--columns", columns);
   const room = Math.min(enlarged(720), (figure.clientWidth - 16 * (columns - 1)) / columns);
   const [moves, plays] = [listing(figure, "moved"), listing(figure, "played")];
@@ -384,15 +393,16 @@ async function draw(figure) {
     const axes = { x: axis(panel, "x", size.width), y: axis(panel, "y", size.height) };
     if (moved) layer.push(...predictions(panel, axes, moved));
     if (played) layer.push(...moving(panel, axes, played));
-    const params = [...(moved ? signals(moved) : []), ...(played ? [{ name: "frame", value: 0 }] : [])];
+    const first = played && firstFrame(panel, played);
+    const params = [...(moved ? signals(moved) : []), ...(played ? [{ name: "frame", value: first }] : [])];
     const spec = { ...size, params, layer, resolve: { scale: { color: "independent" } } };
     // The tooltip of the nearest point forgets words that no formatter has touched.
     const expressionFunctions = { verbatim: (text) => text };
-    const made = vegaEmbed(host, spec, { actions: false, renderer: "svg", config: configured(), expressionFunctions });
+    const made = vegaEmbed(host, spec, { actions: false, renderer: "svg", config: configured(), expressionFunctions, patch: (drawn) => withMinorTicks(drawn, panel) });
     const move = (name, value) => made.then(({ view }) => view.signal(name, value).runAsync());
     const name = panels.length > 1 ? panel.title : "";
     if (moved) inputs.append(controls(moved, name, move));
-    if (played) inputs.append(player(played, name, move));
+    if (played) inputs.append(player(played, first, name, move));
     return made;
   });
   if (inputs) {
