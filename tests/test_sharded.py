@@ -70,7 +70,7 @@ def test_compiled_rows_are_those_of_the_counter(seed, first, count, p):
 
 def threaded(count: int, work) -> list:
     """work(mesh) in as many threads, which exchange what they hand over."""
-    barrier, handed = Barrier(count), [None] * count
+    barrier, handed = Barrier(count, timeout=20), [None] * count
 
     def exchanged(rank: int, given):
         handed[rank] = given
