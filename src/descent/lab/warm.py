@@ -18,7 +18,7 @@ from typing import IO
 
 from descent.lab.environment import SIDE_BY_SIDE
 
-# xarray imports the two of Dask wherever they are installed; where they are not, they are passed over.
+# xarray imports the two of Dask where they are installed; where they are not, they are passed over.
 LIBRARIES = (
     *("dask.array", "distributed", "joblib.externals.loky", "numba", "numpy", "pandas", "psutil"),
     *("pydantic.dataclasses", "ruamel.yaml", "scipy.io", "scipy.optimize", "scipy.stats"),
