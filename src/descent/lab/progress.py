@@ -1,7 +1,7 @@
 """How far a `dvc repro` is, and about how long the rest of it takes: what the stages took when they last ran.
 
-That is in artifacts/cost, of this machine; for a first run it is in costs.json beside this file, of another one
-(`make readme` writes it).
+That is in artifacts/cost, of this machine; for a first run it is in benchmarks/costs.json, of another one (`make
+readme` writes it). No stage depends on either.
 """
 
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 from descent.lab.files import update_text
 
 COST = Path("artifacts/cost")
-TABLE = Path(__file__).with_name("costs.json")
+TABLE = Path("benchmarks/costs.json")
 USUAL = 3.0  # seconds of a stage that nobody has timed
 BESIDE = 1.5  # seconds that a stage takes beside its science
 
