@@ -96,7 +96,8 @@ class Check:
         units = np.where(np.isnan(self._excess), np.inf, np.where(np.isnan(units), 0.0, units))
         tied = np.where(np.isnan(self._excess), np.inf, self._excess)
         alike = (units <= 1) & np.isfinite(units)
-        units, tied = np.where(alike, np.round(units, 1), units), np.where(alike, 0.0, tied)
+        tenths = np.round(np.where(alike, units, 0.0), 1)
+        units, tied = np.where(alike, tenths, units), np.where(alike, 0.0, tied)
         place = np.unravel_index(np.lexsort((-tied.ravel(), -units.ravel()))[0], units.shape)
         at = {
             str(dim): (measured[dim].values[k].item() if dim in measured.coords else int(k))
