@@ -96,7 +96,7 @@ class Check:
         units = np.where(np.isnan(self._excess), np.inf, np.where(np.isnan(units), 0.0, units))
         tied = np.where(np.isnan(self._excess), np.inf, self._excess)
         alike = (units <= 1) & np.isfinite(units)
-        tenths = np.round(np.where(alike, units, 0.0), 1)
+        tenths = np.round(np.clip(units, -1e9, 1), 1)  # a tolerance may be next to nothing
         units, tied = np.where(alike, tenths, units), np.where(alike, 0.0, tied)
         place = np.unravel_index(np.lexsort((-tied.ravel(), -units.ravel()))[0], units.shape)
         at = {
