@@ -311,6 +311,20 @@ def test_more_ranks_than_blocks_are_refused():
         _shares.require_blocks(config(), 9)
 
 
+@pytest.mark.parametrize(
+    ("changes", "took"),
+    [  # seconds a step on two ranks: README's example, and its benchmark
+        ({"size": 60, "oversampling": 20, "alphas": "[1e-5,1e-4,1e-3,1e-2,1e-1]"}, 0.0233),
+        ({"size": 100, "oversampling": 65, "alphas": "[1e-3]"}, 0.189),
+    ],
+)
+def test_the_estimate_is_within_a_factor_2_of_what_was_measured(changes, took):
+    chosen = config(rank=5, held_out=1000, **changes)
+    rows = _shares.own_rows(chosen, 2, 0)
+    each = _shares.seconds(chosen, 2, 0, rows) - rows * _shares.packed(chosen) / _shares.MADE
+    assert took / 2 < each / (chosen.steps + 1) < took * 2
+
+
 OWN = np.array([300, 310])
 
 

@@ -87,8 +87,8 @@ def yaml_parsed_once() -> Iterator[None]:
 def locked_once() -> Iterator[None]:
     """Meanwhile DVC does not lock again what it holds itself.
 
-    While it reproduces a stage it holds the locks of its files, and yet takes and writes them again for each of
-    three checks of that stage: twelve files of twelve hundred that are read and written for nothing.
+    While it reproduces a stage it holds the locks of its files, and yet takes them again for each of three checks of
+    that stage, which reads and writes the file of locks six times more.
     """
     import dvc.rwlock as module
 

@@ -1,7 +1,8 @@
 """What the split problem of `_sharded` needs of a process: memory, seconds, bytes on the network.
 
     memory    8 (m/K) p of rows, if all are kept, and about 12 arrays of the size of U, at the least
-    seconds   4 a (m/K) p + 4 a d³ operations a step, and (m/K) p numbers to be made where rows are not kept
+    seconds   4 a (m/K) p + 4 a d³ operations a step, 8 (m/K) p bytes read, and (m/K) p numbers to be made where rows
+              are not kept
     network   8 a p (K − 1)/K bytes for each node of the tree, and as many for the sum
 
 Each starts from one of the 256 blocks that the measurements have at the most, so a process has 1/K of them up to one.
@@ -16,6 +17,7 @@ from descent.sensing._trajectories import SweepConfig
 from descent.sensing._tree import nodes, owned, root
 
 MADE = 3e7  # entries of S that a core makes a second
+READ = 3e9  # bytes of S a second, for both products: they wait for memory, not for arithmetic
 COPIES = 12  # arrays of the size of U that a step has at once, those of the packed errors included
 
 
@@ -45,7 +47,7 @@ def seconds(config: SweepConfig, ranks: int, rank: int, kept: int) -> float:
     a, d, p, own = len(config.alphas), config.size, packed(config), own_rows(config, ranks, rank)
     each = 4 * PRODUCT * a * (own * p + d**3) / SPEED
     if device.name() == "cpu":
-        each += (own - kept) * p / MADE
+        each += 8 * own * p / READ + (own - kept) * p / MADE
     return (config.steps + 1) * each + kept * p / MADE
 
 

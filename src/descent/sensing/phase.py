@@ -166,9 +166,8 @@ def compare(
 ) -> tuple[tuple[Check, ...], dict[str, str]]:
     """The checks, and why those are left out that this plane has no points for."""
     checks, unchecked = (), {}
-    fine = np.isfinite(
-        found["error"]
-    )  # a run that left float64 is not judged, and not the rest of its point
+    # A run that left float64 is not judged, nor is the share that finds X* at its point.
+    fine = np.isfinite(found["error"])
     ready = (emergences(config, found) <= config.steps // 2).all(("replicate", "oversampling"))
     falls = (found["loss"] < found["loss_halfway"] / 2) & (found["loss"] > ROUNDING)
     # What should be found has to have had the time: X* is out by T/2, a large start at its end.
