@@ -8,15 +8,17 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from descent.figure import Axis, Figure, heat, level, line, panel, points
 from descent.lab import svg, vega
-from descent.lab.digits import of_report, rounded
+from descent.lab.digits import of_report
 from descent.lab.gate.reports import Move, parse
 from descent.lab.gate.rules import Tolerance
 from descent.lab.results import as_report, dumps
+from descent.lab.rounding import rounded
+from descent.lab.rulers import Ruler
 from descent.lab.svg_digits import with_few_digits
 from descent.result import Check, Erratum, Result
 from gallery import pictures
@@ -34,7 +36,10 @@ def report(*checks, metrics=(), errata=()) -> dict:
     return json.loads(dumps(of_report(found, "a/one", RULES)))
 
 
-@given(st.floats(allow_nan=True), st.floats(0, 1e300))
+@given(st.floats(allow_nan=True), st.floats(0, 1e308))
+@example(1.7976931348500002e308, 1e298)  # rounded up it would be no float
+@example(-1.7976931348500002e308, 1e298)
+@example(5e-324, 5e-324)
 def test_a_number_moves_by_half_a_step_at_the_most(value, step):
     found = rounded(value, step)
     if not math.isfinite(value):
@@ -44,6 +49,15 @@ def test_a_number_moves_by_half_a_step_at_the_most(value, step):
     else:
         assert abs(found - value) <= 0.5 * step + abs(value) * 1e-15
         assert math.copysign(1, found) == 1 or found < 0  # no −0
+
+
+@pytest.mark.parametrize("scale", ["linear", "log", "symlog"])
+def test_a_place_of_an_axis_is_rounded_up_to_the_largest_number(scale):
+    values = np.array([1.7976931348500002e308, 1.0, 5e-324, np.nan, np.inf])
+    found = Ruler("", scale, 1e-300, 1e300, None).rounded(values)
+    assert np.isfinite(found[:3]).all()
+    assert np.isnan(found[3])
+    assert found[4] == np.inf
 
 
 def test_a_metric_has_the_digits_that_its_tolerance_allows():

@@ -5,20 +5,13 @@ says nothing; so files that git keeps have fewer, and a file that changes has a 
 (artifacts/*.nc) has them all.
 """
 
-import math
 from collections.abc import Iterator
 
 from descent.lab.gate.rules import Tolerance, rule_of
+from descent.lab.rounding import rounded
 
 METRIC, CHECK = 100, 10  # the last digit of either is worth its tolerance by that, or less
 LEAST = 1e-4  # of a number without a tolerance: four digits at least
-
-
-def rounded(value: float, step: float) -> float:
-    """To the largest power of ten that is no larger than `step`; as it is if that is 0, or no number."""
-    if isinstance(value, bool | int | str) or not (math.isfinite(value) and 0 < step < math.inf):
-        return value
-    return round(value, -math.floor(math.log10(step))) + 0.0  # no −0
 
 
 def of_report(report: dict, block: str, rules: list[Tolerance]) -> dict:

@@ -12,6 +12,7 @@ from descent import figure
 from descent.lab import (
     colours,
     legend,
+    rounding,
     rulers,
     seen,
     svg,
@@ -27,7 +28,7 @@ from descent.lab.files import read_text
 
 DRAWN = Path("artifacts/drawn")
 PAINTERS = (
-    *(figure, colours, legend, rulers, seen, thinning, ticks, vega),
+    *(figure, colours, legend, rounding, rulers, seen, thinning, ticks, vega),
     *(svg, svg_digits, svg_legend, svg_marks),
 )
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from descent.figure import Axis
+from descent.lab.rounding import rounded
 from descent.lab.ticks import Ticks, log_ticks, worded
 
 LOG10 = float(np.log(10))
@@ -68,11 +69,9 @@ def _rounded(values: np.ndarray, part: float, scale: str) -> np.ndarray:
     values = np.asarray(values, float)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         slopes = {"log": np.abs(values) * LOG10, "symlog": (1 + np.abs(values)) * LOG10}
-        steps = np.floor(np.log10(part * slopes.get(scale, np.ones_like(values))))
-    steps = np.where(np.isfinite(values) & np.isfinite(steps), -steps, 400).astype(int)
-    pairs = zip(values.ravel().tolist(), steps.ravel().tolist(), strict=True)
-    found = [round(value, places) + 0.0 if places < 400 else value for value, places in pairs]
-    return np.array(found, float).reshape(values.shape)
+        steps = part * slopes.get(scale, np.ones_like(values))
+    found = map(rounded, values.ravel().tolist(), steps.ravel().tolist())
+    return np.array(list(found), float).reshape(values.shape)
 
 
 def has_place(values: Numbers, scale: str) -> np.ndarray | np.bool:
