@@ -20,9 +20,10 @@ from descent.lab.environment import SIDE_BY_SIDE
 
 # xarray imports the two of Dask where they are installed; where they are not, they are passed over.
 LIBRARIES = (
-    *("dask.array", "distributed", "joblib.externals.loky", "numba", "numpy", "pandas", "psutil"),
-    *("pydantic.dataclasses", "ruamel.yaml", "scipy.io", "scipy.optimize", "scipy.stats"),
-    *("threadpoolctl", "xarray"),
+    *("dask.array", "distributed", "jaxtyping", "joblib.externals.loky", "numba", "numpy", "pandas"),
+    *("psutil", "pydantic.dataclasses", "pydantic.main", "pydantic.type_adapter", "ruamel.yaml"),
+    *("scipy.io", "scipy.optimize", "scipy.stats", "threadpoolctl"),
+    *("xarray", "xarray.computation.nanops"),
 )
 
 
