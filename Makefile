@@ -32,10 +32,10 @@ quick: $(STAMP) ## a first look: everything at toy size, in a folder of its own
 	@python stages/quick.py
 
 test: $(STAMP) ## pass the tests but for the long ones, in minutes (no network, no GPU)
-	@pytest -q -n auto -m "not long"
+	@PYTHONDONTWRITEBYTECODE= pytest -q -n auto -m "not long"
 
 test-all: $(STAMP) ## pass all tests, also the long ones: browsers, clusters, kills, whole pipelines
-	@pytest -q -n auto
+	@PYTHONDONTWRITEBYTECODE= pytest -q -n auto
 
 ui: $(STAMP) ## open the MLflow UI on the tracked runs, on this machine only: make ui PORT=5001
 	@case "$${PORT:=5000}" in *[!0-9]*) echo "PORT must be a number" >&2; exit 2;; esac; \
