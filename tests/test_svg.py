@@ -80,6 +80,7 @@ this is no line of such a file
 """
 
 
+@pytest.mark.long
 def test_the_settings_of_the_user_change_no_byte(tmp_path):
     script = """
 import sys
