@@ -485,6 +485,7 @@ def test_the_door_on_a_full_disk_says_a_line_and_ends_well(workspace):
     assert Path("artifacts/tracked.json").exists()  # so that the stage has not failed
 
 
+@pytest.mark.long
 def test_a_result_without_a_number_goes_through_every_door(workspace, capsys):
     """Five steps, in which no singular value emerges: all times are NaN, and the panel of them is empty."""
     for path in list(workspace.iterdir()):
