@@ -16,7 +16,6 @@ def needs_chromium(test):
     return pytest.mark.long(pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")(test))
 
 
-
 @contextmanager
 def browser() -> Iterator:
     """Chromium, driven by Playwright."""
