@@ -12,10 +12,10 @@ override REV := $(value REV)
 export EXP PORT BASE REV
 
 .DEFAULT_GOAL := help
-.PHONY: help repro quick test ui track gate compare exps try bench readme params verify lint clean
+.PHONY: help repro quick test test-all ui track gate compare exps try bench readme params verify lint clean
 
 help: ## list the verbs
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
 $(STAMP): pyproject.toml constraints.txt
 	@echo "setting up $(VENV) (a few minutes, once)"
@@ -31,8 +31,11 @@ repro: $(STAMP) ## run everything that is not up to date, end with report/index.
 quick: $(STAMP) ## a first look: everything at toy size, in a folder of its own
 	@python stages/quick.py
 
-test: $(STAMP) ## pass the tests (no network, no GPU)
-	@pytest -q -n auto
+test: $(STAMP) ## pass the tests but for the long ones, in minutes (no network, no GPU)
+	@PYTHONDONTWRITEBYTECODE= pytest -q -n auto -m "not long"
+
+test-all: $(STAMP) ## pass all tests, also the long ones: browsers, clusters, kills, whole pipelines
+	@PYTHONDONTWRITEBYTECODE= pytest -q -n auto
 
 ui: $(STAMP) ## open the MLflow UI on the tracked runs, on this machine only: make ui PORT=5001
 	@case "$${PORT:=5000}" in *[!0-9]*) echo "PORT must be a number" >&2; exit 2;; esac; \

@@ -10,7 +10,10 @@ CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
 
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+
+def needs_chromium(test):
+    """A test that takes a browser is a long one, and is skipped where there is none."""
+    return pytest.mark.long(pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")(test))
 
 
 @contextmanager

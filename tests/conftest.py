@@ -1,4 +1,4 @@
-"""Where the tests run: one thread and one process each, and tests that share something in one worker."""
+"""Where the tests run: one thread and one process each, tests that share something in one worker, and what they took."""
 
 import os
 
@@ -8,16 +8,27 @@ os.environ["LOKY_MAX_CPU_COUNT"] = "1"
 for library in ("OPENBLAS", "OMP", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
+from inspect import unwrap
+
 import pytest
 from threadpoolctl import threadpool_limits
 
+from descent.lab import rulers
 from harness import work_unit
 
+# Called for every number of every figure. To check the types of a float each time took three quarters of what the
+# figures took; `digits` calls the same function with its types checked.
+rulers.rounded = unwrap(rulers.rounded)
+
 FIRST = ("test_pipeline", "test_faults", "test_page", "test_track", "test_mlflow_ui")  # the longest
+MOST = 2.0  # seconds of processors that a test may take without the mark `long`
+SLACK = 2  # what a busy machine makes of them
+LEFT_OUT = pytest.StashKey[list]()
 
 
 def pytest_configure(config):
     threadpool_limits(1)
+    config.stash[LEFT_OUT] = []
 
 
 def pytest_collection_modifyitems(items):
@@ -40,3 +51,53 @@ def pytest_xdist_make_scheduler(config, log):
 
     config.option.loadscopereorder = False
     return Units(config, log)
+
+
+# ---- What is left to `make test-all`, and what should be.
+
+
+def spent() -> float:
+    """Seconds of processors that this process and those that it waited for have taken."""
+    return sum(os.times()[:4])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """The test itself, without the fixtures, which others may share."""
+    before = spent()
+    try:
+        return (yield)
+    finally:
+        item.user_properties.append(("spent", spent() - before))
+
+
+def pytest_deselected(items):
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.config.stash[LEFT_OUT].append(item.nodeid)
+
+
+def pytest_sessionfinish(session):
+    """Every worker deselects the same ones, and tells the first process."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.stash[LEFT_OUT]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", [])
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Tests that belong among the long ones, as a line each: a slow machine must fail nobody."""
+    done = [r for key in ("passed", "failed") for r in terminalreporter.stats.get(key, ())]
+    for report in done:
+        seconds = dict(report.user_properties).get("spent", 0.0)
+        if report.when == "call" and "long" not in report.keywords and seconds > SLACK * MOST:
+            terminalreporter.write_line(f"{report.nodeid} took {seconds:.1f} s and is not `long`")
+
+
+def pytest_unconfigure(config):
+    reporter, left = config.pluginmanager.get_plugin("terminalreporter"), config.stash[LEFT_OUT]
+    if reporter and left and not hasattr(config, "workerinput"):
+        reporter.write_line(f"{len(left)} long tests were left out: `make test-all` runs them too")

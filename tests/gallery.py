@@ -41,13 +41,13 @@ def of_every_kind(values: np.ndarray, scale: str = "linear", limits=(None, None)
 
 def pictures() -> dict[str, Figure]:
     """Figures by name."""
-    t, empty = np.arange(1, 100_001.0), np.empty(0)
+    t, empty = np.arange(1, 10_001.0), np.empty(0)
     steps, error = Axis("step t", "log"), Axis("error", "log")
     angle, x, y = np.linspace(0, 7, 5000), np.linspace(-2, 2, 40), np.geomspace(0.01, 10, 30)
     sample = np.random.default_rng(0).random((2, 1000))
     decades = [
         panel("few", steps, error, line(t[:30], 1 / t[:30], "measured"), level(0.1, WORDS)),
-        panel("many", steps, error, line(t, np.exp(-t / 200), "measured")),
+        panel("many", steps, error, line(t, np.exp(-t / 20), "measured")),
         panel(
             "part of one", steps, error, line([1, 1.2, 1.5, 1.9], [3, 3.1, 3.15, 3.2], "measured")
         ),

@@ -37,6 +37,7 @@ def attempt(folder, *arguments):
     return subprocess.run(call, cwd=folder, env=environment, **streams)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("truth", "code"), [("True", 0), ("False", 1)])
 def test_it_says_the_verdict_paints_and_runs_the_oracle(folder, truth, code):
     (folder / "tests/test_alpha.py").write_text(ORACLE.format(truth), encoding="utf-8")
@@ -53,6 +54,7 @@ def test_it_says_the_verdict_paints_and_runs_the_oracle(folder, truth, code):
     assert ("1 passed" if truth == "True" else "1 failed") in done.stdout
 
 
+@pytest.mark.long
 def test_what_an_experiment_takes_is_made_at_toy_size(folder):
     done = attempt(folder, "beta@quick")
     assert done.returncode != 2, done.stderr

@@ -216,17 +216,23 @@ def test_what_a_locale_lacks_is_escaped():
     assert "\x1b" not in said
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
-@pytest.mark.parametrize("arguments", ["list ties", "run"])
-def test_a_closed_stream_is_as_good_as_dev_null(closed, arguments, tmp_path):
-    """Exit code and lines are those of a call whose streams are open, on the streams that still are."""
+def called_from_a_shell(arguments: str, streams: str) -> subprocess.CompletedProcess:
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    command = f'exec "$0" -c "$1" {arguments}'
-    ends = []
-    for streams in ("</dev/null", closed):
-        shell = ["sh", "-c", f"{command} {streams}", sys.executable, PROGRAM]
-        ends.append(subprocess.run(shell, env=environment, cwd=ROOT, capture_output=True))
-    usual, done = ends
-    assert done.returncode == usual.returncode
-    assert done.stdout == (b"" if ">&-" in closed.split() else usual.stdout)
-    assert done.stderr == (b"" if "2>&-" in closed.split() else usual.stderr)
+    shell = ["sh", "-c", f'exec "$0" -c "$1" {arguments} {streams}', sys.executable, PROGRAM]
+    return subprocess.run(shell, env=environment, cwd=ROOT, capture_output=True)
+
+
+@pytest.fixture(scope="module", params=["list ties", "run"])
+def usual(request):
+    """The words of a call, and what it does where all streams are open."""
+    return request.param, called_from_a_shell(request.param, "</dev/null")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_as_good_as_dev_null(closed, usual):
+    """Exit code and lines are those of a call whose streams are open, on the streams that still are."""
+    arguments, expected = usual
+    done = called_from_a_shell(arguments, closed)
+    assert done.returncode == expected.returncode
+    assert done.stdout == (b"" if ">&-" in closed.split() else expected.stdout)
+    assert done.stderr == (b"" if "2>&-" in closed.split() else expected.stderr)

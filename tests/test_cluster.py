@@ -125,6 +125,7 @@ def on(address: str):
             yield processors
 
 
+@pytest.mark.long
 def test_the_bits_are_those_of_this_machine(processes):
     image = np.random.default_rng(0).standard_normal((400, 400))
     tasks = [(0.5,), (2.0, image), (3.0, image)] * 3
@@ -138,6 +139,7 @@ def test_the_bits_are_those_of_this_machine(processes):
     assert processors == {sent.processor()}
 
 
+@pytest.mark.long
 def test_replicates_that_are_done_are_counted_here(processes, monkeypatch):
     told = []
     monkeypatch.setattr(replicates, "seen", lambda done, of: told.append((done, of)))
@@ -149,6 +151,7 @@ def test_replicates_that_are_done_are_counted_here(processes, monkeypatch):
     assert told[-1] == (5, 5)
 
 
+@pytest.mark.long
 def test_large_arrays_arrive_read_only_and_many_small_replicates_in_order(processes, monkeypatch):
     monkeypatch.setattr(cluster, "PIECES", 4)
     image = np.zeros(sent.LARGE)
@@ -160,6 +163,7 @@ def test_large_arrays_arrive_read_only_and_many_small_replicates_in_order(proces
     assert numbers == [slow(np.random.default_rng([3, k]), 0.0) for k in range(11)]
 
 
+@pytest.mark.long
 def test_a_worker_killed_in_mid_task_changes_no_bit(processes, tmp_path):
     tasks = [(k, str(tmp_path / "once")) for k in range(6)]
     with on(processes):
@@ -168,6 +172,7 @@ def test_a_worker_killed_in_mid_task_changes_no_bit(processes, tmp_path):
     assert found == [np.random.default_rng([1, k]).random() for k in range(6)]
 
 
+@pytest.mark.long
 def test_a_replicate_that_kills_every_worker_is_named(processes):
     start = time.monotonic()
     with (
@@ -178,6 +183,7 @@ def test_a_replicate_that_kills_every_worker_is_named(processes):
     assert time.monotonic() - start < 60
 
 
+@pytest.mark.long
 def test_a_worker_that_dies_as_it_starts_is_replaced(monkeypatch):
     """Dask alone gives it up, if the kill meets it before it has registered."""
     monkeypatch.setattr(scheduler, "AGAIN", 0.2)
@@ -193,6 +199,7 @@ def test_a_worker_that_dies_as_it_starts_is_replaced(monkeypatch):
             assert replicate(slow, 3, [(0.0,)]) == [slow(np.random.default_rng([3, 0]), 0.0)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("how", "error", "line"),
     [
@@ -229,10 +236,12 @@ def refused_there(**options) -> str:
     return str(raised.value)
 
 
+@pytest.mark.long
 def test_a_worker_with_several_threads_is_refused():
     assert "has 2 threads" in refused_there(threads_per_worker=2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "rule"), [("numpy", "make them the same"), (sent.CODE, "restart it")]
 )
@@ -246,6 +255,7 @@ def test_a_worker_with_other_code_is_refused(monkeypatch, name, rule):
     assert line.endswith(rule)
 
 
+@pytest.mark.long
 def test_a_worker_whose_variables_change_results_is_refused(monkeypatch):
     monkeypatch.setenv("NPY_DISABLE_CPU_FEATURES", "AVX2")
     assert "has NPY_DISABLE_CPU_FEATURES set" in refused_there()
@@ -260,6 +270,7 @@ def test_the_digest_is_of_the_code(monkeypatch, tmp_path):
     assert len(set(found)) == 4
 
 
+@pytest.mark.long
 def test_a_scheduler_without_workers_ends_in_a_line(monkeypatch):
     monkeypatch.setattr(watch, "POLL", 0.1)
     monkeypatch.setattr(cluster, "POLL", 0.1)
@@ -272,6 +283,7 @@ def test_a_scheduler_without_workers_ends_in_a_line(monkeypatch):
         replicate(slow, 0, [(0.0,)])
 
 
+@pytest.mark.long
 def test_a_worker_without_memory_ends_in_a_line(monkeypatch):
     monkeypatch.setattr(watch, "POLL", 0.1)
     monkeypatch.setattr(cluster, "POLL", 0.1)
@@ -285,6 +297,7 @@ def test_a_worker_without_memory_ends_in_a_line(monkeypatch):
             replicate(slow, 0, [(0.0,)])
 
 
+@pytest.mark.long
 def test_a_scheduler_that_dies_in_mid_run_ends_in_a_line(monkeypatch):
     monkeypatch.setattr(watch, "SILENCE", 2.0)
     with threads() as made:
@@ -294,6 +307,7 @@ def test_a_scheduler_that_dies_in_mid_run_ends_in_a_line(monkeypatch):
             replicate(slow, 0, [(0.3,)] * 30)
 
 
+@pytest.mark.long
 def test_a_run_that_has_had_its_time_ends_in_the_line_of_every_other(monkeypatch):
     monkeypatch.setattr(watch, "POLL", 0.1)
     monkeypatch.setattr(cluster, "POLL", 0.1)
@@ -306,6 +320,7 @@ def test_a_run_that_has_had_its_time_ends_in_the_line_of_every_other(monkeypatch
         replicate(slow, 0, [(0.5,)] * 6)
 
 
+@pytest.mark.long
 def test_an_interrupt_takes_the_tasks_from_the_scheduler(monkeypatch):
     def interrupted(self):
         raise KeyboardInterrupt

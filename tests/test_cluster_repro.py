@@ -17,7 +17,10 @@ import pytest
 from descent.lab.scheduler import SCHEDULER, cores
 from toy import ROOT, Project
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="one system will do")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(sys.platform != "linux", reason="one system will do"),
+]
 ONE = "alpha@swept"
 FAULT = """
     from os import kill

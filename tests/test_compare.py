@@ -266,6 +266,7 @@ def test_the_page_is_live_accessible_and_valid(compare):
             assert wrong == []
 
 
+@pytest.mark.long
 def test_the_html_is_valid(compare):
     if shutil.which("java") is None:
         pytest.skip("the validator needs Java")

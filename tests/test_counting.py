@@ -121,6 +121,7 @@ with counted("slow@one"):
 """
 
 
+@pytest.mark.long
 def test_dvc_repro_shows_the_bar_of_a_stage_whose_words_it_keeps(tmp_path):
     """On a real terminal, with two stages at once."""
     pty = pytest.importorskip("pty")

@@ -9,12 +9,13 @@ import pytest
 from ruamel.yaml import YAML
 
 from descent.config import Refusal
+from descent.lab import running
 from descent.lab.tracking.store import provenance
 from descent.maths import device
 from descent.sensing import _memory, _operators, _problem, exact, overparam
 from descent.sensing._memory import GIB, peak, require_memory
 from fake_cupy import fake_cupy
-from toy import ROOT, clean_environment, toy_params
+from toy import ROOT, toy_params
 
 
 @pytest.fixture
@@ -152,17 +153,18 @@ def test_a_device_too_small_for_the_measurements_is_refused(monkeypatch, tmp_pat
         _operators.placed(np.ones((21, 10)))
 
 
-def test_a_refusal_is_one_line_and_exit_code_2(tmp_path):
+@pytest.mark.parametrize(
+    ("asked", "rule"),
+    [("cpu", "size 3000: making G needs"), ("tpu", "DESCENT_DEVICE=tpu: must be")],
+)
+def test_a_refusal_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capfd, asked, rule):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DESCENT_DEVICE", asked)
     block = toy_params()["sensing"]["exact"] | {"size": 3000}
     YAML().dump({"sensing": {"exact": block}}, tmp_path / "params.yaml")
-    door = (sys.executable, ROOT / "stages/run.py", "descent.sensing.exact", "sensing/exact")
-    for environment, rule in (
-        ({"DESCENT_DEVICE": "cpu"}, "size 3000: making G needs"),
-        ({"DESCENT_DEVICE": "tpu"}, "DESCENT_DEVICE=tpu: must be"),
-    ):
-        streams = {"capture_output": True, "encoding": "utf-8"}
-        done = subprocess.run(door, cwd=tmp_path, env=clean_environment() | environment, **streams)
-        assert done.returncode == 2
-        assert done.stderr.startswith(f"params.yaml: sensing.exact: {rule}")
-        assert done.stderr.count("\n") == 1
+    with pytest.raises(SystemExit) as stop:
+        running.run("descent.sensing.exact", "sensing/exact")
+    (line,) = capfd.readouterr().err.splitlines()
+    assert stop.value.code == 2
+    assert line.startswith(f"params.yaml: sensing.exact: {rule}")
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]

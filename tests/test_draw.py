@@ -1,7 +1,9 @@
 """The doors that draw: what is drawn, what is left as it was, and what cannot be drawn."""
 
+import importlib
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import descent
 from descent.lab import draw, drawn
 from descent.lab.draw import instead, see
 from toy import ROOT
@@ -48,26 +51,30 @@ def project(tmp_path):
     return tmp_path
 
 
-def run(project, door, *words, **env):
-    script = f"""
-import runpy, sys, descent
-descent.__path__.append({str(project / "src/descent")!r})
-sys.argv = {[door, *words]!r}
-runpy.run_path({str(ROOT / "stages" / door)!r}, run_name="__main__")
-"""
-    return subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=project,
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "src")} | env,
-    )
+@pytest.fixture
+def run(project, monkeypatch, capfd):
+    """run(door, …): a door of the project in this process, with its family beside ours: what it said in error."""
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    family = str(project / "src/descent")
+    monkeypatch.setattr(descent, "__path__", [*descent.__path__, family])
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    def run(door: str, *words: str) -> list[str]:
+        for name in [name for name in sys.modules if name.startswith("descent.some")]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+        monkeypatch.setattr(sys, "argv", [door, *words])
+        with pytest.raises(SystemExit) as stop:
+            runpy.run_path(str(ROOT / "stages" / door), run_name="__main__")
+        assert not stop.value.code
+        return capfd.readouterr().err.splitlines()
+
+    return run
 
 
-def test_a_figure_that_cannot_be_drawn_says_so_and_the_rest_goes_on(project):
-    done = run(project, "draw.py", "some")
-    said = done.stderr.splitlines()
+def test_a_figure_that_cannot_be_drawn_says_so_and_the_rest_goes_on(project, run):
+    said = run("draw.py", "some")
     assert len(said) == 3
     assert "plots/some/lost: cannot be drawn: ValueError: no such $thing_ <!--" in said
     plots = project / "plots/some"
@@ -89,47 +96,56 @@ def test_a_figure_that_cannot_be_drawn_says_so_and_the_rest_goes_on(project):
     assert (lost["main"], lost["panels"][0]["whole"]) == (None, False)
     records = {p.stem: p.read_text("utf-8") for p in (project / "artifacts/drawn/some").iterdir()}
     assert {name for name, text in records.items() if text} == {"good"}  # the rest is tried again
-    run(project, "curves.py")
+    run("curves.py")
     assert [p.relative_to(project).as_posix() for p in (project / "curves").rglob("*.csv")] == [
         "curves/linear-log/some-good.csv"
     ]
 
 
-def test_a_figure_is_drawn_again_only_if_something_of_it_changed(project):
-    run(project, "draw.py", "some")
+def test_a_figure_is_drawn_again_only_if_something_of_it_changed(project, run):
+    run("draw.py", "some")
     files = [project / f"plots/some/good.{kind}" for kind in ("svg", "json")]
 
     def times():
         return [file.stat().st_mtime_ns for file in files]
 
     first = times()
-    run(project, "draw.py", "some")
+    run("draw.py", "some")
     assert times() == first
     module = project / "src/descent/some/good.py"
     module.write_text(SCIENCE.replace("falls", "rises"), encoding="utf-8")
-    run(project, "draw.py", "some")
+    run("draw.py", "some")
     second = times()
     assert second != first
     assert "the curve rises." in files[0].read_text(encoding="utf-8")
     (project / "src/descent/some/figures.py").write_text(FIGURES + "# more\n", encoding="utf-8")
-    run(project, "draw.py", "some")
+    run("draw.py", "some")
     third = times()
     assert third != second
     files[1].write_text("{}", encoding="utf-8")  # from another branch, say
-    run(project, "draw.py", "some")
+    run("draw.py", "some")
     assert times()[0] != third[0]
     assert "panels" in files[1].read_text(encoding="utf-8")
 
 
 def test_a_variable_of_the_environment_that_matplotlib_refuses_stops_no_figure(project):
-    run(project, "draw.py", "some", MPLBACKEND="nonsense")
+    """In a process of its own: Matplotlib reads it when it is imported."""
+    script = f"""
+import runpy, sys, descent
+descent.__path__.append({str(project / "src/descent")!r})
+sys.argv = ["draw.py", "some"]
+runpy.run_path({str(ROOT / "stages/draw.py")!r}, run_name="__main__")
+"""
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "MPLBACKEND": "nonsense"}
+    command = [sys.executable, "-c", script]
+    subprocess.run(command, cwd=project, env=environment, capture_output=True, check=True)
 
 
-def test_curves_of_figures_that_are_gone_go_too(project):
+def test_curves_of_figures_that_are_gone_go_too(project, run):
     (project / "curves/log-log").mkdir(parents=True)
     (project / "curves/log-log/old.csv").write_text("", encoding="utf-8")
-    run(project, "draw.py", "some")
-    run(project, "curves.py")
+    run("draw.py", "some")
+    run("curves.py")
     assert not (project / "curves/log-log").exists()
 
 

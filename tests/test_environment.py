@@ -56,6 +56,7 @@ def test_a_locale_that_the_system_lacks_is_dropped(monkeypatch):
     assert os.environ["LC_ALL"] == "C"
 
 
+@pytest.mark.long
 def test_the_kernels_compute_the_same_bits(tmp_path):
     YAML().dump(toy_params(), tmp_path / "params.yaml")
     usual = of_the_kernels(tmp_path, {}, ["polynomial/gd"])

@@ -18,16 +18,22 @@ LONGEST = 110  # characters of a claim
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_two_runs_are_finite_labelled_and_equal_to_the_bit(name):
+def test_what_it_returns_is_finite_and_labelled(name):
+    data = toy(name).data
+    for variable in data.data_vars.values():
+        assert np.isfinite(variable).all(), variable.name
+        assert "long_name" in variable.attrs, variable.name
+    for coordinate in data.coords.values():
+        assert "long_name" in coordinate.attrs, coordinate.name
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", NAMES)
+def test_two_runs_are_equal_to_the_bit(name):
     first, (second, _) = toy(name), again(name)
     assert first.data.identical(second.data)
     for one, other in zip(first.checks, second.checks, strict=True):
         np.testing.assert_equal(one.worst, other.worst)
-    for variable in first.data.data_vars.values():
-        assert np.isfinite(variable).all(), variable.name
-        assert "long_name" in variable.attrs, variable.name
-    for coordinate in first.data.coords.values():
-        assert "long_name" in coordinate.attrs, coordinate.name
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -38,6 +44,7 @@ def test_the_claim_holds(name):
     assert result.verdict == "holds", result.no_claim
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in NAMES if drawn(name)])
 def test_other_seeds_raise_no_alarm(name):
     """Of the quick experiments; `python tests/faults/seeds.py` tries all of them, and more seeds."""

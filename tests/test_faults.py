@@ -7,6 +7,8 @@ import pytest
 
 from toy import ROOT, clean_environment
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("name", ["params", "files", "inputs", "figures", "disks", "endless"])
 def test_nothing_ends_in_a_traceback_or_in_many_lines(name):

@@ -19,7 +19,7 @@ def folder(tmp_path):
     shutil.copy(ROOT / "Makefile", root)
     for name in ("pyproject.toml", "constraints.txt"):
         (root / name).touch()
-    for name in ("python", "mlflow", "dvc"):
+    for name in ("python", "mlflow", "dvc", "pytest"):
         program = root / ".venv/bin" / name
         program.write_text(
             '#!/bin/sh\nfor word in "$@"; do echo "<$word>"; done\n', encoding="utf-8"
@@ -52,6 +52,12 @@ def test_a_verb_calls_its_door(folder):
         "stages/attempt.py",
         "dynamics@momentum",
     ]
+
+
+def test_the_short_tests_and_all_of_them(folder):
+    words, _ = told(folder, "test-all")
+    assert "-m" not in words
+    assert told(folder, "test")[0] == [*words, "-m", "not long"]
 
 
 ATTACKS = ["HEAD; touch pwned", "$(touch pwned)", "`touch pwned`", "$(shell touch pwned)", "a b"]

@@ -11,7 +11,10 @@ from store import lay_out, result, save, serving
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium"),
+]
 
 # What the UI says of itself: it asks who is logged in, and resizes its charts late.
 ITS_OWN = ("Failed to load resource", "ResizeObserver loop")

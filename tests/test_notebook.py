@@ -16,6 +16,7 @@ def committed():
     return nbformat.read(TOUR, as_version=4)
 
 
+@pytest.mark.long
 def test_the_tour_says_what_is_committed(committed, tmp_path):
     """Run in a folder of another clone that has metrics/ and no artifacts, as a fresh one; nothing is written."""
     for name in ("src", "params.yaml", "dvc.yaml", "dvc.lock", "metrics"):

@@ -24,6 +24,8 @@ STAGES = {f"{family}@{name}" for family, names in EXPERIMENTS.items() for name i
 DRAWN = {f"draw@{family}" for family in EXPERIMENTS}
 LAST = {"curves", "report", "track"}
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):

@@ -103,6 +103,7 @@ def test_an_experiment_has_theory_and_measurement_apart(name):
     assert all(map(is_part, parts))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", experiments())
 def test_an_error_in_the_theory_makes_a_check_fail(name):
     excused, unnoticed, needless = survivors(name), [], []
@@ -116,6 +117,7 @@ def test_an_error_in_the_theory_makes_a_check_fail(name):
     assert not needless, "excused, but a check does notice"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", experiments())
 def test_every_check_fails_for_some_error_in_the_measurement(name):
     excused = survivors(name)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pytest
 from ruamel.yaml import YAML
 
 from toy import ROOT, clean_environment
@@ -18,6 +19,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 def test_a_first_look_has_its_results_and_its_page_apart_and_goes_on_without_what_fails(tmp_path):
     for name in ("src", "params.yaml", "dvc.yaml", "examples"):
         (tmp_path / name).symlink_to(ROOT / name)

@@ -475,6 +475,7 @@ ENVIRONMENT = clean_environment() | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_T
 MODULE = "descent.sensing.sharded"
 
 
+@pytest.mark.long
 def test_two_ranks_keep_what_one_has_no_room_for_and_find_the_same_bits(called, alone, tmp_path):
     line = [*words(), "--root", str(ROOT), "--rows", "keep", "--memory", str(400 * ROW)]
     code, _, errors = called(*line)
@@ -496,6 +497,7 @@ def test_two_ranks_keep_what_one_has_no_room_for_and_find_the_same_bits(called, 
     assert [path.name for path in tmp_path.iterdir()] == ["two.nc"]
 
 
+@pytest.mark.long
 def test_a_rank_that_is_killed_is_named_and_nothing_is_written(tmp_path):
     """Started by hand, so that nothing but the job speaks; torchrun adds a report of its own."""
     port, ranks_ = str(free_port()), []

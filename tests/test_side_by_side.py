@@ -68,6 +68,7 @@ def overlap(one: list[float], other: list[float]) -> bool:
     return one[0] < other[1] and other[0] < one[1]
 
 
+@pytest.mark.long
 def test_two_stages_run_at_once_and_a_third_waits_for_what_it_takes(tmp_path):
     pipeline = Pipeline(
         tmp_path,
@@ -95,6 +96,7 @@ def how_far(done) -> list[str]:
     return [line for line in done.stdout.splitlines() if line.startswith("stage ")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_how_far_it_is_and_how_long_the_rest_takes(tmp_path, jobs):
     pipeline = Pipeline(
@@ -136,6 +138,7 @@ def test_durations(seconds, words):
     assert duration(seconds) == words
 
 
+@pytest.mark.long
 def test_one_at_a_time_where_that_is_asked(tmp_path):
     pipeline = Pipeline(tmp_path, one=("sleep 0.3", "given"), two=("sleep 0.3", "given"))
     assert pipeline.repro(jobs="1").returncode == 0
@@ -169,14 +172,19 @@ def test_another_dvc_runs_as_it_does(monkeypatch):
         assert run.cmd_run is usual
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("jobs", ["0", "-1", "two", "1.5"])
-def test_a_number_of_jobs_that_is_none_is_one_line(tmp_path, jobs):
-    pipeline = Pipeline(tmp_path, one=("true", "given"))
-    done = pipeline.repro(jobs=jobs)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"DESCENT_JOBS: must be a whole number from 1 on, not {jobs!r}\n"
+def test_a_number_of_jobs_that_is_none_is_one_line(monkeypatch, capsys, jobs):
+    from descent.lab.side_by_side import side_by_side
+
+    monkeypatch.setenv("DESCENT_JOBS", jobs)
+    with pytest.raises(SystemExit) as stop, side_by_side():
+        pass
+    line = f"DESCENT_JOBS: must be a whole number from 1 on, not {jobs!r}\n"
+    assert (stop.value.code, *capsys.readouterr()) == (2, "", line)
 
 
+@pytest.mark.long
 def test_a_stage_that_fails_ends_the_run_with_those_that_ran_ahead_of_it(tmp_path):
     pipeline = Pipeline(
         tmp_path, one=("sleep 0.5; exit 3", "given"), two=("sleep 120; touch late", "given")
@@ -192,6 +200,7 @@ def test_a_stage_that_fails_ends_the_run_with_those_that_ran_ahead_of_it(tmp_pat
     assert not (tmp_path / "late").exists()
 
 
+@pytest.mark.long
 def test_a_stage_that_failed_ahead_fails_in_its_turn_and_the_others_go_on_if_asked(tmp_path):
     pipeline = Pipeline(
         tmp_path,
@@ -209,6 +218,7 @@ def test_a_stage_that_failed_ahead_fails_in_its_turn_and_the_others_go_on_if_ask
     assert set(lock["stages"]) == {"one", "four"}
 
 
+@pytest.mark.long
 def test_what_changed_since_a_stage_was_begun_is_seen(tmp_path):
     pipeline = Pipeline(
         tmp_path, one=("sleep 0.8; echo 2 > given2", "given"), two=("true", "given2")
@@ -221,6 +231,7 @@ def test_what_changed_since_a_stage_was_begun_is_seen(tmp_path):
     assert "up to date" in pipeline.repro().stdout
 
 
+@pytest.mark.long
 def test_what_dvc_would_remove_or_restore_is_left_to_it(tmp_path):
     pipeline = Pipeline(tmp_path, one=("sleep 0.6", "given"), two=("sleep 0.6", "given"))
     tree = YAML(typ="safe").load(tmp_path / "dvc.yaml")
@@ -231,6 +242,7 @@ def test_what_dvc_would_remove_or_restore_is_left_to_it(tmp_path):
     assert not overlap(pipeline.times("one"), pipeline.times("two"))
 
 
+@pytest.mark.long
 def test_an_interrupt_ends_all_that_run(tmp_path):
     pipeline = Pipeline(
         tmp_path, one=("sleep 20; touch late", "given"), two=("sleep 20; touch late", "given")

@@ -80,6 +80,7 @@ this is no line of such a file
 """
 
 
+@pytest.mark.long
 def test_the_settings_of_the_user_change_no_byte(tmp_path):
     script = """
 import sys
@@ -142,6 +143,7 @@ def test_whatever_a_panel_holds_its_axes_have_limits(values, scale, given_limits
         assert np.isfinite([ruler.place(tick) for tick, _ in ruler.ticks or ()]).all()
 
 
+@pytest.mark.long
 @given(values=numbers, scale=scales, given_limits=limits)
 @example(values=[5e16, -1e300], scale="symlog", given_limits=(-7.68e-165, -4.72e-23))
 @example(values=[1e300, 1e-3], scale="log", given_limits=(1.0, 1.0000000100001))

@@ -347,6 +347,7 @@ def test_a_run_whose_files_are_lost_is_made_again(workspace, lost):
     assert runs(uri)[0][0].info.run_id == after.info.run_id
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", [nullcontext, faults.as_server], ids=["file", "server"])
 def test_what_is_killed_at_any_call_is_made_good_by_the_next(brief, empty_store, way):
     tally = faults.Tally("killed")
@@ -356,6 +357,7 @@ def test_what_is_killed_at_any_call_is_made_good_by_the_next(brief, empty_store,
     assert tally.bad == []
 
 
+@pytest.mark.long
 def test_an_answer_that_is_lost_costs_a_line_and_no_run(brief, empty_store):
     tally = faults.Tally("lost")
     with faults.as_server():
@@ -363,12 +365,14 @@ def test_an_answer_that_is_lost_costs_a_line_and_no_run(brief, empty_store):
     assert tally.bad == []
 
 
+@pytest.mark.long
 def test_two_at_once_leave_one_run_a_result_whoever_comes_first(brief, empty_store):
     tally = faults.Tally("overtaken")
     faults.overtake(tally, empty_store, 12)
     assert tally.bad == []
 
 
+@pytest.mark.long
 def test_what_is_deleted_lost_or_restored_ends_with_one_run_a_result(brief, empty_store):
     tally = faults.Tally("restored")
     faults.restored(tally, empty_store, short=True)
@@ -481,6 +485,7 @@ def test_the_door_on_a_full_disk_says_a_line_and_ends_well(workspace):
     assert Path("artifacts/tracked.json").exists()  # so that the stage has not failed
 
 
+@pytest.mark.long
 def test_a_result_without_a_number_goes_through_every_door(workspace, capsys):
     """Five steps, in which no singular value emerges: all times are NaN, and the panel of them is empty."""
     for path in list(workspace.iterdir()):
@@ -568,6 +573,7 @@ def test_a_database_in_memory_is_refused_in_a_line(workspace, monkeypatch, capsy
         assert "1 of 1 results not tracked (a database in memory" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_real_server_takes_the_results_once(workspace, monkeypatch):
     with serving(workspace, "server.db") as uri:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)

@@ -30,6 +30,7 @@ def test_panels_are_strict_json_that_stands_in_a_page(name):
     assert json.loads(written) == said
     assert not set(written) & set("<>&\u2028\u2029")
     written.encode("utf-8")
+    assert len(written) < 100_000  # of curves with 140,000 points
 
 
 def test_six_significant_digits_or_as_many_as_the_axis_shows():
