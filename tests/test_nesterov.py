@@ -90,6 +90,7 @@ def test_it_holds_at_other_settings(changes):
         ({"accuracies": [1.0]}, "the start"),
         ({"limit": 10}, "takes up to"),
         ({"limit": 10**9}, "between"),
+        ({"limit": 10**6, "curvatures": [*range(200, 0, -1)]}, "GiB at once"),
     ],
 )
 def test_what_cannot_be_shown_is_refused(change, rule):
