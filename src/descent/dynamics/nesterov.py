@@ -27,7 +27,6 @@ from scipy.optimize import minimize_scalar
 from descent.config import Count, Positive, experiment_config, require_increasing
 from descent.dynamics._methods import LENGTH, STEPS, nesterov_step, rates_of_runs
 from descent.maths import nesterov, recurrence
-from descent.maths.limits import require_cost
 from descent.maths.nesterov import Pair, best_heavy_ball_pair, best_pair
 from descent.result import Check, Result, measured, predicted, steps, sweep
 
@@ -56,9 +55,6 @@ class Config:
         for name, most in (("betas", 1000), ("levels", 1000), ("limit", 1_000_000)):
             if not 2 <= getattr(self, name) <= most:
                 raise ValueError(f"{name} {getattr(self, name)}: must be between 2 and {most}")
-        # Complex modes of both methods, stacked, and their absolute values.
-        numbers = 10.0 * len(self.curvatures) * self.limit
-        require_cost(self, "curvatures, limit", numbers)
         rate = best_pair(*self.ends).rate
         # A repeated root costs a factor t beside the rate.
         needed = np.log(self.accuracies[0] * (1 - rate) / 20) / np.log(max(rate, 0.1))
