@@ -60,6 +60,11 @@ def broken(name: str, **changes) -> set[str]:
         ("learning_rate", {"accuracies": [1e-16]}, "rounding hides it from fractions"),
         ("learning_rate", {"limit": 10}, "fractions: the slowest run takes 166 > limit 10"),
         ("learning_rate", {"limit": 10**9}, "limit 1000000000 > 1000000"),
+        (
+            "learning_rate",
+            {"limit": 10**6, "points": 10_000, "squares": [1 / k for k in range(1, 201)]},
+            "limit 1000000: about .* hours",
+        ),
         ("learning_rate", {"target": 0}, "target 0: w₀ = 0 is the solution"),
         ("momentum_regression", {"labels": [0, 0]}, "labels .*: all are 0"),
         ("momentum_oscillation", {"normal": [0, 0]}, "no point is on its positive side"),

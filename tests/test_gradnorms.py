@@ -188,6 +188,16 @@ def test_what_is_not_finite_claims_nothing(mnist):
         assert homogeneity.run(EXACT, mnist, start).verdict == "no claim"
 
 
+def test_steps_are_held_against_an_hour_by_the_networks_that_training_kept(mnist):
+    """As many steps as small networks take in minutes, of large ones."""
+    many = homogeneity.Config(seed=0, law_steps=100_000)
+    homogeneity.require_hour(many, trained(mnist))
+    large = trained(mnist, hidden=[2000, 1000], epochs=1, checkpoints=[])
+    said = r"law_steps 100000, 4070000 parameters, batch 8 of train.mnist: about 1.48 hours"
+    with pytest.raises(Refusal, match=said):
+        homogeneity.run(many, mnist, large)
+
+
 def test_a_silent_network_is_predicted_exactly(mnist):
     """Zero weights without biases have zero gradients: nothing to deviate by."""
     result = run(mnist, initialisation="zero")

@@ -213,6 +213,11 @@ def test_bad_numbers_are_refused_by_rule(name, change, rule):
         ("width", {"hidden": [[5000, 5000]]}, "GiB an array"),
         ("width", {"epochs": 10**7}, "epochs 10000000: the losses"),
         ("width", {"replicates": 10**6}, "of 1000000 networks take 2.2 GiB"),
+        (
+            "width",
+            {"hidden": [[k] for k in range(14_000, 14_200)], "epochs": 7000, "draws": 100},
+            r"hidden \[14000\] … \[14199\], epochs 7000, .* hours",
+        ),
         ("start", {"hidden": [100, 100]}, "parameters > 1000 for a Hessian"),
         ("sharpness", {"hidden": [100, 100]}, "parameters > 1000 for a Hessian"),
         ("landscape", {"rate": 30}, "rate 30: relu diverges"),

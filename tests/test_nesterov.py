@@ -1,5 +1,7 @@
 """Nesterov's method and heavy ball on a quadratic: rules, closed forms, and wrong formulas that must be caught."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -120,3 +122,17 @@ def test_a_wrong_best_pair_is_caught(monkeypatch, wrong, caught):
 def test_heavy_ball_s_recurrence_in_place_of_nesterov_s_is_caught(monkeypatch):
     monkeypatch.setattr(nesterov, "coefficients", nesterov.heavy_ball_coefficients)
     assert "rate" in broken()
+
+
+def test_errors_of_many_modes_are_those_of_each_and_never_all_in_memory():
+    curvatures, t = tuple(1 - np.arange(200) / 250), np.arange(5001)
+    pairs = nesterov.best_pair(1.0, 0.2), nesterov.best_heavy_ball_pair(1.0, 0.2)
+    tracemalloc.start()
+    try:
+        found = nesterov.worst_errors(pairs, curvatures, t)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 20 * found.nbytes  # all modes are 200 times as many
+    every = [nesterov.worst_errors(pairs, (c,), t) for c in curvatures]
+    np.testing.assert_array_equal(found, np.max(every, 0))

@@ -77,6 +77,12 @@ def broken(name: str, **changes) -> set[str]:
         ("mean_square", {"draws": 10**9}, "draws 1000000000, .* GiB at once"),
         ("ridge", {"shapes": []}, "at least one pair"),
         ("ridge", {"shapes": [[1, 10**6]]}, "solving takes minutes"),
+        (
+            "ridge",
+            {"shapes": [[2000, 2000]] * 20, "lambdas": [*map(float, range(1, 21))]},
+            r"lambdas \[1 … 20\]: about .* hours",
+        ),
+        ("ridge", {"shapes": [[2000, 2000]] * 100, "lambdas": [1.0]}, "GiB at once"),
         ("posterior", {"samples": 50}, "too few to regress"),
         ("posterior", {"samples": 10**10}, "samples 10000000000, .* GiB at once"),
     ],

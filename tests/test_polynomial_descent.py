@@ -51,6 +51,10 @@ def broken(name: str, **changes) -> set[str]:
     }
 
 
+# Each of the degrees would take minutes.
+MANY = {"degrees": [*range(1, 201)], "iterations": 10**7, "points": 40}
+
+
 def made(found) -> set[str]:
     return {check.name for check in found.checks}
 
@@ -68,6 +72,9 @@ def made(found) -> set[str]:
         ("gd", {"snapshots": 10**12}, "GiB"),
         ("sgd", {"points": 7000, "iterations": 10**7}, "points 7000, .* hours"),
         ("averaging", {"points": 7000, "iterations": 10**7}, "points 7000, .* hours"),
+        ("gd", MANY, r"degrees \[1 … 200\], .* hours"),
+        ("gd_iterations", MANY, r"degrees \[1 … 200\], .* hours"),
+        ("stability", {"degrees": MANY["degrees"], "iterations": 10**7}, r"1 … 200\], .* hours"),
         ("gd_average", {"step": 2}, "step 2 ≥ 2: gradient descent diverges"),
         ("gd_iterations", {"step": 2.5}, "step 2.5 ≥ 2: gradient descent diverges"),
         ("gd_iterations", {"printed": [1]}, "an interval has two"),

@@ -488,6 +488,18 @@ def test_data_that_cannot_be_learnt_are_refused(name, values, said):
     assert said in str(refusal.value)
 
 
+def test_more_moments_than_steps_are_every_step_and_cost_no_more(monkeypatch):
+    """Ten steps: the eleven looks are what is held against an hour, not 200."""
+    config = trained.Config(**SETTING | {"moments": 200, "epochs": 2})
+    assert trained.looked_at(config, 160) == set(range(11))
+    of = samples(points(), 160, config.loss, "cpu")
+    monkeypatch.setattr(trained._networks, "tried", lambda *_: 1.0)
+    trained.require(config, of, net())
+    monkeypatch.setattr(trained._networks, "tried", lambda *_: 20.0)
+    with pytest.raises(Refusal, match=r"11 looks at the set \(moments 200\): about 1.89 hours"):
+        trained.require(config, of, net())
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [

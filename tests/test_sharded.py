@@ -7,7 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from math import fsum
-from threading import Barrier
+from threading import Barrier, Event
 from types import SimpleNamespace
 
 import numpy as np
@@ -497,20 +497,24 @@ def test_two_ranks_keep_what_one_has_no_room_for_and_find_the_same_bits(called, 
     assert [path.name for path in tmp_path.iterdir()] == ["two.nc"]
 
 
-@pytest.mark.long
-def test_a_rank_that_is_killed_is_named_and_nothing_is_written(tmp_path):
-    """Started by hand, so that nothing but the job speaks; torchrun adds a report of its own."""
-    port, ranks_ = str(free_port()), []
-    line = [*words(steps=200_000), "--rows", "make", "--root", str(ROOT), "--out", "two.nc"]
-    for rank in ("0", "1"):
-        who = {"RANK": rank, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        ranks_.append(
+def started(folder, *lines: list[str]) -> list[subprocess.Popen]:
+    """Two ranks started by hand, so that nothing but the job speaks; torchrun adds a report of its own."""
+    meet, found = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}, []
+    for rank, line in enumerate(lines):
+        who = {"RANK": str(rank), "WORLD_SIZE": str(len(lines))} | meet
+        found.append(
             subprocess.Popen(
-                [sys.executable, "-m", MODULE, *line], cwd=tmp_path, env=ENVIRONMENT | who,
+                [sys.executable, "-m", MODULE, *line], cwd=folder, env=ENVIRONMENT | who,
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
             )
         )  # fmt: skip
-    first, second = ranks_
+    return found
+
+
+@pytest.mark.long
+def test_a_rank_that_is_killed_is_named_and_nothing_is_written(tmp_path):
+    line = [*words(steps=200_000), "--rows", "make", "--root", str(ROOT), "--out", "two.nc"]
+    first, second = ranks_ = started(tmp_path, line, line)
     try:
         assert first.stdout.readline().startswith("2 ranks: 0 of 610 rows are kept")
         second.send_signal(signal.SIGKILL)
@@ -522,3 +526,36 @@ def test_a_rank_that_is_killed_is_named_and_nothing_is_written(tmp_path):
     assert first.returncode == 1
     assert errors.splitlines() == ["rank 1 has ended: nothing was written"]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.long
+def test_what_rank_0_alone_refuses_is_said_once(tmp_path):
+    out = tmp_path / "none/two.nc"
+    line = [*words(), "--root", str(ROOT), "--out", str(out)]
+    first, second = ranks_ = started(tmp_path, line, line)
+    try:
+        errors = [one.communicate(timeout=240)[1] for one in ranks_]
+    finally:
+        for one in ranks_:
+            one.kill()
+    assert (first.returncode, second.returncode) == (2, 1)
+    assert errors == [f"--out {out}: cannot be written: no such folder, or not yours\n", ""]
+
+
+def test_a_store_whose_process_is_stopped_holds_nobody_up(monkeypatch):
+    monkeypatch.setattr(ends, "ANSWER", 0.05)
+    over = Event()
+
+    def never(*_):
+        over.wait(20)
+
+    stopped = SimpleNamespace(set=never, add=never, check=never)
+    try:
+        for rank in (1, 2):
+            found = ends.ends(stopped, rank, 3)
+            assert not found.over()
+            assert not found.over()  # while the first glance is not answered
+            assert found.first() == (rank == 1)
+            assert found.missing() == [0]
+    finally:
+        over.set()

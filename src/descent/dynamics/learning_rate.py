@@ -23,7 +23,7 @@ from descent.config import Count, Number, Positive, experiment_config, require_i
 from descent.dynamics._iterations import iterations, require_reached, simulated, undecided
 from descent.dynamics._least_squares import EPS, best_rate, best_step, require_decreasing
 from descent.dynamics._modes import least
-from descent.maths.limits import require_at_most, require_within
+from descent.maths.limits import require_at_most, require_cost, require_within
 from descent.result import Check, Erratum, Result, measured, predicted, sweep
 
 
@@ -53,6 +53,9 @@ class Config:
         if self.points < 2:
             raise ValueError(f"points {self.points}: a sweep of the step needs at least 2")
         require_at_most(self, "one run would take minutes", points=10_000, limit=1_000_000)
+        runs = self.points * len(self.squares) + len(self.fractions) * len(self.accuracies)
+        fields = "points, squares, fractions, accuracies, limit"
+        require_cost(self, fields, operations=20.0 * runs * self.limit)
         rho = 1 - 2 * np.array(self.fractions)
         require_reached("fractions", rho, self.accuracies[0], self.limit)
         squares = np.array(self.squares)

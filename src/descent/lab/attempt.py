@@ -29,6 +29,12 @@ from descent.lab.words import words
 from descent.result import Result
 
 TOY, FIGURES = Path("tests/toy.yaml"), Path("artifacts/try")
+PLANTED = Path("tests/test_planted.py")
+PLANTS = (
+    "test_an_experiment_has_theory_and_measurement_apart",
+    "test_an_error_in_the_theory_makes_a_check_fail",
+    "test_every_check_fails_for_some_error_in_the_measurement",
+)
 
 
 def chosen(experiment: str) -> Block:
@@ -103,11 +109,13 @@ def painted(block: Block, result: Result) -> Path:
 
 
 def tested(block: Block) -> int:
-    """Run the tests of the family that name the experiment; pytest's exit code."""
+    """Plant errors in the experiment, and run the tests of its family that name it; pytest's exit code."""
     files = sorted(map(str, Path("tests").glob(f"test_{block.family}*.py")))
     if not files:
         say(f"there is no tests/test_{block.family}.py")
         return 5
+    if PLANTED.exists():
+        files += [f"{PLANTED}::{test}[{block.stage}]" for test in PLANTS]
     quiet = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header"]
     return subprocess.run(
         [sys.executable, "-m", "pytest", *quiet, "-k", block.name, *files]

@@ -140,8 +140,8 @@ def joined(here: Place, timeout: float) -> Iterator[Group]:
             f"rank {here.rank}: the {here.ranks} ranks have not met within {meet:g} s"
         ) from error
     where = on_device(here.local) if cuda else "cpu"
-    send = sender(dist, where, timeout)
-    yield Group(here, send, ends.ends(store, rank, ranks), backend)
+    found = ends.ends(store, rank, ranks)
+    yield Group(here, sender(dist, where, timeout, found.over), found, backend)
     dist.destroy_process_group()
 
 
@@ -157,18 +157,24 @@ def on_device(local: int) -> str:
     return f"cuda:{local}"
 
 
-def sender(dist, where: str, timeout: float) -> Callable:
+def sender(dist, where: str, timeout: float, over: Callable[[], bool]) -> Callable:
     """Every process to every other, by one exchange of torch.distributed."""
     import torch
 
     def send(numbers: np.ndarray, to: list[int], of: list[int]) -> np.ndarray:
         given = torch.from_numpy(np.ascontiguousarray(numbers)).to(where)
-        found, end = given.new_empty(sum(of)), time.monotonic() + timeout
+        found, start = given.new_empty(sum(of)), time.monotonic()
+        glance = start + ends.GLANCE
         try:
             work = dist.all_to_all_single(found, given, of, to, async_op=True)
             while not work.is_completed():
-                if time.monotonic() > end:
+                now = time.monotonic()
+                if now > start + timeout:
                     raise Lost(f"has not answered for {timeout:g} s")
+                if now > glance:
+                    glance = now + ends.GLANCE
+                    if over():
+                        raise Lost("has ended")
                 time.sleep(PAUSE)
             work.wait()
         except RuntimeError as error:

@@ -131,10 +131,13 @@ class Voice(NamedTuple):
             if not self.leads:
                 time.sleep(WAIT)  # rank 0 has the same to say, and torchrun then ends the others
             tell(lines)
-        elif self.ends.first():
+            return
+        missing = []
+        if self.ends.first():
             missing = self.ends.missing() if isinstance(error, Lost) else []
             names = ", ".join(f"rank {one}" for one in missing)
             tell([line.replace(OTHER, names or OTHER) for line in lines])
+        self.ends.leave(missing)
 
 
 def ending(error: BaseException) -> tuple[int, list[str]]:

@@ -69,8 +69,9 @@ def worst_errors(
     pairs: tuple[Pair, Pair], curvatures: tuple[float, ...], t: Real[np.ndarray, " t"]
 ) -> Float[np.ndarray, "2 t"]:
     """max_i |x_t| of both methods, each at its pair, over modes of these curvatures from x₀ = 1."""
-    modes = [
-        [recurrence.solution(form(p.beta, p.eta * c), 1 - p.eta * c, t) for c in curvatures]
-        for form, p in zip(FORMS, pairs, strict=True)
-    ]
-    return np.abs(modes).max(1)
+    worst = np.zeros((2, len(t)))
+    for one, form, p in zip(worst, FORMS, pairs, strict=True):
+        for c in curvatures:  # one after the other, since all of them may fill the memory
+            mode = recurrence.solution(form(p.beta, p.eta * c), 1 - p.eta * c, t)
+            np.maximum(one, np.abs(mode), out=one)
+    return worst

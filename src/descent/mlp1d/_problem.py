@@ -70,16 +70,26 @@ def require_room(shape: Shape, networks: int, points: int, epochs: int = 0) -> N
             f"parameters at {points} points take {8 * largest / 2**30:.2g} GiB an array, more than "
             f"{8 * LARGEST / 2**30:.2g}"
         )
-    require_time(
-        f"hidden {list(shape.widths[1:-1])}, epochs {epochs}, networks {networks}, points {points}",
-        epochs * (6.0 * networks * points * shape.parameters + CALL),
-    )
+    require_hour([shape], networks, points, epochs)
     if (epochs + 1) * networks > LARGEST_LOSSES:
         needed = 8 * (epochs + 1) * networks / 2**30
         raise Refusal(
             f"epochs {epochs}: the losses of {networks} networks take {needed:.2g} GiB, "
             "more than 0.25"
         )
+
+
+def require_hour(shapes: list[Shape], networks: int, points: int, epochs: int) -> None:
+    """Refuse training of so many networks of each shape, one shape after the other, that takes hours.
+
+    Raises:
+        Refusal: naming the numbers, and the first and the last shape.
+    """
+    hidden = [str(list(shape.widths[1:-1])) for shape in shapes]
+    named = " … ".join(hidden if len(hidden) < 3 else (hidden[0], hidden[-1]))
+    work = sum(6.0 * networks * points * shape.parameters + CALL for shape in shapes)
+    rule = f"hidden {named}, epochs {epochs}, networks {networks}, points {points}"
+    require_time(rule, epochs * work)
 
 
 def require_hessian(shape: Shape) -> None:

@@ -67,9 +67,10 @@ def predict(config: Config) -> xr.Dataset:
 def measure(config: Config) -> xr.Dataset:
     """Training of both kinds of network at every rate, and of 4·sigmoid with Adam."""
     (x, y), R = _problem.points(config.points), config.replicates
-    for name in SHAPES:
-        networks = R * len(config.rates)
-        _problem.require_room(config.shape(name), networks, config.points, config.epochs)
+    networks, shapes = R * len(config.rates), [config.shape(name) for name in SHAPES]
+    for shape in shapes:
+        _problem.require_room(shape, networks, config.points, config.epochs)
+    _problem.require_hour(shapes, networks, config.points, config.epochs)
     rng, kept = np.random.default_rng(config.seed), log_spaced(config.epochs, DRAWN)
     theta = initialise(rng, "uniform", config.shape("relu"), R)  # both from the same weights
     data = {}

@@ -92,6 +92,7 @@ def measure(config: Config) -> xr.Dataset:
     for shape in config.shapes:
         _problem.require_room(shape, config.replicates, config.points, config.epochs)
         _problem.require_room(shape, config.draws, config.points)
+    _problem.require_hour(config.shapes, config.replicates, config.points, config.epochs)
     for index, shape in enumerate(config.shapes):
         runs.append(_train(config, index, shape))
         if index in config.single:

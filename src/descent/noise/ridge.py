@@ -21,7 +21,7 @@ from pydantic import Field
 
 from descent.config import Count, Positive, Refusal, Seed, experiment_config, require_increasing
 from descent.maths.given import Column, Rows, given_or_drawn, size_of
-from descent.maths.limits import require_within
+from descent.maths.limits import PRODUCT, require_cost, require_within
 from descent.noise._forms import dual, primal, spectral, stacked
 from descent.result import Check, Result, measured, predicted, sweep
 
@@ -48,6 +48,10 @@ class Config:
                 raise ValueError(
                     f"shapes {list(shape)}: {max(shape)} > 2000: solving takes minutes"
                 )
+        # Of a problem and a λ: SVDs of X and of X above √λ I, and Gram matrices, which are solved.
+        work = 10 * PRODUCT * sum(float(n + d) ** 3 for n, d in self.sizes)
+        numbers = 2.0 * sum(n * d for n, d in self.sizes)
+        require_cost(self, "shapes, lambdas", numbers, work * len(self.lambdas))
 
     @property
     def sizes(self) -> tuple[tuple[int, int], ...]:

@@ -24,9 +24,8 @@ class Config(Points):
             raise ValueError(
                 f"milestone {last} > iterations {self.iterations}: it is never reached"
             )
-        for n in self.degrees:
-            kept = 2 * (self.snapshots + len(self.milestones))
-            require_work(self, n, self.iterations, self.points, kept)
+        kept = 2 * (self.snapshots + len(self.milestones))
+        require_work(self, self.degrees, self.iterations, self.points, kept)
 
     @property
     def record(self) -> np.ndarray:

@@ -91,27 +91,31 @@ def features(x: Float[np.ndarray, " s"], degree: int) -> Float[np.ndarray, "s p"
         return np.vander(x, degree + 1, increasing=True)
 
 
-def require_work(config: Points, degree: int, steps: int, samples: int, kept: int) -> None:
+def require_work(
+    config: Points, degrees: tuple[int, ...], steps: int, samples: int, kept: int
+) -> None:
     """Refuse `steps` on `samples` samples each that take hours, and more `kept` vectors of θ than fit twice.
+
+    Both are of every degree, and all of them are one run.
 
     Raises:
         Refusal: with the counts, and the hours or the GiB.
     """
-    p = degree + 1.0
+    p = sum(degrees) + float(len(degrees))
     fields = ", ".join(name for name in COUNTS.split(", ") if hasattr(config, name))
     numbers = 2 * (kept + config.points) * p  # a result, and its copy as it is written
-    require_cost(config, fields, numbers, (2 * p * samples + DRAW) * steps)
+    require_cost(config, fields, numbers, (2 * p * samples + DRAW * len(degrees)) * steps)
 
 
-def require_recursion(config: Points, degree: int, steps: int) -> None:
+def require_recursion(config: Points, degrees: tuple[int, ...], steps: int) -> None:
     """Refuse so many `steps` of the exact second moments that they take hours: each sums over every sample.
 
     Raises:
         Refusal: with the counts and the hours.
     """
-    rank = min(config.points, degree + 1)
+    squares = sum(min(config.points, n + 1) ** 2 for n in degrees)
     fields = ", ".join(name for name in COUNTS.split(", ") if hasattr(config, name))
-    require_cost(config, fields, operations=2.0 * config.points * rank**2 * steps)
+    require_cost(config, fields, operations=2.0 * config.points * squares * steps)
 
 
 def build(config: Points, degree: int) -> Problem:

@@ -60,7 +60,7 @@ class Config(_overparameterised.Config):
         if self.gd_rates[-1] >= 2:
             raise ValueError(f"gd_rates {self.gd_rates[-1]:g} ≥ 2 (in 1/β): it diverges")
         runs = self.replicates * (len(self.rates) + len(self.sgd_rates)) + self.points * 20
-        require_work(self, self.degree, 2 * self.steps, runs, 3 * runs * self.snapshots)
+        require_work(self, (self.degree,), 2 * self.steps, runs, 3 * runs * self.snapshots)
 
     @property
     def record(self) -> np.ndarray:

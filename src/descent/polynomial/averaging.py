@@ -57,9 +57,8 @@ class Config(Sampled):
             raise ValueError(f"iterations {self.iterations}: a law needs four at least")
         require_fewest("mean of squares", self.replicates, len(self.degrees) * len(self.steps))
         runs = self.replicates * len(self.steps)
-        for n in self.degrees:
-            require_work(self, n, self.iterations * runs, 1, 2 * self.snapshots * runs)
-            require_recursion(self, n, self.iterations * len(self.steps))
+        require_work(self, self.degrees, self.iterations * runs, 1, 2 * self.snapshots * runs)
+        require_recursion(self, self.degrees, self.iterations * len(self.steps))
 
     @property
     def ends(self) -> np.ndarray:

@@ -49,8 +49,7 @@ class Config(Points):
             raise ValueError(f"slow_start {self.slow_start:g} > 1e100: its square leaves float64")
         if len(self.printed) not in (0, 2):
             raise ValueError(f"printed: {len(self.printed)} numbers, an interval has two")
-        for n in self.degrees:
-            require_work(self, n, 3 * self.iterations, self.points, 6 * self.snapshots)
+        require_work(self, self.degrees, 3 * self.iterations, self.points, 6 * self.snapshots)
 
     @property
     def record(self) -> np.ndarray:

@@ -67,7 +67,7 @@ class Config(_overparameterised.Config):
         require_increasing("batches", self.batches)
         require_fewest("median", self.replicates, len(self.batches))
         work, kept = self.replicates * self.steps, self.replicates * self.snapshots
-        require_work(self, self.degree, work * len(self.batches), max(self.batches), kept)
+        require_work(self, (self.degree,), work * len(self.batches), max(self.batches), kept)
 
     @property
     def kept(self) -> np.ndarray:

@@ -59,9 +59,9 @@ class Config(Sampled):
             raise ValueError(f"width {self.width}: {3 * self.width} weights < points {self.points}")
         require_fewest("mean of squares", self.replicates, len(self.holds))
         runs = self.replicates * (len(self.holds) + 1)
-        for size in (*self.degrees, 30 * self.width):  # a tanh is thirty operations
-            work = (self.iterations + self.training) * runs
-            require_work(self, size, work, 1, 2 * self.snapshots * runs)
+        sizes = (*self.degrees, 30 * self.width)  # a tanh is thirty operations
+        work = (self.iterations + self.training) * runs
+        require_work(self, sizes, work, 1, 2 * self.snapshots * runs)
 
     @property
     def record(self) -> np.ndarray:

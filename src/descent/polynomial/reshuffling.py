@@ -41,10 +41,9 @@ class Config(Sampled):
             raise ValueError(
                 f"epochs {self.epochs}: a quarter of them is left out, so four at least"
             )
-        for n in self.degrees:
-            steps = 2 * self.replicates * self.epochs * self.points
-            require_work(self, n, steps, 1, 2 * self.replicates)
-            require_recursion(self, n, self.epochs * self.points)
+        steps = 2 * self.replicates * self.epochs * self.points
+        require_work(self, self.degrees, steps, 1, 2 * self.replicates)
+        require_recursion(self, self.degrees, self.epochs * self.points)
 
     @property
     def forgotten(self) -> int:

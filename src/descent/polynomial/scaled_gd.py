@@ -48,7 +48,7 @@ class Config(_overparameterised.Config):
             )
         if self.rate >= 2:
             raise ValueError(f"rate {self.rate:g} ≥ 2 (in 1/β_H): scaled descent diverges")
-        require_work(self, self.degree, self.steps, self.points, self.snapshots)
+        require_work(self, (self.degree,), self.steps, self.points, self.snapshots)
 
     @property
     def h_inverse(self) -> np.ndarray:

@@ -68,9 +68,8 @@ class Config(Sampled):
                 raise ValueError(f"printed [{shown}]: a degree n, a hold, and n + 1 numbers")
         require_fewest("mean of squares", self.replicates, len(self.degrees) * len(self.holds))
         runs = self.replicates * len(self.holds)
-        for n in self.degrees:
-            require_work(self, n, self.iterations * runs, 1, 2 * self.snapshots * runs)
-            require_recursion(self, n, self.iterations * len(self.holds))
+        require_work(self, self.degrees, self.iterations * runs, 1, 2 * self.snapshots * runs)
+        require_recursion(self, self.degrees, self.iterations * len(self.holds))
 
     @property
     def as_printed(self) -> bool:

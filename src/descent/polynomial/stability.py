@@ -50,10 +50,10 @@ class Config(Sampled):
         if self.enumerated < self.points:
             raise ValueError(f"enumerated {self.enumerated} < points {self.points}: not one draw")
         runs = self.replicates * len(self.fractions)
-        for n in self.degrees:
-            kept = runs * self.snapshots + 2 * self.enumerated * self.points
-            require_work(self, n, self.iterations * runs, 1, kept)
-            require_recursion(self, n, max(self.iterations, self.draws) * len(self.fractions))
+        kept = runs * self.snapshots + 2 * self.enumerated * self.points
+        require_work(self, self.degrees, self.iterations * runs, 1, kept)
+        steps = max(self.iterations, self.draws) * len(self.fractions)
+        require_recursion(self, self.degrees, steps)
 
     @property
     def record(self) -> np.ndarray:

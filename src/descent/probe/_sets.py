@@ -73,3 +73,9 @@ def classes(y: np.ndarray, loss: str) -> np.ndarray:
         raise Refusal(f"data: labels are counted from 0 or from 1, got {labels.min()}")
     whole = np.unique(labels)
     return labels - 1 if np.array_equal(whole, np.arange(1, len(whole) + 1)) else labels
+
+
+def minibatches(rng: np.random.Generator, n: int, batch: int, epochs: int):
+    """The rows of every step: each epoch takes every sample once, in a new order; its last minibatch may be smaller."""
+    for _ in range(epochs):
+        yield from torch.from_numpy(rng.permutation(n)).split(batch)

@@ -17,14 +17,13 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-import torch
 import xarray as xr
 from pydantic import Field, StringConstraints
 
 from descent.config import Count, Refusal, Seed, experiment_config
 from descent.probe import _claims, _networks
 from descent.probe._by_name import loss_of, optimiser
-from descent.probe._sets import CLASSES, TARGETS, Samples, samples
+from descent.probe._sets import CLASSES, TARGETS, Samples, minibatches, samples
 from descent.probe.probe import Probe
 from descent.result import Check, Result, measured, over_replicates
 
@@ -48,7 +47,7 @@ class Config:
     every: Count  # steps between two looks at a minibatch
     moments: Annotated[
         Count, Field(ge=2, le=200)
-    ]  # from start to end, at which the whole set is looked at
+    ]  # from start to end, at which the whole set is looked at; all, where there are fewer
     replicates: Count
     seed: Seed
     device: Literal["cpu", "cuda", "auto"]
@@ -99,9 +98,8 @@ def _measure_one(config: Config, of: Samples, network: Callable, replicate: int)
             seed=config.seed,
             samples=SHARP,
         )
-        last = config.epochs * -(-len(of.X) // config.batch)
-        moments = set(np.linspace(0, last, config.moments).round().astype(int).tolist())
-        for step, rows in enumerate(minibatches(rng, config, len(of.X))):
+        moments = looked_at(config, len(of.X))
+        for step, rows in enumerate(minibatches(rng, len(of.X), config.batch, config.epochs)):
             if step in moments:
                 probe.measure()
             x, y = of.X[rows], of.y[rows]
@@ -119,11 +117,10 @@ def _measure_one(config: Config, of: Samples, network: Callable, replicate: int)
         return found, probe.verdicts()
 
 
-def minibatches(rng: np.random.Generator, config: Config, n: int):
-    """The rows of every step: each epoch takes every sample once, in a new order; its last minibatch may be smaller."""
-    for _ in range(config.epochs):
-        order = torch.from_numpy(rng.permutation(n))
-        yield from order.split(config.batch)
+def looked_at(config: Config, n: int) -> set[int]:
+    """The steps before which the whole set is looked at, and the end: all of them, where `moments` are more."""
+    last = config.epochs * -(-n // config.batch)
+    return set(np.linspace(0, last, config.moments).round().astype(int).tolist())
 
 
 def require_finite(config: Config, loss: float, step: int) -> None:
@@ -171,8 +168,10 @@ def require(config: Config, of: Samples, network: Callable) -> None:
             config.optimiser, config.arguments, _networks.made(network, config.network, "cpu")
         )
         seconds = _networks.tried(network, config.network, of, config.loss, config.batch)
-    passes = config.replicates * (config.epochs + PASSES * config.moments)
+    looks = len(looked_at(config, n))
+    passes = config.replicates * (config.epochs + PASSES * looks)
     rule = f"replicates {config.replicates}, epochs {config.epochs}, batch {config.batch}"
+    rule += f", {looks} looks at the set (moments {config.moments})"
     _networks.require_hour(seconds, passes * -(-n // config.batch), rule)
 
 
