@@ -10,7 +10,6 @@ from descent.lab.page import pictures, spread
 from descent.lab.page.animations import Animation, playable
 from descent.lab.page.documents import erratum_anchor
 from descent.lab.page.known import known
-from descent.lab.page.listed import listed
 from descent.lab.page.sliders import Moved, movable
 from descent.lab.project import Block
 from descent.lab.results import load_report
@@ -105,8 +104,14 @@ def shown(block: Block, said: Words, result: dict, params: dict, moving: Moving)
     }
 
 
-def entry(block: Block, params: dict, moving: Moving) -> dict:
-    """Everything of one experiment that the template names; `moving` is what moves in any figure."""
+def entry(block: Block, params: dict, listed: str, moving: Moving) -> dict:
+    """Everything of one experiment that the template names.
+
+    Args:
+        params: all of params.yaml.
+        listed: the block as a person reads it.
+        moving: what moves in any figure.
+    """
     said = words(block.docstring())
     result = load_report(Path(f"metrics/{block.path}.json"))
     checks, anchor = list(result["checks"].values()), block.path.replace("/", "-")
@@ -123,7 +128,7 @@ def entry(block: Block, params: dict, moving: Moving) -> dict:
         "source": said.source,
         "document": re.split(r"[.;](?:\s|$)", said.source)[0],
         "module": block.source.as_posix(),
-        "parameters": listed(params[block.family][block.name]),
+        "parameters": listed,
         "cost": cost(block),
         "numbers": numbers(Path(f"artifacts/{block.path}.nc")),
         "checks": checks,
