@@ -69,7 +69,16 @@ def test_it_sees_what_it_would_see_in_a_shell(begin, tmp_path):
 def test_none_of_the_projects_code_is_loaded_but_what_forks(begin):
     said, _ = begin(OWN)
     own = "'descent', 'descent.lab', 'descent.lab.environment', 'descent.lab.messages'"
-    assert said == f"[{own}, 'descent.lab.warm']\n"
+    assert said == f"[{own}, 'descent.lab.warm', 'descent.lab.woken']\n"
+
+
+def test_what_numba_prepares_at_its_first_call_is_there_already(begin):
+    code = "from numba.core.registry import cpu_target as cpu\n"
+    code += (
+        "print(len(cpu.target_context._defns) > 100, len(cpu.typing_context._functions) > 100)\n"
+    )
+    said, _ = begin(code)
+    assert said == "True True\n"
 
 
 @pytest.mark.parametrize("end", ENDS)

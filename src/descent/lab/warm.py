@@ -1,6 +1,6 @@
 """Commands that begin warm: forked from a process that has the libraries loaded, which takes more than a second.
 
-Only libraries are loaded beforehand and none of the project's own code, so a command runs the code that is there when
+Only libraries are loaded beforehand and none of the project's own code that computes, so a command runs the code that is there when
 it begins: as the main program, in the environment that it is given, like `python stages/DOOR.py …` in a shell.
 """
 
@@ -22,7 +22,7 @@ from descent.lab.environment import SIDE_BY_SIDE
 LIBRARIES = (
     *("dask.array", "distributed", "joblib.externals.loky", "numba", "numpy", "pandas", "psutil"),
     *("pydantic.dataclasses", "ruamel.yaml", "scipy.io", "scipy.optimize", "scipy.stats"),
-    *("threadpoolctl", "xarray"),
+    *("threadpoolctl", "xarray", "descent.lab.woken"),
 )
 
 
