@@ -10,8 +10,9 @@ import runpy
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import forkserver, reduction
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from types import ModuleType
 from typing import IO
@@ -24,6 +25,8 @@ LIBRARIES = (
     *("pydantic.dataclasses", "ruamel.yaml", "scipy.io", "scipy.optimize", "scipy.stats"),
     *("threadpoolctl", "xarray", "descent.lab.woken"),
 )
+
+SAID, CODE = ("params.yaml", "dvc.yaml"), ("src", "stages")
 
 
 def door(command: object) -> list[str] | None:
@@ -38,6 +41,26 @@ def door(command: object) -> list[str] | None:
     return words[1:] if plain and Path(words[1]).match("stages/*.py") else None
 
 
+def edited() -> bool:
+    """Whether the code or a parameter is younger than dvc.lock, so that something is to be run, most likely."""
+    files = [*map(Path, SAID), *(f for folder in CODE for f in Path(folder).rglob("*.py"))]
+    try:
+        return max(map(modified, files)) > modified(Path("dvc.lock"))
+    except OSError:  # no dvc.lock yet, say
+        return True
+
+
+def modified(file: Path) -> float:
+    return file.stat().st_mtime
+
+
+def beforehand() -> None:
+    """Begin to load the libraries while DVC still looks what is to be run, if something is."""
+    if sys.platform == "linux" and edited():
+        with suppress(OSError), as_a_server():  # who needs the server says what is wrong
+            pass
+
+
 class Warm:
     """A command that has begun, with what is needed of the methods of `subprocess.Popen`."""
 
@@ -50,11 +73,9 @@ class Warm:
         Raises:
             OSError: no process can be forked here.
         """
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(list(LIBRARIES))
         files = tuple(Handed(said.fileno() if said else number) for number in (1, 2))
         given = (words, cwd, dict(env), files)
-        with as_a_server():
+        with as_a_server() as context:
             self._process = context.Process(target=enter, args=given)
             self._process.start()
 
@@ -102,14 +123,20 @@ def enter(words: list[str], cwd: str, env: dict[str, str], files: tuple[int, int
 
 
 @contextmanager
-def as_a_server() -> Iterator[None]:
-    """Meanwhile the server may start: with one thread a process, and without this process's main program."""
+def as_a_server() -> Iterator[BaseContext]:
+    """Meanwhile the server runs: with one thread a process, and without this process's main program.
+
+    Raises:
+        OSError: no process can be forked here.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(LIBRARIES))
     threads = {name: os.environ.get(name) for name in SIDE_BY_SIDE}
     main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
     os.environ.update(dict.fromkeys(SIDE_BY_SIDE, "1"))
     try:
         forkserver.ensure_running()
-        yield
+        yield context
     finally:
         sys.modules["__main__"] = main
         for name, count in threads.items():
