@@ -56,9 +56,16 @@ def modified(file: Path) -> float:
 
 def beforehand() -> None:
     """Begin to load the libraries while DVC still looks what is to be run, if something is."""
-    if sys.platform == "linux" and edited():
+    if edited():
+        warmed()
+
+
+def warmed() -> BaseContext:
+    """What makes processes that need not load the libraries, where that is safe; they begin to be loaded at once."""
+    if sys.platform == "linux":
         with suppress(OSError), as_a_server():  # who needs the server says what is wrong
             pass
+    return multiprocessing.get_context("forkserver")
 
 
 class Warm:
