@@ -46,7 +46,7 @@ def written_in_one_piece() -> Iterator[None]:
         new = renewed(parts, before, tree)
         write(Path(path), lambda partial: partial.write_bytes(new.encode("utf-8")))
         known.clear()  # what was written is not parsed again
-        known[new] = deepcopy(tree)
+        known[new] = tree
 
     module.modify_yaml = modify
     try:

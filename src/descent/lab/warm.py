@@ -21,12 +21,22 @@ from descent.lab.environment import SIDE_BY_SIDE
 
 # xarray imports the two of Dask where they are installed; where they are not, they are passed over.
 LIBRARIES = (
-    *("dask.array", "distributed", "joblib.externals.loky", "numba", "numpy", "pandas", "psutil"),
-    *("pydantic.dataclasses", "ruamel.yaml", "scipy.io", "scipy.optimize", "scipy.stats"),
-    *("threadpoolctl", "xarray", "descent.lab.woken"),
+    *(
+        "dask.array",
+        "distributed",
+        "jaxtyping",
+        "joblib.externals.loky",
+        "numba",
+        "numpy",
+        "pandas",
+    ),
+    *("psutil", "pydantic.dataclasses", "pydantic.main", "pydantic.type_adapter", "ruamel.yaml"),
+    *("scipy.io", "scipy.optimize", "scipy.stats", "threadpoolctl"),
+    *("xarray", "xarray.computation.nanops", "descent.lab.woken"),
 )
 
 SAID, CODE = ("params.yaml", "dvc.yaml"), ("src", "stages")
+SRC = Path(__file__).resolve().parents[2]
 
 
 def door(command: object) -> list[str] | None:
@@ -138,16 +148,19 @@ def as_a_server() -> Iterator[BaseContext]:
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(LIBRARIES))
-    threads = {name: os.environ.get(name) for name in SIDE_BY_SIDE}
+    given = dict.fromkeys(SIDE_BY_SIDE, "1")
+    # What it loads of the project is this code, also where another is installed.
+    given["PYTHONPATH"] = os.pathsep.join(filter(None, (str(SRC), os.environ.get("PYTHONPATH"))))
+    before = {name: os.environ.get(name) for name in given}
     main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
-    os.environ.update(dict.fromkeys(SIDE_BY_SIDE, "1"))
+    os.environ.update(given)
     try:
         forkserver.ensure_running()
         yield context
     finally:
         sys.modules["__main__"] = main
-        for name, count in threads.items():
-            if count is None:
+        for name, value in before.items():
+            if value is None:
                 del os.environ[name]
             else:
-                os.environ[name] = count
+                os.environ[name] = value
