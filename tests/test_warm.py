@@ -81,6 +81,30 @@ def test_what_numba_prepares_at_its_first_call_is_there_already(begin):
     assert said == "True True\n"
 
 
+FORKS = """
+import os, sys
+sys.path.insert(0, {src!r})
+from descent.lab.warm import Warm
+sys.exit(Warm(["stages/some.py"], os.getcwd(), dict(os.environ), None).wait())
+"""
+
+
+def test_the_code_that_is_loaded_is_this_one_where_another_is_installed(tmp_path):
+    for place, code in (
+        ("other/descent", ""),
+        ("stages", "import descent\nprint(descent.__file__)\n"),
+    ):
+        (tmp_path / place).mkdir(parents=True)
+        name = "some.py" if code else "__init__.py"
+        (tmp_path / place / name).write_text(code, encoding="utf-8")
+    script = tmp_path / "forks.py"
+    script.write_text(FORKS.format(src=str(ROOT / "src")), encoding="utf-8")
+    environment = clean_environment() | {"PYTHONPATH": str(tmp_path / "other")}
+    streams = {"capture_output": True, "encoding": "utf-8", "timeout": 120}
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, env=environment, **streams)
+    assert done.stdout == f"{ROOT / 'src/descent/__init__.py'}\n", done.stderr
+
+
 @pytest.mark.parametrize("end", ENDS)
 def test_its_exit_code_and_its_last_words(begin, tmp_path, end):
     said, code = begin(f"import os, sys\n{end}\n")
