@@ -68,9 +68,10 @@ def cost(block: Block) -> str:
 
 def picture(drawing: Path) -> tuple[str, tuple[int, int]]:
     """The drawing as the page holds it, and its size in pixels."""
-    return known(
+    found, (width, height) = known(
         drawing, "picture", lambda: pictures.picture(read_text(drawing)), pictures.__file__
     )
+    return found, (width, height)
 
 
 def numbers(artifact: Path) -> list[spread.Row]:
