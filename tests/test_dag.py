@@ -185,6 +185,7 @@ def test_every_module_is_used_by_somebody():
         "side_by_side",
         "spared",
         "warm",
+        "woken",
         "progress",
         "outcome",
         "dated",

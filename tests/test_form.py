@@ -73,11 +73,62 @@ def test_params_yaml_has_that_form():
 
 
 def test_the_page_shows_a_parameter_a_line_with_its_comment_and_the_same_values():
-    params = YAML().load(ROOT / "params.yaml")
-    safe = YAML(typ="safe")
-    assert "hidden: [128, 128, 128] # widths\n" in listed(params["train"]["mnist"])
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    safe, shown = YAML(typ="safe"), listed(text)
+    params = safe.load(text)
+    assert "hidden: [128, 128, 128] # widths\n" in shown["train"]["mnist"]
     for family in params.keys() - {"download"}:
-        for block in params[family].values():
-            text = listed(block)
-            assert safe.load(text) == block
-            assert text.count("\n") == len(block) - 1
+        assert shown[family].keys() == params[family].keys()
+        for name, block in params[family].items():
+            assert safe.load(shown[family][name]) == block
+            assert shown[family][name].count("\n") == len(block) - 1
+
+
+WRITTEN = """\
+"a": # a family
+  'b': # a block
+    x: 1e-3 # of x
+    # of the next line
+    y: [1, "é #"] # of y
+    "z": # of z
+    - 1 # of an item
+    - 'é # ''q' # of an item
+    long: >
+      two
+      lines
+    # of nothing
+    none:
+    m: {k: 1.50} #of m
+    anchored: &x [1, 2]
+    alias: *x # of the alias
+    empty: [] # of nothing
+    nested: # of nested
+      k: 1
+      l: 2 # of l
+  c: &base
+    p: 1 # of p
+    q: 2
+  d:
+    <<: *base
+    q: 3 # of q
+"""
+SHOWN = """\
+x: 1e-3 # of x
+y: [1, "é #"] # of y
+"z": [1, 'é # ''q'] # of z
+long: "two lines\\n"
+none: null
+m: {k: 1.50} #of m
+anchored: [1, 2]
+alias: [1, 2] # of the alias
+empty: [] # of nothing
+nested: {k: 1, l: 2} # of nested"""
+
+
+def test_whatever_yaml_allows_is_a_line_a_parameter():
+    shown = listed(WRITTEN)["a"]
+    assert shown["b"] == SHOWN
+    assert shown["d"] == "p: 1 # of p\nq: 3 # of q"
+    safe = YAML(typ="safe")
+    for name, block in safe.load(WRITTEN)["a"].items():
+        assert safe.load(shown[name]) == block

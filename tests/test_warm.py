@@ -69,7 +69,40 @@ def test_it_sees_what_it_would_see_in_a_shell(begin, tmp_path):
 def test_none_of_the_projects_code_is_loaded_but_what_forks(begin):
     said, _ = begin(OWN)
     own = "'descent', 'descent.lab', 'descent.lab.environment', 'descent.lab.messages'"
-    assert said == f"[{own}, 'descent.lab.warm']\n"
+    assert said == f"[{own}, 'descent.lab.warm', 'descent.lab.woken']\n"
+
+
+def test_what_numba_prepares_at_its_first_call_is_there_already(begin):
+    code = "from numba.core.registry import cpu_target as cpu\n"
+    code += (
+        "print(len(cpu.target_context._defns) > 100, len(cpu.typing_context._functions) > 100)\n"
+    )
+    said, _ = begin(code)
+    assert said == "True True\n"
+
+
+FORKS = """
+import os, sys
+sys.path.insert(0, {src!r})
+from descent.lab.warm import Warm
+sys.exit(Warm(["stages/some.py"], os.getcwd(), dict(os.environ), None).wait())
+"""
+
+
+def test_the_code_that_is_loaded_is_this_one_where_another_is_installed(tmp_path):
+    for place, code in (
+        ("other/descent", ""),
+        ("stages", "import descent\nprint(descent.__file__)\n"),
+    ):
+        (tmp_path / place).mkdir(parents=True)
+        name = "some.py" if code else "__init__.py"
+        (tmp_path / place / name).write_text(code, encoding="utf-8")
+    script = tmp_path / "forks.py"
+    script.write_text(FORKS.format(src=str(ROOT / "src")), encoding="utf-8")
+    environment = clean_environment() | {"PYTHONPATH": str(tmp_path / "other")}
+    streams = {"capture_output": True, "encoding": "utf-8", "timeout": 120}
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, env=environment, **streams)
+    assert done.stdout == f"{ROOT / 'src/descent/__init__.py'}\n", done.stderr
 
 
 @pytest.mark.parametrize("end", ENDS)

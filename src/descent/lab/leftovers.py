@@ -21,7 +21,7 @@ OURS = {
     "plots": {".svg", ".json"},
     "artifacts": {".nc"},
     "artifacts/cost": {".json"},
-    "artifacts/drawn": {".txt"},
+    "artifacts/drawn": {".txt", ".picture", ".spread"},
 }
 WRITTEN = ("metrics", "plots", "curves", "artifacts", "report", "data")
 SHOWN = 6  # files in the line that says what was removed

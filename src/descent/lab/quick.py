@@ -10,11 +10,11 @@ touched, and the page says what it is.
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import chdir, contextmanager, redirect_stderr
+from contextlib import chdir, contextmanager, redirect_stderr, suppress
 from io import StringIO
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +26,10 @@ from descent.lab.attempt import TOY
 from descent.lab.curves import curves
 from descent.lab.draw import draw
 from descent.lab.environment import SIDE_BY_SIDE, require_system
-from descent.lab.files import kept, write_text
+from descent.lab.files import Damaged, kept, write_text
 from descent.lab.messages import refuse, say
 from descent.lab.outcome import claims
+from descent.lab.page.entries import numbers, picture
 from descent.lab.page.report import PAGE, render
 from descent.lab.params import PARAMS, mapping
 from descent.lab.progress import duration
@@ -36,6 +37,7 @@ from descent.lab.project import PIPELINE, Block, blocks
 from descent.lab.running import run
 from descent.lab.scheduler import one_cluster
 from descent.lab.side_by_side import jobs
+from descent.lab.warm import warmed
 
 FOLDER = Path("artifacts/quick")
 NOTE = (
@@ -49,17 +51,18 @@ def main() -> int:
     require_system()
     start = time.perf_counter()
     os.environ |= dict.fromkeys(SIDE_BY_SIDE, "1")  # of the processes that run the experiments
+    processes = warmed()
     with kept():
         params = prepare()
     with workers() as start_workers, chdir(FOLDER):
         own.main()
         found = list(blocks())
         waves = [[b for b in found if reads(b) is other] for other in (False, True)]
-        families = list(dict.fromkeys(block.family for block in found))
+        families = [family for family, _ in Counter(b.family for b in found).most_common()]
         start_workers()
-        with ProcessPoolExecutor(jobs(), get_context("forkserver")) as pool:
+        with ProcessPoolExecutor(jobs(), processes) as pool:
             said = [(b, line) for w in waves for b, line in zip(w, pool.map(one, w), strict=True)]
-            list(pool.map(draw, families))
+            list(pool.map(shown, families))
         failed = [(block, line) for block, line in said if line]
         for block, line in failed:  # the page goes on without them
             say(f"{block.stage}: {line}")
@@ -125,3 +128,12 @@ def one(block: Block) -> str:
         except SystemExit:
             return said.getvalue().strip()
     return ""
+
+
+def shown(family: str) -> None:
+    """Draw its figures, and work out beforehand what the page keeps of them and of the results."""
+    draw(family)
+    for artifact in Path("artifacts", family).glob("*.nc"):
+        with suppress(Damaged, OSError):  # the page says so
+            picture(Path("plots", family, f"{artifact.stem}.svg"))
+            numbers(artifact)

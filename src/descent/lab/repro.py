@@ -27,12 +27,15 @@ from descent.lab.scheduler import one_cluster
 from descent.lab.scratch import clear
 from descent.lab.side_by_side import side_by_side
 from descent.lab.spared import spared
+from descent.lab.warm import beforehand
 
 
 def repro(*arguments: str) -> int:
     """`dvc repro`, mended before and watched meanwhile; its exit code."""
     require_system()
     require_clone()
+    if not {"--dry", "-n", "--help", "-h"} & set(arguments):
+        beforehand()
     require_known(arguments)
     with kept():
         mend()

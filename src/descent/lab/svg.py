@@ -55,15 +55,10 @@ def paint(figure: Figure) -> Drawing:
     with look():
         panels = [seen(panel) for panel in figure.panels]
         drawing = _laid_out(panels, [_is_outside(panel) for panel in panels])
-        drawing.draw_without_rendering()
         below = [hides(axes) for axes in drawing.axes[: len(panels)]]
         if any(below):  # once more, with the legends that cover something below
             below = [b or _is_outside(panel) for b, panel in zip(below, panels, strict=True)]
             drawing = _laid_out(panels, below)
-            drawing.draw_without_rendering()
-        drawing.set_layout_engine(
-            "none"
-        )  # everything has its place: who draws it need not look again
         return drawing
 
 
@@ -137,6 +132,10 @@ def _laid_out(panels: list[Seen], below: list[bool]) -> Drawing:
             draw_legend(place, entries, loc="upper center", columns=grids[k][1])
         else:
             draw_legend(axes, entries, loc="best")
+    drawing.get_layout_engine().execute(drawing)
+    for axes in every:
+        axes.apply_aspect()  # as drawing would
+    drawing.set_layout_engine("none")  # everything has its place: who draws it need not look again
     return drawing
 
 

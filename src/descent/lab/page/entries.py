@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from descent.lab.files import read_text, whole
+from descent.lab.page import pictures, spread
 from descent.lab.page.animations import Animation, playable
 from descent.lab.page.documents import erratum_anchor
-from descent.lab.page.listed import listed
-from descent.lab.page.pictures import picture
+from descent.lab.page.known import known
 from descent.lab.page.sliders import Moved, movable
-from descent.lab.page.spread import rows
 from descent.lab.project import Block
 from descent.lab.results import load_report
 from descent.lab.vega import embedded
@@ -67,6 +66,20 @@ def cost(block: Block) -> str:
         return ""
 
 
+def picture(drawing: Path) -> tuple[str, tuple[int, int]]:
+    """The drawing as the page holds it, and its size in pixels."""
+    found, (width, height) = known(
+        drawing, "picture", lambda: pictures.picture(read_text(drawing)), pictures.__file__
+    )
+    return found, (width, height)
+
+
+def numbers(artifact: Path) -> list[spread.Row]:
+    """What is measured over replicates, with its spread."""
+    found = known(artifact, "spread", lambda: spread.rows(artifact), spread.__file__)
+    return [spread.Row(*row) for row in found]
+
+
 def shown(block: Block, said: Words, result: dict, params: dict, moving: Moving) -> dict:
     """The figure: its drawing, its data where these are all of it, and what it shows in words."""
     data, drawing = (Path(f"plots/{block.path}.{kind}") for kind in ("json", "svg"))
@@ -77,7 +90,7 @@ def shown(block: Block, said: Words, result: dict, params: dict, moving: Moving)
     moved = movable(moving.sliders, block.stage, params, len(panels))
     played = playable(moving.animations, block.stage, params, len(panels))
     with whole(drawing):
-        figure, size = picture(read_text(drawing))
+        figure, size = picture(drawing)
     first = next(iter(result["checks"].values()), None)
     verdict = outcome(result) if first is None else f"{result['verdict']}: {finding(first)}"
     return {
@@ -92,8 +105,14 @@ def shown(block: Block, said: Words, result: dict, params: dict, moving: Moving)
     }
 
 
-def entry(block: Block, params: dict, moving: Moving) -> dict:
-    """Everything of one experiment that the template names; `moving` is what moves in any figure."""
+def entry(block: Block, params: dict, listed: str, moving: Moving) -> dict:
+    """Everything of one experiment that the template names.
+
+    Args:
+        params: all of params.yaml.
+        listed: the block as a person reads it.
+        moving: what moves in any figure.
+    """
     said = words(block.docstring())
     result = load_report(Path(f"metrics/{block.path}.json"))
     checks, anchor = list(result["checks"].values()), block.path.replace("/", "-")
@@ -110,9 +129,9 @@ def entry(block: Block, params: dict, moving: Moving) -> dict:
         "source": said.source,
         "document": re.split(r"[.;](?:\s|$)", said.source)[0],
         "module": block.source.as_posix(),
-        "parameters": listed(params[block.family][block.name]),
+        "parameters": listed,
         "cost": cost(block),
-        "numbers": rows(f"artifacts/{block.path}.nc"),
+        "numbers": numbers(Path(f"artifacts/{block.path}.nc")),
         "checks": checks,
         "held": sum(check["holds"] for check in checks),
         "verdict": result["verdict"],

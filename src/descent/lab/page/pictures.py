@@ -15,6 +15,9 @@ from descent.lab.files import read_text, write_text
 from descent.lab.page.shrinking import shrunk
 
 VEGA = Path("report/vega.js")
+PLAIN = "/:;=,.()-_'!*@$+?~"  # what may stand in an address that is quoted
+# The % itself comes first, before others bring it.
+UNPLAIN = sorted((c for c in map(chr, range(128)) if quote(c, safe=PLAIN) != c), key="%".__ne__)
 FONTS = ("DejaVu Sans Mono", "DejaVu Sans")  # of formulas; Matplotlib brings them
 
 
@@ -27,8 +30,14 @@ def picture(svg: str) -> tuple[str, tuple[int, int]]:
     """The drawing as a data URL without what a reader cannot see, and its size in pixels."""
     points = map(float, re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups())
     size = tuple(round(p * 4 / 3) for p in points)
-    found = quote(shrunk(svg), safe="/:;=,.()-_'!*@$+?~")
-    return f"data:image/svg+xml,{found}", size
+    return f"data:image/svg+xml,{quoted(shrunk(svg))}", size
+
+
+def quoted(text: str) -> str:
+    """`quote` with PLAIN as they are, ten times faster: few characters are others, and of few kinds."""
+    for character in UNPLAIN:
+        text = text.replace(character, quote(character))
+    return re.sub(r"[^\x00-\x7f]+", lambda found: quote(found[0]), text)
 
 
 def faces(text: str) -> list[dict[str, str]]:

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from ruamel.yaml import YAML
 
 from descent.lab.files import Damaged, read_text, write_text
 from descent.lab.messages import refuse
@@ -18,10 +17,11 @@ from descent.lab.page.documents import answered
 from descent.lab.page.entries import Moving, entry
 from descent.lab.page.guide import grouped, setups, told
 from descent.lab.page.links import linked, papers
+from descent.lab.page.listed import listed
 from descent.lab.page.made import made
 from descent.lab.page.pictures import bundle, faces
 from descent.lab.page.sliders import sliders
-from descent.lab.params import PARAMS
+from descent.lab.params import PARAMS, mapping
 from descent.lab.project import Block, blocks
 from descent.lab.results import plain
 from descent.lab.words import apart, bound, decimals, finding, number, place, sentence
@@ -64,9 +64,10 @@ def by_family(found: list[Block], experiments: list[dict]) -> list[dict]:
 
 def render(note: str = "") -> str:
     """The page of what is in the folders now; `note` stands above everything else."""
-    found, params = list(blocks()), YAML().load(read_text(PARAMS))
+    found, params = list(blocks()), mapping(PARAMS)
+    shown = listed(read_text(PARAMS))
     moving = Moving(sliders(), animations())
-    experiments = [entry(block, params, moving) for block in found]
+    experiments = [entry(block, params, shown[block.family][block.name], moving) for block in found]
     checks = [check for e in experiments for check in e["checks"]]
     errata = [erratum for e in experiments for erratum in e["errata"]]
     page = partial(

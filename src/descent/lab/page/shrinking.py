@@ -7,11 +7,20 @@ of a point, which is less than a tenth of a line's width.
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from functools import cache
+from itertools import chain
 from xml.sax.saxutils import escape
 
 SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 UNSEEN = {"metadata", "title", "desc"}
 SIZES = {"x", "y", "width", "height"}
+REFERENCE = re.compile(r"#([\w.-]+)")
+COLOUR = re.compile(r"[0-9a-fA-F]{6}")
+DIGITS = re.compile(r"(\.\d\d)\d+")  # more than two behind the point
+NUMBER = re.compile(r"-?[\d.]+(?:e-?\d+)?")
+COMMAND = re.compile(r"([A-DF-Za-df-z])([^A-DF-Za-df-z]*)")  # and its numbers, which may have an e
+SIZE = {"M": 2, "L": 2, "Q": 4, "C": 6}  # numbers of a command, of those that are told by steps
+OTHERS = set("HVSTAhvstamlcq")
 NAMES = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -24,8 +33,8 @@ def shrunk(svg: str) -> str:
     root = ET.fromstring(svg)
     text = " ".join(value for element in root.iter() for value in element.attrib.values())
     ids: dict[str, str] = {}
-    for name in re.findall(r"#([\w.-]+)", text):
-        if not re.fullmatch(r"[0-9a-fA-F]{6}", name):  # no colour
+    for name in dict.fromkeys(REFERENCE.findall(text)):
+        if not COLOUR.fullmatch(name):
             ids.setdefault(name, named(len(ids)))
     classes: dict[str, str] = {}
     inner = "".join(children(root, ids, classes))
@@ -66,8 +75,7 @@ def seen(
     element: ET.Element, tag: str, ids: dict[str, str], classes: dict[str, str]
 ) -> Iterator[tuple[str, str]]:
     """The attributes that change what is drawn, and a class for its style and its clip."""
-    style = re.sub(r"\s*([:;,])\s*", r"\1", element.get("style", "")).replace("'", "")
-    style = style.replace("font-family:DejaVu Sans", "font-family:DejaVu Sans,sans-serif")
+    style = tidied(element.get("style", ""))
     if clip := element.get("clip-path"):
         style += (";" if style else "") + f"clip-path:{referred(clip, ids)}"
     if style:
@@ -85,48 +93,54 @@ def seen(
         elif name in SIZES and tag in ("use", "text", "rect"):
             yield name, tenths(round(float(value) * 10))
         elif name not in ("style", "clip-path"):
-            yield name, re.sub(r"(\.\d\d)\d+", r"\1", referred(value, ids))
+            found = referred(value, ids) if "#" in value else value
+            yield name, DIGITS.sub(r"\1", found) if "." in found else found
+
+
+@cache
+def tidied(style: str) -> str:
+    """Without spaces and quotes; a reader who lacks Matplotlib's font has another."""
+    style = re.sub(r"\s*([:;,])\s*", r"\1", style).replace("'", "")
+    return style.replace("font-family:DejaVu Sans", "font-family:DejaVu Sans,sans-serif")
 
 
 def referred(value: str, ids: dict[str, str]) -> str:
-    return re.sub(r"#([\w.-]+)", lambda found: "#" + ids.get(found[1], found[1]), value)
+    return REFERENCE.sub(lambda found: "#" + ids.get(found[1], found[1]), value)
 
 
 def path(data: str) -> str:
     """Absolute coordinates as steps from point to point; a marker, which is small, as it is, to a hundredth."""
-    found = re.findall(r"[A-Za-z]|-?[\d.]+(?:e-?\d+)?", data)
-    numbers = [abs(float(one)) for one in found if not one.isalpha()]
-    if not set("".join(found)) & set("HVSTAhvstamlcq") and max(numbers, default=0) > 8:
-        return "".join(steps(found))
-    short = (one if one.isalpha() else f"{float(one):.2f}".rstrip("0").rstrip(".") for one in found)
-    return re.sub(r"(?<=[a-zA-Z]) | (?=[a-zA-Z-])", "", " ".join(short))
+    numbers = (abs(float(one)) for one in NUMBER.findall(data))
+    if OTHERS.isdisjoint(data) and max(numbers, default=0) > 8:
+        return "".join(steps(data))
+    words = (
+        [command, *(f"{float(one):.2f}".rstrip("0").rstrip(".") for one in NUMBER.findall(rest))]
+        for command, rest in COMMAND.findall(data)
+    )
+    return re.sub(r"(?<=[a-zA-Z]) | (?=[a-zA-Z-])", "", " ".join(chain.from_iterable(words)))
 
 
-def steps(tokens: list[str]) -> Iterator[str]:
+def steps(data: str) -> Iterator[str]:
     """M, L, C, Q and Z with absolute coordinates, as m, l, c, q and z; whole tenths, so that no error adds up."""
-    at, start, place, command = (0, 0), (0, 0), 0, ""
-    while place < len(tokens):
-        if tokens[place].isalpha():
-            command = tokens[place]
-            place += 1
-            if command in "Zz":
-                at = start
-                yield "z"
-                continue
-            yield command.lower()
-            first = True
-        size = {"M": 2, "L": 2, "Q": 4, "C": 6}[command]
-        values = [round(float(one) * 10) for one in tokens[place : place + size]]
-        place += size
-        words = [tenths(value - at[k % 2]) for k, value in enumerate(values)]
-        joined = "".join(word if word[0] == "-" else f" {word}" for word in words)
-        yield joined.lstrip() if first else joined
-        first = False
-        at = (values[-2], values[-1])
-        if command == "M":
-            start = at
+    at = start = (0, 0)
+    for command, rest in COMMAND.findall(data):
+        if command in "Zz":
+            at = start
+            yield "z"
+            continue
+        values = [round(float(one) * 10) for one in NUMBER.findall(rest)]
+        yield command.lower()
+        for first in range(0, len(values), SIZE[command]):
+            point = values[first : first + SIZE[command]]
+            words = [tenths(value - at[k % 2]) for k, value in enumerate(point)]
+            joined = "".join([word if word[0] == "-" else " " + word for word in words])
+            yield joined if first else joined.lstrip()
+            at = point[-2], point[-1]
+            if command == "M":
+                start = at
 
 
+@cache
 def tenths(value: int) -> str:
     """A number of tenths in the fewest characters: 12 as 1.2, 5 as .5, 20 as 2."""
     sign, whole, part = "-" if value < 0 else "", abs(value) // 10, abs(value) % 10

@@ -1,6 +1,7 @@
 """The numbers of a result with their spread over replicates, as rows of a table."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ class Row(NamedTuple):
     n: int
 
 
-def rows(path: str) -> list[Row]:
+def rows(path: Path | str) -> list[Row]:
     """One row a quantity and setting, for all that is measured over replicates; of a run, its last step.
 
     Raises:

@@ -7,7 +7,7 @@ import xarray as xr
 
 
 def role(data: xr.Dataset, dim: str) -> str | None:
-    return data[dim].attrs.get("role") if dim in data.coords else None
+    return data.variables[dim].attrs.get("role") if dim in data.coords else None
 
 
 def flat(tree: dict, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], float]]:

@@ -79,7 +79,7 @@ def shared(data: xr.Dataset) -> tuple[str, ...]:
     return max(fitting, key=lambda group: (fitting[group], len(group)), default=())
 
 
-def summaries(array: xr.DataArray) -> dict[str, xr.DataArray]:
+def summaries(array: xr.Variable) -> dict[str, xr.Variable]:
     """The array, or its statistics over replicates; true and false count as 1 and 0."""
     array = array.astype(float) if array.dtype == bool else array
     if "replicate" not in array.dims:
@@ -95,22 +95,26 @@ def summaries(array: xr.DataArray) -> dict[str, xr.DataArray]:
 
 
 def curves(
-    name: str, array: xr.DataArray, along: str | None
+    name: str, array: xr.Variable, along: str | None, places: dict[str, np.ndarray]
 ) -> Iterator[tuple[str, list, np.ndarray]]:
-    """(metric, steps, values) of every part of an array over at most one step dimension."""
+    """(metric, steps, values) of every part of an array over at most one step dimension.
+
+    Args:
+        places: the values of its coordinates.
+    """
+    steps = [0]
     if along is not None:
         kept = np.unique(np.linspace(0, array.sizes[along] - 1, CURVE).astype(int))
-        array = array.isel({along: kept})
-    parts = [dim for dim in array.dims if dim not in (along, "replicate")]
+        array, steps = array.isel({along: kept}), places[along][kept].tolist()
+    parts = [str(dim) for dim in array.dims if dim not in (along, "replicate")]
+    labels = [[f"/{dim}_{label(value)}" for value in places[dim]] for dim in parts]
     for suffix, values in summaries(array).items():
         # A lone point not at step 0 is a line chart of a dot in the UI; at 0, a bar.
         last = along is not None and suffix in SPREAD
-        values = values.isel({along: -1}) if last else values
-        steps = [0] if along is None or last else array[along].values.tolist()
-        for place in product(*(array[dim].values for dim in parts)):
-            where = dict(zip(parts, place, strict=True))
-            key = name + "".join(f"/{dim}_{label(value)}" for dim, value in where.items())
-            yield key + suffix, steps, np.atleast_1d(values.sel(where).values)
+        table = (values.isel({along: -1}) if last else values).transpose(*parts, ...).values
+        for at in np.ndindex(table.shape[: len(parts)]):
+            key = name + "".join(names[k] for names, k in zip(labels, at, strict=True))
+            yield key + suffix, [0] if last else steps, np.atleast_1d(table[at])
 
 
 def over(dim: str, values: np.ndarray, points: list[Series], whole: Series) -> None:
@@ -148,8 +152,10 @@ def series(data: xr.Dataset, report: dict) -> Logged:
         for target in agree if where else [whole]:
             target.put(clean(key), steps, values)
 
+    places = {str(dim): data[dim].values for dim in data.dims if dim in data.coords}
+    roles = {dim: role(data, str(dim)) for dim in data.dims}
     for name, array in data.data_vars.items():
-        steps = [dim for dim in array.dims if role(data, dim) == "step"]
+        steps = [dim for dim in array.dims if roles[dim] == "step"]
         parts = [dim for dim in array.dims if dim not in (*steps, *sweep, "replicate")]
         named = all(dim in data.coords and array.sizes[dim] <= PARTS for dim in parts)
         if len(steps) > 1 or not named:
@@ -157,8 +163,8 @@ def series(data: xr.Dataset, report: dict) -> Logged:
         swept = [dim for dim in sweep if dim in array.dims]
         for place in product(*(range(array.sizes[dim]) for dim in swept)):
             where = {dim: labels[dim][at] for dim, at in zip(swept, place, strict=True)}
-            chosen = array.isel(dict(zip(swept, place, strict=True))).drop_vars(swept)
-            for curve in curves(str(name), chosen, steps[0] if steps else None):
+            chosen = array.variable.isel(dict(zip(swept, place, strict=True)))
+            for curve in curves(str(name), chosen, steps[0] if steps else None, places):
                 put(where, *curve)
     for key, where, steps, values in reported(data, report["metrics"], sweep):
         put(where, key, steps, values)

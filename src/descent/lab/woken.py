@@ -1,0 +1,14 @@
+"""Numba with what it would otherwise prepare at the first call of a compiled function: a quarter of a second.
+
+This is for the process that commands are forked from (warm.py): there it is done once, and not in every command.
+"""
+
+from contextlib import suppress
+
+with suppress(
+    ImportError, AttributeError
+):  # a Numba that keeps them elsewhere: then the commands do it
+    from numba.core.registry import cpu_target
+
+    cpu_target.typing_context.refresh()
+    cpu_target.target_context.refresh()
