@@ -9,6 +9,7 @@ import pytest
 
 from descent.figure import Figure
 from descent.lab import svg, vega
+from descent.lab.attempt import broken
 from faults.seeds import drawn, outcomes
 from harness import again, experiments, module_of, toy
 
@@ -18,13 +19,9 @@ LONGEST = 110  # characters of a claim
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_it_returns_is_finite_and_labelled(name):
-    data = toy(name).data
-    for variable in data.data_vars.values():
-        assert np.isfinite(variable).all(), variable.name
-        assert "long_name" in variable.attrs, variable.name
-    for coordinate in data.coords.values():
-        assert "long_name" in coordinate.attrs, coordinate.name
+def test_what_it_returns_keeps_the_contract(name):
+    """Labelled, finite, with checks or a reason for none: as `make try` says."""
+    assert not broken(toy(name))
 
 
 @pytest.mark.long

@@ -84,8 +84,6 @@ def broken(result: Result) -> list[str]:
                 found.append(f"{kind} {name} is not finite everywhere")
     if not result.checks and not result.no_claim:
         found.append("there is neither a check nor a reason to claim nothing")
-    names = [*result.metrics, *(c.name for c in result.checks), *(e.name for e in result.errata)]
-    found += [f"{name} is the name of two things" for name in set(names) if names.count(name) > 1]
     return found
 
 
@@ -109,13 +107,16 @@ def painted(block: Block, result: Result) -> Path:
 
 
 def tested(block: Block) -> int:
-    """Plant errors in the experiment, and run the tests of its family that name it; pytest's exit code."""
-    files = sorted(map(str, Path("tests").glob(f"test_{block.family}*.py")))
+    """Plant errors in the experiment, and run its tests and those of its family that name it; pytest's exit code."""
+    tests = Path("tests")
+    found = {*tests.glob(f"test_{block.family}*.py"), *tests.glob(f"test_{block.name}*.py")}
+    files = sorted(map(str, found))
     if not files:
         say(f"there is no tests/test_{block.family}.py")
-        return 5
     if PLANTED.exists():
         files += [f"{PLANTED}::{test}[{block.stage}]" for test in PLANTS]
+    if not files:
+        return 5
     quiet = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header"]
     return subprocess.run(
         [sys.executable, "-m", "pytest", *quiet, "-k", block.name, *files]
