@@ -1,6 +1,5 @@
 """What the project holds of an experiment beside its results: its parameters as written, and those it last ran with."""
 
-import re
 from pathlib import Path
 
 from ruamel.yaml import YAML, YAMLError
@@ -15,15 +14,8 @@ LOCK = Path("dvc.lock")
 
 
 def listed_parameters(block: Block) -> list[str]:
-    """The block in params.yaml, a line a parameter with its comment; the values alone if it is laid out otherwise."""
-    text = read_text(PARAMS)
-    family = re.search(rf"^{re.escape(block.family)}:.*\n(?:[ #\n].*\n?)*", text, re.MULTILINE)
-    try:  # with comments, which takes a while: so the family alone
-        tree = YAML().load(family[0] if family else "")
-        said = tree[block.family][block.name]
-    except (YAMLError, TypeError, LookupError, ValueError):
-        said = block.parameters
-    return listed(said if said == block.parameters else block.parameters).splitlines()
+    """The block in params.yaml, a line a parameter with its comment."""
+    return listed(read_text(PARAMS))[block.family][block.name].splitlines()
 
 
 def is_current(block: Block) -> bool:

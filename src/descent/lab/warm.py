@@ -1,7 +1,8 @@
 """Commands that begin warm: forked from a process that has the libraries loaded, which takes more than a second.
 
-Only libraries are loaded beforehand and none of the project's own code that computes, so a command runs the code that is there when
-it begins: as the main program, in the environment that it is given, like `python stages/DOOR.py …` in a shell.
+Only libraries are loaded beforehand and none of the project's own code that computes, so a command runs the code that
+is there when it begins: as the main program, in the environment that it is given, like `python stages/DOOR.py …` in a
+shell.
 """
 
 import multiprocessing
@@ -21,17 +22,9 @@ from descent.lab.environment import SIDE_BY_SIDE
 
 # xarray imports the two of Dask where they are installed; where they are not, they are passed over.
 LIBRARIES = (
-    *(
-        "dask.array",
-        "distributed",
-        "jaxtyping",
-        "joblib.externals.loky",
-        "numba",
-        "numpy",
-        "pandas",
-    ),
-    *("psutil", "pydantic.dataclasses", "pydantic.main", "pydantic.type_adapter", "ruamel.yaml"),
-    *("scipy.io", "scipy.optimize", "scipy.stats", "threadpoolctl"),
+    *("dask.array", "distributed", "jaxtyping", "joblib.externals.loky", "numba", "numpy"),
+    *("pandas", "psutil", "pydantic.dataclasses", "pydantic.main", "pydantic.type_adapter"),
+    *("ruamel.yaml", "scipy.io", "scipy.optimize", "scipy.stats", "threadpoolctl"),
     *("xarray", "xarray.computation.nanops", "descent.lab.woken"),
 )
 
