@@ -21,8 +21,8 @@ from harness import work_unit
 rulers.rounded = unwrap(rulers.rounded)
 
 FIRST = ("test_pipeline", "test_faults", "test_page", "test_track", "test_mlflow_ui")  # the longest
-MOST = 2.0  # seconds of processors that a test may take without the mark `long`
-SLACK = 2  # what a busy machine makes of them
+MOST = 1.0  # second of a processor that a test may take without the mark `long`
+SLACK = 4  # what a busy machine and a first compilation make of it
 LEFT_OUT = pytest.StashKey[list]()
 
 

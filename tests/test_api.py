@@ -112,6 +112,7 @@ def test_nothing_is_written_and_no_folder_or_variable_is_left(clone, monkeypatch
     assert os.environ["JOBLIB_TEMP_FOLDER"] == "/of/the/notebook"
 
 
+@pytest.mark.long
 def test_a_run_without_end_is_a_line_and_the_process_goes_on(monkeypatch):
     monkeypatch.setattr(deadline, "POLL", 0.01)
     monkeypatch.setattr(deadline, "MOST", 0.02)
@@ -395,6 +396,7 @@ for arguments, named in (([None], {}), (["margin.ties", [1]], {}), (["margin.tie
 """
 
 
+@pytest.mark.long
 def test_the_package_loads_nothing_until_it_is_asked_and_takes_anything():
     """In a process of its own, where no annotation is enforced."""
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}

@@ -205,6 +205,7 @@ def test_a_pipe_that_nobody_reads_is_no_traceback():
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+@pytest.mark.long
 def test_what_a_locale_lacks_is_escaped():
     environment = {"PYTHONPATH": str(ROOT / "src"), "PYTHONIOENCODING": "latin-1", "NO_COLOR": "1"}
     command = [sys.executable, "-c", PROGRAM, "explain", TIES, "--root", str(ROOT)]
@@ -228,6 +229,7 @@ def usual(request):
     return request.param, called_from_a_shell(request.param, "</dev/null")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_closed_stream_is_as_good_as_dev_null(closed, usual):
     """Exit code and lines are those of a call whose streams are open, on the streams that still are."""

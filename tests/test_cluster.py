@@ -41,6 +41,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 # ---- What the environment asks for.
 
 
+@pytest.mark.long
 def test_nothing_is_asked_for_and_dask_is_not_imported():
     program = """if True:
         import sys

@@ -104,6 +104,7 @@ def section(page: str, name: str) -> str:
     return re.sub(r"<script.*?</script>|src=\"[^\"]*\"", "", found, flags=re.DOTALL)
 
 
+@pytest.mark.long
 def test_the_line_says_how_much_differs(compare):
     code, said = compare()
     assert code == 0

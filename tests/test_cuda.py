@@ -127,6 +127,7 @@ SHAPES = [  # rows, columns, vectors: fewer than a block takes, exactly, more; o
 ]
 
 
+@pytest.mark.long
 @needs_compiler
 @pytest.mark.parametrize(("m", "p", "a"), SHAPES)
 def test_the_kernels_are_their_twins(emulated, m, p, a):
@@ -147,6 +148,7 @@ def test_the_kernels_are_their_twins(emulated, m, p, a):
         np.testing.assert_array_equal(first_run, second_run)
 
 
+@pytest.mark.long
 @needs_compiler
 def test_blocks_of_threads_take_several_groups_of_rows(emulated, monkeypatch):
     monkeypatch.setattr(_cuda, "BLOCKS", 3)
@@ -156,6 +158,7 @@ def test_blocks_of_threads_take_several_groups_of_rows(emulated, monkeypatch):
         assert_equal_up_to_rounding(form.apply(x), gram(S, x))
 
 
+@pytest.mark.long
 @needs_compiler
 @pytest.mark.parametrize(
     "planted",
@@ -205,6 +208,7 @@ def assert_same_descent(one, other):
         np.testing.assert_allclose(y, x, rtol=1e-9, atol=1e-13, err_msg=name)
 
 
+@pytest.mark.long
 @needs_compiler
 @pytest.mark.parametrize(("free", "form"), [(2**34, Dense), (8 * 20_000, Stored)])
 def test_descent_on_the_device_is_descent_on_the_cpu(emulated, monkeypatch, free, form):
@@ -234,6 +238,7 @@ def test_an_experiment_on_the_device_reports_what_it_does_on_the_cpu(emulated, m
 # --- a compiler for devices, without one ---
 
 
+@pytest.mark.long
 def test_nvcc_compiles_the_source(tmp_path):
     if shutil.which("nvcc") is None:
         pytest.skip("no nvcc")
@@ -247,6 +252,7 @@ def test_nvcc_compiles_the_source(tmp_path):
     assert all("0 bytes spill stores, 0 bytes spill loads" in line for line in spilled)
 
 
+@pytest.mark.long
 def test_nvrtc_compiles_the_source():
     if find_spec("cuda") is None or find_spec("cuda.bindings") is None:
         pytest.skip("no NVRTC")

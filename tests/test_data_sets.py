@@ -37,6 +37,7 @@ def idx(folder, name: str, pixels, labels) -> None:
         path.write_bytes(head + array.astype(np.uint8).tobytes())
 
 
+@pytest.mark.long
 def test_images_are_those_that_torchvision_reads(here):
     from torchvision.datasets import MNIST
 

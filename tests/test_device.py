@@ -67,6 +67,7 @@ def test_a_device_that_is_not_here_is_refused(monkeypatch, present, asked, there
         device.name()
 
 
+@pytest.mark.long
 def test_cupy_is_imported_by_nothing_but_the_device():
     code = "import descent.sensing.overparam, sys; assert 'cupy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": f"{ROOT}/src"})
@@ -79,6 +80,7 @@ def test_cupy_is_imported_by_nothing_but_the_device():
 # --- memory ---
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("size", "m", "held_out"), [(60, 400, 10), (60, 4000, 10), (40, 50, 3000)])
 def test_the_peak_of_a_draw_is_what_is_predicted(monkeypatch, size, m, held_out):
     """NumPy reports its allocations to tracemalloc; vectors of p numbers are what is left out."""

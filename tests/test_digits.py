@@ -36,6 +36,7 @@ def report(*checks, metrics=(), errata=()) -> dict:
     return json.loads(dumps(of_report(found, "a/one", RULES)))
 
 
+@pytest.mark.long
 @given(st.floats(allow_nan=True), st.floats(0, 1e308))
 @example(1.7976931348500002e308, 1e298)  # rounded up it would be no float
 @example(-1.7976931348500002e308, 1e298)
@@ -139,6 +140,7 @@ def figure(change) -> Figure:
     )
 
 
+@pytest.mark.long
 def test_the_roundings_of_another_machine_draw_the_same_picture():
     here, there = (figure(change) for change in (np.asarray, off))
     assert vega.embedded(vega.panels(here)) == vega.embedded(vega.panels(there))
@@ -151,6 +153,7 @@ def places(text: str) -> list[float]:
     return [float(one) for one in re.findall(r"-?\d+(?:\.\d+)?(?:e-?\d+)?", " ".join(tags))]
 
 
+@pytest.mark.long
 def test_a_drawing_keeps_its_places_to_a_hundredth_its_words_and_its_names(monkeypatch):
     painted = []
     monkeypatch.setattr(svg, "with_few_digits", lambda text: painted.append(text) or text)

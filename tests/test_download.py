@@ -260,6 +260,7 @@ def test_takes_the_files_from_the_folder_that_a_variable_names(tmp_path):
     assert placed()
 
 
+@pytest.mark.long
 def test_torchvision_reads_what_was_placed(run, tmp_path):
     from torchvision.datasets import MNIST
 

@@ -102,6 +102,7 @@ def test_a_figure_that_cannot_be_drawn_says_so_and_the_rest_goes_on(project, run
     ]
 
 
+@pytest.mark.long
 def test_a_figure_is_drawn_again_only_if_something_of_it_changed(project, run):
     run("draw.py", "some")
     files = [project / f"plots/some/good.{kind}" for kind in ("svg", "json")]
@@ -128,6 +129,7 @@ def test_a_figure_is_drawn_again_only_if_something_of_it_changed(project, run):
     assert "panels" in files[1].read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_a_variable_of_the_environment_that_matplotlib_refuses_stops_no_figure(project):
     """In a process of its own: Matplotlib reads it when it is imported."""
     script = f"""

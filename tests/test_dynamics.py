@@ -367,6 +367,7 @@ def naive_iterations(beta, eta, accuracy, count):
     return last + 1
 
 
+@pytest.mark.long
 def test_iterations_of_the_example():
     eta = [0.26334039, 0.5, 1, 2, 3.762376, 3.79736660, 0.3010, 0.4671, 0.002633404]
     found = iterations_to_stay(np.full(9, 0.1), np.array(eta), EXAMPLE, np.array([1e-3]), 100_000)[
@@ -384,12 +385,14 @@ def test_a_run_that_leaves_again_has_not_stayed():
     assert found.item() == 2
 
 
+@pytest.mark.long
 def test_the_landscape_of_the_reference():
     found = run("polyak", grid=40)
     assert found.metrics["at_polyak"].values.tolist() == [95, 58, 45]
     assert (np.abs(found.metrics["least"].values - [76, 41, 29]) <= 2).all()
 
 
+@pytest.mark.long
 def test_the_limit_of_the_landscape_is_a_parameter():
     result = run("polyak", squares=[1, 1e-5], limit=20_000, accuracies=[1e-3])
     assert result.verdict == "holds"
@@ -503,6 +506,7 @@ def test_what_is_said_of_the_documents_example_is_said_of_no_other():
     assert run("momentum_step", beta=0.2).errata == ()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("squares", [[1.001, 1], [5, 4.9]], ids=str)
 def test_polyak_is_beaten_only_where_the_factor_t_costs(squares):
     result = run("polyak", squares=squares)
@@ -510,6 +514,7 @@ def test_polyak_is_beaten_only_where_the_factor_t_costs(squares):
     assert "the factor t costs no whole iteration" in result.no_claim[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", [{"squares": [2, 1]}, {"grid": 3}], ids=str)
 def test_polyak_is_beaten_on_other_problems_and_grids(change):
     assert run("polyak", **change).verdict == "holds"

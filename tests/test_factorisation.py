@@ -206,6 +206,7 @@ def test_unbalanced_factors_have_the_product_they_were_made_from():
     np.testing.assert_allclose((factors[0] - after) / 1e-6, slope, atol=1e-8)
 
 
+@pytest.mark.long
 def test_signs_of_balanced_and_unbalanced_starts():
     """C26: all balanced starts keep the sign of the determinant, all stretched ones lose it by t = 50."""
     found = result("balanced_start", replicates=6)
@@ -213,6 +214,7 @@ def test_signs_of_balanced_and_unbalanced_starts():
     assert list(found.metrics["kept"].sel(depth=3)) == [1, 0]
 
 
+@pytest.mark.long
 def test_a_wrong_sign_of_the_flow_of_the_imbalance_is_caught(monkeypatch):
     right = _factors.flow
     monkeypatch.setattr(

@@ -176,6 +176,7 @@ def test_gradients_and_singular_values_of_the_documents_starts(start):
         )
 
 
+@pytest.mark.long
 def test_what_the_document_trains():
     """Float32 training differs with the kernel of BLAS, by up to a twentieth."""
     x, y = DATA.sample()
@@ -217,6 +218,7 @@ def test_the_second_moments_of_the_document():
 # --- wrong formulas are caught, and what a setting does not allow is no claim ---
 
 
+@pytest.mark.long
 def test_sides_that_share_nothing_are_caught(monkeypatch):
     right = norms.shared
     calls = []
@@ -351,6 +353,7 @@ def test_a_start_that_is_not_small_or_trains_for_long_is_refused():
             config_of("features@small_start", **change)
 
 
+@pytest.mark.long
 def test_a_floor_of_constants_is_caught(monkeypatch):
     right = mismatch.predict
 
@@ -362,6 +365,7 @@ def test_a_floor_of_constants_is_caught(monkeypatch):
     assert broken("mismatch") == {"error_of_a_straight_network"}
 
 
+@pytest.mark.long
 def test_the_outside_may_be_on_the_left():
     """f is odd, so a domain and its mirror image miss alike."""
     result = run("mismatch", low=-0.4, high=1, epochs=30)

@@ -257,6 +257,7 @@ def test_the_documents_floor():
 # --- planted wrong formulas ---
 
 
+@pytest.mark.long
 def test_gradients_without_the_half_of_relu_are_caught(monkeypatch):
     monkeypatch.setattr(
         first_pass,
@@ -266,6 +267,7 @@ def test_gradients_without_the_half_of_relu_are_caught(monkeypatch):
     assert broken("first_pass") == {"log_gradient_square"}
 
 
+@pytest.mark.long
 def test_a_single_factor_two_is_caught(monkeypatch):
     """The bounds of a few replicates would let it pass."""
 
@@ -277,6 +279,7 @@ def test_a_single_factor_two_is_caught(monkeypatch):
     assert broken("first_pass") == {"log_output_square"}
 
 
+@pytest.mark.long
 def test_a_floor_without_the_noise_of_minibatches_is_caught(monkeypatch):
     right = gradient_norms.predict
 
@@ -289,11 +292,13 @@ def test_a_floor_without_the_noise_of_minibatches_is_caught(monkeypatch):
     assert broken("gradient_norms") == {"last_bias_squared"}
 
 
+@pytest.mark.long
 def test_a_step_without_the_root_of_v_is_caught(monkeypatch):
     monkeypatch.setattr(rules, "rmsprop", lambda rho, eps: rules.descent())
     assert "first_step" in broken("optimizers")
 
 
+@pytest.mark.long
 def test_a_progress_that_forgets_momentum_is_caught(monkeypatch):
     right = optimizers.predict
 
@@ -310,6 +315,7 @@ def test_a_progress_that_forgets_momentum_is_caught(monkeypatch):
 # --- traps ---
 
 
+@pytest.mark.long
 def test_networks_that_diverge_are_counted_and_the_claim_on_the_others_stands():
     result = result_of("gradient_norms", rate=0.3, hidden=[24] * 6, batch=80)
     assert result.metrics["he_diverged_fraction"].sel(range=255) > 0
@@ -319,6 +325,7 @@ def test_networks_that_diverge_are_counted_and_the_claim_on_the_others_stands():
         assert np.isfinite(variable).all(), variable.name
 
 
+@pytest.mark.long
 def test_an_optimizer_that_diverges_on_small_pixels_is_no_claim():
     result = result_of("optimizers", momentum_rate=1e30)
     assert result.verdict == "no claim"
@@ -336,6 +343,7 @@ def test_weights_that_are_not_tiny_are_no_claim(change):
     assert all(check.holds for check in result.checks)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "change"),
     [

@@ -101,6 +101,7 @@ def test_the_mean_over_all_minibatches_is_the_predicted_one(activation, bias, ba
     np.testing.assert_allclose(np.mean(norms, axis=0), predicted, rtol=1e-12)
 
 
+@pytest.mark.long
 def test_minibatches_are_of_different_images_and_their_spread_is_that_of_the_mean():
     """n = 6, B = 2: there are 15 minibatches, so all moments are known."""
     given, rows = example("relu", False)
@@ -115,6 +116,7 @@ def test_minibatches_are_of_different_images_and_their_spread_is_that_of_the_mea
     np.testing.assert_allclose(variance[0], error**2, rtol=0.25)
 
 
+@pytest.mark.long
 def test_the_experiment_predicts_by_the_law(mnist):
     data = run(mnist).data
     B = data["batch"]
@@ -128,12 +130,14 @@ def test_the_experiment_predicts_by_the_law(mnist):
     xr.testing.assert_allclose(data["noise_scale"], scale, rtol=1e-12)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("bias", [False, True])
 def test_the_law_and_the_identities_hold_at_toy_size(mnist, bias):
     assert run(mnist, bias=bias).verdict == "holds"
     assert homogeneity.run(EXACT, mnist, trained(mnist, bias=bias)).verdict == "holds"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
 def test_networks_that_do_not_scale_obey_the_law_and_claim_no_identities(mnist, activation):
     assert run(mnist, activation=activation).verdict == "holds"
@@ -143,6 +147,7 @@ def test_networks_that_do_not_scale_obey_the_law_and_claim_no_identities(mnist, 
     assert float(spread) > 1e-4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "wrong",
     [lambda squared, trace: (squared, 1.2 * trace), lambda squared, trace: (1.5 * squared, trace)],
@@ -198,12 +203,14 @@ def test_steps_are_held_against_an_hour_by_the_networks_that_training_kept(mnist
         homogeneity.run(many, mnist, large)
 
 
+@pytest.mark.long
 def test_a_silent_network_is_predicted_exactly(mnist):
     """Zero weights without biases have zero gradients: nothing to deviate by."""
     result = run(mnist, initialisation="zero")
     assert broken(result) == set()
 
 
+@pytest.mark.long
 def test_networks_that_were_lost_claim_nothing(mnist):
     result = run(mnist, rate=1e6, checkpoints=[])
     assert (result.verdict, result.checks) == ("no claim", ())

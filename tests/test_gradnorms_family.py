@@ -46,6 +46,7 @@ def against_batch(mnist, changes=None, **trained):
     return batch.run(batch.Config(**BATCH | (changes or {})), mnist, train)
 
 
+@pytest.mark.long
 def test_fall_and_level_are_seen_at_every_kept_epoch(mnist):
     for epoch in (2, 4):
         result = against_batch(mnist, {"epoch": epoch})
@@ -53,6 +54,7 @@ def test_fall_and_level_are_seen_at_every_kept_epoch(mnist):
         assert 1 in result.metrics["slope"]["layer"]
 
 
+@pytest.mark.long
 def test_the_epoch_looked_at_is_the_one_asked_for(mnist):
     """Its ‖g‖ against autograd's over all images."""
     train = training.run(training.Config(**TRAINING), mnist).data
@@ -100,6 +102,7 @@ def test_a_curve_that_does_not_cross_says_so(square):
     assert np.isnan(batch.crossing(B, np.array(square), np.ones(3), 2.0)).all()
 
 
+@pytest.mark.long
 def test_noise_that_falls_like_one_over_b_squared_is_caught(mnist, monkeypatch):
     right = _noise.predict_law
 
@@ -113,6 +116,7 @@ def test_noise_that_falls_like_one_over_b_squared_is_caught(mnist, monkeypatch):
     assert {"minibatch_law", "slope"} <= broken(against_batch(mnist))
 
 
+@pytest.mark.long
 def test_a_wrong_noise_scale_is_caught(mnist, monkeypatch):
     right = _noise.measure_full_batch
 
@@ -146,6 +150,7 @@ def test_minibatches_of_everything_are_refused(mnist):
         against_batch(mnist, {"batches": [4, 192]})
 
 
+@pytest.mark.long
 def test_networks_without_a_gradient_or_that_were_lost_claim_nothing(mnist):
     for change in ({"initialisation": "zero"}, {"rate": 1e6}):
         assert against_batch(mnist, **change).verdict == "no claim"

@@ -117,6 +117,7 @@ def test_fourth_moment_reference():
     assert (Q**2).mean() / Q.mean() ** 2 == pytest.approx(random_relu.kurtosis(4), rel=0.02)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n", [8, 64])
 def test_log_moments_are_those_of_the_integral(n):
     values = []

@@ -99,6 +99,7 @@ def test_descent_is_the_naive_loop():
 # --- underparameterised, overparameterised, risk ---
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "change", [{"step": 1.9, "steps": 3000}, {"start": 1e3, "steps": 3000}, {"features": 1}]
 )
@@ -108,16 +109,19 @@ def test_other_numbers_hold(change):
     assert result("overparameterised", **change | other).verdict == "holds"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["underparameterised", "overparameterised"])
 def test_a_run_cut_short_claims_nothing(name):
     """The trap: the claim is about the limit."""
     assert "steps 10: the slowest mode of" in untold(name, steps=10)
 
 
+@pytest.mark.long
 def test_as_many_samples_as_features_are_too_near_to_singular_for_these_steps():
     assert "needs more" in untold("underparameterised", samples=10, features=10)
 
 
+@pytest.mark.long
 def test_a_wrong_rate_is_caught(monkeypatch):
     """Eigenvalues σ²/n, without the 2 of the square."""
     monkeypatch.setattr(
@@ -134,6 +138,7 @@ def test_a_wrong_limit_is_caught(monkeypatch):
     assert "end" in failed("overparameterised")
 
 
+@pytest.mark.long
 def test_a_wrong_noise_is_caught(monkeypatch):
     """σ² tr (XᵀX)⁻¹ from the singular values themselves, not their squares."""
     right = _problem.regression
@@ -146,6 +151,7 @@ def test_a_wrong_noise_is_caught(monkeypatch):
     assert "noisy_risk" in failed("underparameterised", steps=1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("replicates", "features"), [(1, 1), (2, 3), (10, 14)])
 def test_the_noisy_risk_is_within_its_bound_whatever_the_seed(replicates, features):
     """The trap: a normal quantile for a sum of a few χ²."""
@@ -401,11 +407,13 @@ def test_samples_in_general_have_many_limits():
     assert coordinatewise.only_limit(SAMPLES, TARGETS) is None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["underparameterised", "overparameterised"])
 def test_near_the_limit_of_stability_rounding_stays_that_much_longer(name):
     assert "distance" not in failed(name, step=1.999)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["underparameterised", "overparameterised"])
 def test_no_crossing_is_predicted_where_rounding_decides(name):
     found = result(name, level=1e-30)

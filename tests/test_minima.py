@@ -217,6 +217,7 @@ def test_one_term_has_the_law_of_its_path(seed):
     assert failed("sharp_well", **changes) == set()
 
 
+@pytest.mark.long
 def test_what_the_document_says_is_compared_for_its_own_wells():
     def errata(name, **changes):
         block = experiments()[f"minima@{name}"].parameters | changes

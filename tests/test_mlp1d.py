@@ -116,6 +116,7 @@ QUANTILES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("hidden", QUANTILES)
 def test_the_table_of_torch_seeds_0_to_39(hidden):
     """5 %, median and 95 % of the loss after 2000 epochs; chaotic, so to a hundredth."""
@@ -129,6 +130,7 @@ def test_the_table_of_torch_seeds_0_to_39(hidden):
         assert (final > 0.15).mean() == 0.525  # dead
 
 
+@pytest.mark.long
 def test_the_hessians_of_seed_42():
     """In float32 in the reference, whose end of training is within a hundredth of ours."""
     x, y = _problem.points(7)
@@ -142,6 +144,7 @@ def test_the_hessians_of_seed_42():
     assert values[0] == pytest.approx(-0.066, abs=5e-4)
 
 
+@pytest.mark.long
 def test_the_printed_means_are_reproduced():
     printed = [0.17018873989582062, 0.06601393967866898, 0.0426185242831707, 0.02921168878674507]
     losses = _document.losses_from(42, Shape((1, 10, 10, 1), "relu"), 7, 0.05, 1500, np.float32)
@@ -231,6 +234,7 @@ def test_what_cannot_be_run_is_refused(name, change, rule):
 # --- what a claim presupposes: settings of no document are no false alarms ---
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "change", "reason"),
     [
@@ -256,6 +260,7 @@ def test_where_the_claim_says_nothing_it_is_not_refuted(name, change, reason):
         assert reason in " ".join(result.no_claim)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("replicates", [10, 20, 30])
 @pytest.mark.parametrize("name", ["activation", "optimizer", "start", "width"])
 def test_few_replicates_are_no_false_alarm(name, replicates):
@@ -287,6 +292,7 @@ def test_an_unstable_constant_needs_time_to_leave():
     assert "stable" in run("mlp1d@saturation", epochs=60).unchecked
 
 
+@pytest.mark.long
 def test_the_largest_networks_get_below_the_hinge():
     """Counted, not claimed: no theory gives the share."""
     shares = run("mlp1d@width", epochs=1000, hidden=[[1], [30]]).metrics["below_hinge_fraction"]
@@ -313,6 +319,7 @@ def test_a_wrong_share_of_dead_units_is_caught(monkeypatch):
     assert "dead_share" in failing("width", hidden=[[1]], draws=5000)
 
 
+@pytest.mark.long
 def test_a_wrong_plateau_is_caught(monkeypatch):
     monkeypatch.setattr(activation, "linear_floor", lambda x, y: _problem.constant_floor(y) / 2)
     assert "loss_of_a_line" in failing("activation", rates=[0.02])
@@ -331,6 +338,7 @@ def test_a_wrong_moment_of_the_start_is_caught(monkeypatch):
     assert failing("start") == {"mean_start_loss", "mean_square"}
 
 
+@pytest.mark.long
 def test_adam_without_its_bias_correction_is_caught(monkeypatch):
     def uncorrected(beta1, beta2, epsilon):
         def step(memories, g, t, eta):

@@ -83,6 +83,7 @@ def test_of_other_runs_the_document_says_nothing(change):
     assert not result.errata
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "change"),
     [
@@ -177,6 +178,7 @@ def test_the_directions_are_drawn_as_state_dicts_are_walked():
         np.testing.assert_array_equal(row, np.concatenate(parts))
 
 
+@pytest.mark.long
 def test_other_directions_are_not_what_the_document_draws(monkeypatch):
     def drawn_anew(config):
         return 3 * _left_over.np.random.default_rng(0).normal(size=(1, 141))

@@ -68,6 +68,7 @@ def broken(**changes) -> set[str]:
     return {check.name for check in run("dynamics@nesterov", **changes).checks if not check.holds}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "changes",
     [
@@ -99,6 +100,7 @@ def test_what_cannot_be_shown_is_refused(change, rule):
         run("dynamics@nesterov", **change)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("wrong", "caught"),
     [
@@ -119,6 +121,7 @@ def test_a_wrong_best_pair_is_caught(monkeypatch, wrong, caught):
     assert broken() >= caught
 
 
+@pytest.mark.long
 def test_heavy_ball_s_recurrence_in_place_of_nesterov_s_is_caught(monkeypatch):
     monkeypatch.setattr(nesterov, "coefficients", nesterov.heavy_ball_coefficients)
     assert "rate" in broken()

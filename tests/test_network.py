@@ -167,6 +167,7 @@ def test_jacobian_and_kernel_are_those_of_autograd(made, output):
     np.testing.assert_allclose(K, J @ J.mT, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.long
 @few
 @given(made=cases)
 def test_hessian_products_are_those_of_autograd(made):

@@ -423,6 +423,7 @@ def test_of_one_example_nothing_is_refuted():
     assert found.verdict == "holds"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["examples", "mean_square"])
 @pytest.mark.parametrize(
     "change",

@@ -498,6 +498,7 @@ def test_the_legend_of_strokes_names_what_the_figure_has():
     assert strokes(panel(("moment", "predicted"))) == "Dashed: predicted."
 
 
+@pytest.mark.long
 def test_an_experiment_without_checks_is_said_to_claim_nothing(folder, tmp_path):
     copy = tmp_path / "page"
     shutil.copytree(folder, copy)
@@ -534,6 +535,7 @@ print(json.dumps(answers))
 """
 
 
+@pytest.mark.long
 def test_what_is_missing_or_of_another_layout_is_one_line(folder, tmp_path):
     copy = tmp_path / "page"
     shutil.copytree(folder, copy)
@@ -546,6 +548,7 @@ def test_what_is_missing_or_of_another_layout_is_one_line(folder, tmp_path):
         assert line.startswith("report/index.html: not written")
 
 
+@pytest.mark.long
 def test_every_character_of_a_formula_is_in_the_fonts_of_the_page():
     from fontTools.ttLib import TTFont
     from matplotlib import font_manager
@@ -563,6 +566,7 @@ def test_every_character_of_a_formula_is_in_the_fonts_of_the_page():
                 assert not {c for c in paragraph.text if ord(c) not in known}, path
 
 
+@pytest.mark.long
 def test_a_figure_is_drawn_again_only_if_it_changed(folder):
     figures = {p: p.stat().st_mtime_ns for p in (folder / "plots/alpha").iterdir()}
     (folder / "artifacts/drawn/alpha/quick.txt").unlink()

@@ -573,6 +573,7 @@ def test_a_run_that_leaves_float64_diverges_as_predicted(step):
 # --- sgd, stability, reshuffling, averaging ---
 
 
+@pytest.mark.long
 def test_expectations_without_the_noise_are_caught(monkeypatch):
     """E f(θ) taken for f(E θ)."""
 

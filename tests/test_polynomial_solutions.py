@@ -524,6 +524,7 @@ def test_too_few_degrees_end_before_the_recovery():
     assert "Legendre expects" in untold("double_descent", degrees=[2, 13, 20])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "change",
     [{"degrees": [2, 13, 20]}, {"points": 100}, {"interval": [0, 0.1]}, {"frequency": 1e5}],

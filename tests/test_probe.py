@@ -178,6 +178,7 @@ def runs():
     return {name: train(*what, probed=True, deep=1) for name, what in ZOO.items()}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ZOO)
 def test_a_training_is_the_same_bit_by_bit_with_a_probe(name, runs):
     assert equal(train(*ZOO[name], probed=False)[0], runs[name][0])
@@ -269,6 +270,7 @@ def test_norms_of_samples_are_those_of_one_backward_pass_each(kind):
     assert not probe.unseen  # the formula was verified
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["residual", "attention", "shared", "gru"])
 def test_norms_over_the_set_are_those_of_slow_twins(name):
     torch.manual_seed(2)
@@ -304,6 +306,7 @@ def test_trace_and_square_from_minibatches_are_right_in_the_mean():
     assert (np.abs(mean - [trace, square]) < 4.5 * error).all()
 
 
+@pytest.mark.long
 def test_the_sharpness_is_the_top_of_the_whole_hessian_and_differences_agree():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2)).double()

@@ -330,6 +330,7 @@ def test_the_document_s_network_has_the_gradient_norms_of_train_mnist():
     np.testing.assert_allclose(probe.result()["minibatch_norm"], expected, rtol=2e-5)
 
 
+@pytest.mark.long
 def test_replicates_differ_and_a_seed_gives_the_same_run():
     first, again = (train(replicates=2, epochs=2) for _ in range(2))
     assert first.data.identical(again.data)
@@ -341,6 +342,7 @@ def test_replicates_differ_and_a_seed_gives_the_same_run():
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("loss", "made", "y"),
     [
@@ -361,6 +363,7 @@ def test_labels_counted_from_one_are_counted_from_zero():
     assert classes(np.array([0, 2, 1]), "cross_entropy").tolist() == [0, 2, 1]
 
 
+@pytest.mark.long
 def test_what_is_no_claim_of_this_network_is_said_with_its_reason():
     result = train(net(nn.Dropout(0.5)), optimiser="Adam", arguments={"lr": 0.01})
     assert borne_out(result)
@@ -381,6 +384,7 @@ def gru():
     return Last()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("made", [gru, net(nn.BatchNorm1d(5)), net(nn.LayerNorm(5), nn.Tanh())])
 def test_networks_that_stand_in_no_file(made):
     assert borne_out(train(made))
@@ -448,11 +452,13 @@ def test_what_cannot_be_trained_is_refused_in_one_line(made, changes, said):
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.long
 def test_too_few_samples_are_told_with_how_many_it_takes():
     assert "it takes 64, and minibatches of 2" in train(data=points(63)).no_claim[0]
     assert not any("it takes" in reason for reason in train(data=points(64)).no_claim)
 
 
+@pytest.mark.long
 def test_a_reason_is_short_however_many_steps_and_layers_it_holds_for():
     """Of two replicates, too, it is told once."""
     deep = net(*(nn.Linear(5, 5) for _ in range(20)))
@@ -535,6 +541,7 @@ def stage() -> None:
     running.run("descent.probe.trained", "probe/mine", *inputs)
 
 
+@pytest.mark.long
 def test_a_block_of_your_own_runs_and_a_changed_network_reruns_it(here):
     project()
     own.main()

@@ -95,6 +95,7 @@ def planted_rate(monkeypatch):
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("plant", "caught"),
     [
@@ -169,6 +170,7 @@ def test_a_sharpness_that_stays_above_the_limit_is_told():
     assert "stability_limit" not in failing(at_full_batch(2.6, momentum=0.9))
 
 
+@pytest.mark.long
 def test_the_limit_is_claimed_for_full_batches_and_known_rules_only():
     model = relus()
     minibatches = run(model, sgd(model), data=task(64))
@@ -184,6 +186,7 @@ def test_the_limit_is_claimed_for_full_batches_and_known_rules_only():
 # ---- What is not claimed.
 
 
+@pytest.mark.long
 def test_a_network_that_is_not_homogeneous_gets_no_law_of_it():
     model = nn.Sequential(nn.Linear(6, 8), nn.Sigmoid(), nn.Linear(8, 3))
     probe = run(model, sgd(model))
@@ -192,6 +195,7 @@ def test_a_network_that_is_not_homogeneous_gets_no_law_of_it():
     assert not failing(probe)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["sum", "statistics"])
 def test_a_loss_that_is_no_mean_over_samples_gets_no_noise(kind):
     model = relus()
@@ -217,6 +221,7 @@ def test_few_outlying_samples_raise_no_alarm():
     assert "chance" in why(probe, "minibatch_law")
 
 
+@pytest.mark.long
 def test_a_loss_that_is_not_finite_ends_in_a_reason():
     model = relus()
     probe = run(model, sgd(model, 1e30), steps=5)
@@ -224,6 +229,7 @@ def test_a_loss_that_is_not_finite_ends_in_a_reason():
     assert not failing(probe)
 
 
+@pytest.mark.long
 def test_no_data_no_measure_and_few_samples_have_their_reasons():
     model, (x, y) = relus(), task(40)
     probe = Probe(model, F.cross_entropy, every=1)
@@ -316,6 +322,7 @@ def test_an_optimiser_with_a_closure_is_seen_too():
     assert float(probe.result()["update_ratio"].sum()) > 0
 
 
+@pytest.mark.long
 def test_a_compiled_model_is_looked_at_without_its_cover():
     model, (x, y) = relus(), task(64)
     compiled = torch.compile(model, backend="eager")

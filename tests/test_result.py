@@ -93,6 +93,7 @@ def test_a_check_that_makes_no_sense_is_refused(change):
         Check("x", **(given | {"why": WHY} | change))
 
 
+@pytest.mark.long
 @given(st.lists(st.floats(-10, 10), min_size=1, max_size=6), st.floats(-10, 10), st.floats(0, 5))
 def test_worst_is_a_point_that_fails_whenever_the_check_fails(values, exact, tol):
     for relation, passes in (

@@ -66,6 +66,7 @@ betas = st.floats(0.05, 0.95)
 etas = st.floats(1e-3, 0.3)
 
 
+@pytest.mark.long
 @given(beta=betas, eta=etas)
 def test_the_conventions_of_momentum_are_one_method(beta, eta):
     start, steps = [1.0, -1.0, 2.0, 0.5], 25

@@ -171,6 +171,7 @@ def test_a_vector_does_not_see_its_neighbours():
     assert np.isfinite(together[2]).all()
 
 
+@pytest.mark.long
 def test_float32_storage_of_the_operator_keeps_the_float64_floor():
     """X* stays an exact fixed point: only G, not U or the residual, is rounded."""
     config = exact.Config(**EXACT)
@@ -377,6 +378,7 @@ def test_uniqueness_threshold_is_the_statistical_dimension(d, r, threshold):
 BLOCKS = [(exact, EXACT), (overparam, SWEEP), (scarce, SCARCE)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("module", "block"), BLOCKS)
 def test_the_claim_holds_at_toy_size(module, block):
     result = outcome(module, block)
@@ -399,6 +401,7 @@ def test_rate_of_too_few_points_is_unknown():
     assert np.isnan(_linearised.rate_over(curve, _linearised.within_fit(curve, (1e-12, 1e-5))))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -415,6 +418,7 @@ def test_exact_claims_nothing_where_it_presupposes_more(change, reason):
     assert any(re.search(reason, one) for one in result.no_claim), result.no_claim
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("module", "block", "change", "reason"),
     [
@@ -432,17 +436,20 @@ def test_a_sweep_claims_nothing_where_it_presupposes_more(module, block, change,
     assert any(re.search(reason, one) for one in result.no_claim), result.no_claim
 
 
+@pytest.mark.long
 def test_a_start_that_leaves_float64_does_not_disturb_the_small_ones():
     result = outcome(overparam, SWEEP | {"alphas": [1e-4, 1e3]})
     assert result.verdict == "holds", (result.no_claim, broken(result))
     assert "slope" in result.unchecked
 
 
+@pytest.mark.long
 def test_a_sweep_of_one_scale_has_no_slope_to_check():
     result = outcome(overparam, SWEEP | {"alphas": [1e-3]})
     assert [check.name for check in result.checks] == ["held_out_loss", "relative_distance"]
 
 
+@pytest.mark.long
 def test_recovery_is_claimed_of_every_replicate_and_every_start(monkeypatch):
     descended = overparam.overparameterised
 
@@ -455,6 +462,7 @@ def test_recovery_is_claimed_of_every_replicate_and_every_start(monkeypatch):
     assert "relative_distance" in broken(outcome(overparam, SWEEP))
 
 
+@pytest.mark.long
 def test_growth_of_the_error_is_claimed_of_every_replicate(monkeypatch):
     descended = overparam.overparameterised
 
@@ -499,6 +507,7 @@ def test_the_linearised_run_is_the_run_close_to_the_target():
     assert float(abs(rate - result.data["rate_bound"]).max()) < 0.02
 
 
+@pytest.mark.long
 def test_results_do_not_depend_on_the_number_of_processes(monkeypatch):
     config = exact.Config(**EXACT)
     alone = exact.run(config)
@@ -508,6 +517,7 @@ def test_results_do_not_depend_on_the_number_of_processes(monkeypatch):
     assert [one.worst for one in together.checks] == [one.worst for one in alone.checks]
 
 
+@pytest.mark.long
 def test_a_replicate_does_not_depend_on_how_many_there_are():
     two, three = (outcome(exact, EXACT | {"replicates": n}) for n in (2, 3))
     assert three.data.isel(replicate=slice(2)).identical(two.data)

@@ -166,6 +166,7 @@ def own(name: str, lam: list[float], scale: float = 1.0):
     return run(f"sensing@{name}", **block | starts, target=(scale * (V * lam) @ V.T).tolist())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "lam", "scale"),
     [("exact", [1.0, 1.0], 1e6), ("overparam", [1.0, 0.8], 1e-6), ("scarce", [1.0], 1e6)],
@@ -177,6 +178,7 @@ def test_a_target_of_your_own_is_found_at_any_size(name, lam, scale):
         np.testing.assert_allclose(found, scale * np.array(lam), rtol=1e-12)
 
 
+@pytest.mark.long
 def test_of_a_target_unlike_those_that_are_drawn_nothing_is_claimed():
     reason = own("overparam", [1.0, 0.05]).no_claim[0]
     assert reason.startswith("target: λ₁/λ_r = 20 > 5.66 of drawn ones")
@@ -213,6 +215,7 @@ def entries() -> np.ndarray:
     return A
 
 
+@pytest.mark.long
 def test_with_measurements_of_your_own_the_rate_is_that_of_their_hessian(monkeypatch):
     found = with_matrices(entries())
     assert found.verdict == "holds"
@@ -224,6 +227,7 @@ def test_with_measurements_of_your_own_the_rate_is_that_of_their_hessian(monkeyp
     assert "rate" in {c.name for c in with_matrices(entries()).checks if not c.holds}
 
 
+@pytest.mark.long
 def test_measurements_that_leave_the_claim_nothing_are_told():
     steep = with_matrices(6 * entries()).no_claim
     assert any("η times the largest curvature is" in reason for reason in steep)

@@ -76,6 +76,7 @@ def nowhere(config, given):
 RIGHT = _plane.regions
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("wrong", [everywhere, nowhere])
 def test_borders_in_another_place_are_caught(monkeypatch, wrong):
     monkeypatch.setattr(phase, "regions", wrong)

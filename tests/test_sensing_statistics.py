@@ -126,6 +126,7 @@ def test_projection_is_the_nearest_positive_semidefinite_matrix():
 # --- every experiment: a wrong formula, a setting where the claim does not hold, a refusal ---
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "function", "wrong", "caught"),
     [
@@ -146,6 +147,7 @@ def test_a_wrong_formula_is_caught(monkeypatch, name, function, wrong, caught):
     assert broken(name) >= caught
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "change", "reason"),
     [
@@ -173,6 +175,7 @@ def test_nothing_is_claimed_where_more_is_presupposed(name, change, reason):
     assert any(re.search(reason, one) for one in result.no_claim), result.no_claim
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "change", "unchecked"),
     [
@@ -285,6 +288,7 @@ def test_the_spread_of_the_transition_is_that_of_the_intrinsic_volumes():
     assert spread == pytest.approx(_sample.transition_spread(n, 0), rel=0.12)
 
 
+@pytest.mark.long
 def test_what_may_remain_bounds_what_does():
     rng = np.random.default_rng(9)
     for _ in range(10):

@@ -149,6 +149,7 @@ def test_measurements_fall_into_few_blocks_of_whole_batches(m):
 # ---- The job.
 
 
+@pytest.mark.long
 def test_one_process_agrees_with_dense_matrices(alone):
     d, r, m, held, alphas, count = 12, 2, 480, 130, (1e-4, 1e-2), 200
     rng = np.random.default_rng([0, 0])
@@ -182,6 +183,7 @@ def same(found: xr.Dataset, alone: xr.Dataset) -> None:
         assert found[name].values.tobytes() == alone[name].values.tobytes(), name
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", [("--rows", "make"), ("--memory", str(300 * ROW))])
 def test_rows_that_are_made_anew_change_no_bit(alone, tmp_path, options, capfd):
     file = tmp_path / "made.nc"
@@ -270,6 +272,7 @@ def test_help_names_every_option_and_is_no_error(called):
         assert option in out
 
 
+@pytest.mark.long
 def test_a_full_disk_is_one_line_and_leaves_what_was_there(called, tmp_path):
     file = tmp_path / "here.nc"
     file.write_bytes(b"as it was")

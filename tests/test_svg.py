@@ -28,6 +28,7 @@ def texts(path) -> list[str]:
     return [element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", pictures())
 def test_a_picture_is_a_small_valid_svg(name, tmp_path):
     picture = tmp_path / "picture.svg"
@@ -49,6 +50,7 @@ def test_words_are_drawn_as_they_are_written(tmp_path):
     assert said == ["$\\frac$", "See <this>."]
 
 
+@pytest.mark.long
 def test_every_mark_with_a_label_is_in_the_legend(tmp_path):
     picture = tmp_path / "picture.svg"
     save(pictures()["maps"], picture)
@@ -128,6 +130,7 @@ limits = st.tuples(
 scales = st.sampled_from(["linear", "log", "symlog"])
 
 
+@pytest.mark.long
 @given(values=numbers, scale=scales, given_limits=limits)
 @settings(deadline=None, max_examples=150)
 def test_whatever_a_panel_holds_its_axes_have_limits(values, scale, given_limits):
@@ -173,6 +176,7 @@ def test_a_map_of_numbers_near_the_largest_has_colours(z, diverging):
         paint(Figure((panel("", Axis("x"), Axis("y"), mark),))).canvas.draw()
 
 
+@pytest.mark.long
 @given(st.floats(-300, 307), st.floats(0.001, 620))
 @settings(deadline=None, max_examples=500)
 def test_a_logarithmic_axis_has_some_labels_and_not_too_many(low, decades):
@@ -272,6 +276,7 @@ def test_a_panel_with_nothing_left_says_so():
     assert seen(lost).nothing == "nothing to show here:\nno finite value"
 
 
+@pytest.mark.long
 def test_a_legend_never_lies_on_points(tmp_path):
     drawing = paint(pictures()["maps"])
     beside = drawing.axes[2]

@@ -65,6 +65,7 @@ def runs(uri):
     return [run for run in found if run not in nested], nested
 
 
+@pytest.mark.long
 def test_a_sweep_is_one_run_a_point_with_the_same_metric_names(workspace):
     track.main()
     client = MlflowClient(f"sqlite:///{workspace}/mlflow.db")
@@ -251,6 +252,7 @@ def names(path):
         return [name for (name,) in database.execute("SELECT name FROM runs")]
 
 
+@pytest.mark.long
 def test_a_database_of_an_older_mlflow_is_set_aside_and_made_anew(workspace, monkeypatch, capsys):
     monkeypatch.setattr(schema, "STEADY", 0.01)
     age(workspace / "mlflow.db", OLDER)

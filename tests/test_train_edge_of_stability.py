@@ -89,12 +89,14 @@ def test_the_sharpness_along_a_run_is_that_of_autograd(hidden):
         w = w - 0.1 * 0.5 * slope.numpy()
 
 
+@pytest.mark.long
 def test_the_documents_bound_is_caught(monkeypatch):
     """Runs that end at the edge are not at 2/(βη)."""
     monkeypatch.setattr(experiment, "highest", lambda beta: 1 + 0 * beta)
     assert broken(plateau=7) >= {"edge"}
 
 
+@pytest.mark.long
 def test_no_prediction_decides_which_runs_are_checked(monkeypatch):
     """A prediction that is too high is not excused as an edge that is not reached, nor one too low as a start beyond."""
     for factor in (0.3, 4):
@@ -102,6 +104,7 @@ def test_no_prediction_decides_which_runs_are_checked(monkeypatch):
         assert broken() >= {"edge"}
 
 
+@pytest.mark.long
 def test_a_run_that_ends_before_the_edge_has_no_plateau():
     """The trap: small steps leave the sharpness below, and no step undoes the one before."""
     result = run(betas=[0.5, 1], plateau=60, steps=150)
@@ -120,6 +123,7 @@ def test_a_start_beyond_the_edge_claims_nothing():
     assert result.errata == ()
 
 
+@pytest.mark.long
 def test_a_sharpness_that_is_not_known_is_not_compared(monkeypatch):
     """Few products from a random vector give a fraction of it."""
     right = _sharpening.largest_eigenvalue

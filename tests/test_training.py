@@ -53,6 +53,7 @@ def test_minibatch_momentum_is_that_of_torch():
 RULES = [rules.descent(), rules.averaged(0.3), rules.adam(0.9, 0.99, 1e-8)]
 
 
+@pytest.mark.long
 @settings(max_examples=30, deadline=None)
 @given(
     rates=st.lists(st.sampled_from([1e-3, 0.1, 30.0, 1e8, 1e200]), min_size=1, max_size=5),

@@ -168,6 +168,7 @@ print(sorted({name.partition(".")[0] for name in sys.modules} - before))
 """
 
 
+@pytest.mark.long
 def test_what_xarray_imports_to_write_a_file_is_there_already(tmp_path):
     """It imports Dask, wherever that is installed: a second for every stage, if not done beforehand."""
     given = clean_environment() | {"PYTHONPATH": str(ROOT / "src")}
