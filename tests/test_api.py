@@ -210,6 +210,7 @@ def test_a_file_of_another_kind_is_refused(ties, tmp_path):
 # ---- What it lists and explains.
 
 
+@pytest.mark.long
 def test_the_list_has_every_experiment_with_the_stored_verdict():
     every = lab.experiments(root=ROOT)
     assert len(every) == sum(1 for _ in (ROOT / "metrics").rglob("*.json"))

@@ -62,6 +62,7 @@ def test_what_an_experiment_takes_is_made_at_toy_size(folder):
     assert "there is no tests/test_beta.py" in done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "said"), [("", "EXP: no such"), ("quick", "did you mean alpha.quick or beta.quick?")]
 )

@@ -303,6 +303,7 @@ def test_wide_and_deep_networks_raise_no_false_alarm(change):
     assert broken("lost_sides", **change) == set()
 
 
+@pytest.mark.long
 def test_a_small_start_that_stays_put_holds():
     """The trap: σ₁ is √N in the end only where the units of the last layer have been switched off."""
     for change in ({"rate": 1e-4}, {"rate": 1e-6, "momentum": 0}, {"rate": 0.3, "epochs": 3}):
@@ -604,6 +605,7 @@ def test_a_wrong_plane_of_lazy_training_is_caught(monkeypatch, name, wrong, caug
     assert {check.name for check in run("lazy_plane").checks if not check.holds} == caught
 
 
+@pytest.mark.long
 def test_a_start_that_is_beyond_rounding_fits_nothing():
     result = run("lazy_plane", target=1e-12)
     assert result.verdict == "no claim"

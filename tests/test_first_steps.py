@@ -335,6 +335,7 @@ def test_an_optimizer_that_diverges_on_small_pixels_is_no_claim():
         assert np.isfinite(variable).all(), variable.name
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", [{"small": 0.5}, {"hidden": [24]}, {"hidden": [3]}])
 def test_weights_that_are_not_tiny_are_no_claim(change):
     result = result_of("gradient_norms", **change)

@@ -125,6 +125,7 @@ def test_the_prediction_is_the_recursion_image_by_image():
             np.testing.assert_allclose(one["sample_norm_predicted"], norm, rtol=1e-13)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "changes",
     [

@@ -199,6 +199,7 @@ def test_other_networks_hold(change):
     assert run("layer_gradients", **change).verdict == "holds"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "change", [{"widths": [1, 8, 1]}, {"widths": [3, *[40] * 12, 2]}, {"seed": 1}]
 )

@@ -208,6 +208,7 @@ def test_beyond_the_critical_step_descent_leaves_as_well():
     assert "gradient descent leaves" in found.no_claim[-1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_one_term_has_the_law_of_its_path(seed):
     """The trap: a point mass that a grid smears; and f' of 0.01 where gradient descent takes 10⁵ steps past."""

@@ -325,6 +325,7 @@ def test_a_wrong_plateau_is_caught(monkeypatch):
     assert "loss_of_a_line" in failing("activation", rates=[0.02])
 
 
+@pytest.mark.long
 def test_a_wrong_moment_of_the_start_is_caught(monkeypatch):
     """Without the ½ of ReLU."""
 

@@ -67,6 +67,7 @@ def test_means_are_added_in_float32():
 # --- the runs ---
 
 
+@pytest.mark.long
 def test_one_number_off_gives_other_losses(monkeypatch):
     monkeypatch.setattr(_left_over, "PASS", 1)
     assert failed("unseeded_runs") == {"printed_in_3a", "printed_in_3c", "printed_in_3d"}

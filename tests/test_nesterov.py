@@ -127,6 +127,7 @@ def test_heavy_ball_s_recurrence_in_place_of_nesterov_s_is_caught(monkeypatch):
     assert "rate" in broken()
 
 
+@pytest.mark.long
 def test_errors_of_many_modes_are_those_of_each_and_never_all_in_memory():
     curvatures, t = tuple(1 - np.arange(200) / 250), np.arange(5001)
     pairs = nesterov.best_pair(1.0, 0.2), nesterov.best_heavy_ball_pair(1.0, 0.2)

@@ -399,6 +399,7 @@ def test_the_drawn_map_has_the_critical_step_of_its_average():
     assert found[0] == pytest.approx(second_moment.limit(each[0]), rel=0.02)
 
 
+@pytest.mark.long
 def test_a_map_without_the_kurtosis_of_the_noise_is_caught(monkeypatch):
     """E ĤSĤ = HSH, as if Ĥ were its mean."""
     right = _noisy.gradients

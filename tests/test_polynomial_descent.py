@@ -242,6 +242,7 @@ SAMPLED = {  # E f gap of the last iterate and of the average, E d², after 7·1
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("n", "hold"), SAMPLED)
 def test_stochastic_descent_has_the_reference_expectations(n, hold):
     problem = build(DATA, n)

@@ -198,6 +198,7 @@ def averaged(X, y, step, hold, order):
     return total / len(order)
 
 
+@pytest.mark.long
 def test_all_printed_averages_are_those_of_numpys_generator_after_exercise_5():
     """No run is seeded, but all go on from what exercise 5 has left of seed 0: 2000 phases, 2000 samples."""
     block = harness.experiments()["polynomial@sgd"].parameters

@@ -490,6 +490,7 @@ def test_the_published_data_set():
     assert_allclose(np.log10(monomial[0]), np.log10([1.06786e9, 3.58e15]), atol=0.01)
 
 
+@pytest.mark.long
 def test_the_expected_error_is_the_mean_over_noise():
     """20000 draws of the noise at the same points."""
     rng, grid = np.random.default_rng(0), np.linspace(0, 1, 200)

@@ -163,6 +163,7 @@ def at_full_batch(top, **settings):
     return run(model, optimizer, steps=31, every=30, batch=None, data=data, loss_fn=loss_fn)
 
 
+@pytest.mark.long
 def test_a_sharpness_that_stays_above_the_limit_is_told():
     below = at_full_batch(1.5)
     assert "stability_limit" in made(below) - failing(below)
@@ -211,6 +212,7 @@ def test_a_loss_that_is_no_mean_over_samples_gets_no_noise(kind):
     assert not failing(probe)
 
 
+@pytest.mark.long
 def test_few_outlying_samples_raise_no_alarm():
     x, y = torch.randn(200, 6), torch.randn(200, 1)
     x[0] *= 1e3

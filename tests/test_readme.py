@@ -20,6 +20,7 @@ def test_the_table_of_claims_is_made_from_the_docstrings(readme):
     assert renewed(readme) == readme, "make readme"
 
 
+@pytest.mark.long
 def test_the_table_is_all_that_is_renewed(readme):
     before, _, after = renewed(readme).partition(HEADER)
     assert readme.startswith(before)

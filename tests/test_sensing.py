@@ -475,6 +475,7 @@ def test_growth_of_the_error_is_claimed_of_every_replicate(monkeypatch):
     assert "slope_above_zero" in broken(outcome(overparam, SWEEP))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("factor", [0.5, 2])
 def test_a_wrong_hessian_is_caught(monkeypatch, factor):
     right = _problem.hessian
@@ -482,12 +483,14 @@ def test_a_wrong_hessian_is_caught(monkeypatch, factor):
     assert "rate" in broken(outcome(exact, EXACT))
 
 
+@pytest.mark.long
 def test_a_gradient_of_the_wrong_size_is_caught(monkeypatch):
     """A longer step, still stable: it recovers X*, at another rate."""
     monkeypatch.setattr(_trajectories, "unpack", lambda x: 2 * unpack(x))
     assert "rate" in broken(outcome(exact, EXACT))
 
 
+@pytest.mark.long
 def test_held_out_measurements_of_another_size_are_caught(monkeypatch):
     drawn = _problem.draw
 
@@ -499,6 +502,7 @@ def test_held_out_measurements_of_another_size_are_caught(monkeypatch):
     assert broken(outcome(overparam, SWEEP)) == {"held_out_loss"}
 
 
+@pytest.mark.long
 def test_the_linearised_run_is_the_run_close_to_the_target():
     """ρ of the last e-folds agrees with that of Δ ← (1 − ηH)Δ to the nonlinear part, and H matters."""
     result = outcome(exact, EXACT)

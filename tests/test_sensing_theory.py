@@ -95,6 +95,7 @@ def test_what_no_machine_holds_is_refused_before_it_is_allocated(name, change):
         run(f"sensing@{name}", **change)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "change", "reason"),
     [
@@ -401,6 +402,7 @@ def test_the_published_length_is_refuted_at_its_own_numbers_only():
     assert toy("sensing@published_length").errata == ()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("factor", [0.99, 1.01])
 def test_times_a_hundredth_off_are_caught(monkeypatch, factor):
     right = published_length.predict

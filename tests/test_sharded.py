@@ -208,6 +208,7 @@ def called(capfd):
     return call
 
 
+@pytest.mark.long
 def test_the_job_states_its_claim_and_what_it_took(called, alone, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # another folder than the project's
     code, out, errors = called(*words(), "--rows", "keep", "--out", "here.nc")
@@ -456,6 +457,7 @@ def test_without_an_address_to_meet_at_the_ranks_are_refused(monkeypatch):
 # ---- Processes.
 
 
+@pytest.mark.long
 def test_what_one_process_has_no_room_for_is_refused_and_rows_made_anew_fit(called, tmp_path):
     """70 MB of rows where 48 MiB more may be taken."""
     large = words(size=60, oversampling=40, steps=2, milestones="[0,2]", alphas="[1e-5]")
