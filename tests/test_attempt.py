@@ -1,5 +1,6 @@
 """`make try`: one experiment at toy size, its contract, its figure and its tests."""
 
+import ast
 import subprocess
 import sys
 
@@ -8,9 +9,9 @@ import pytest
 import xarray as xr
 from ruamel.yaml import YAML
 
-from descent.lab.attempt import broken
+from descent.lab.attempt import PLANTED, PLANTS, broken
 from descent.result import Check, Result
-from toy import PARAMS, clean_environment, copy_code, pipeline
+from toy import PARAMS, ROOT, clean_environment, copy_code, pipeline
 
 ORACLE = """
 def test_quick_is_quick():
@@ -84,3 +85,9 @@ def test_what_of_the_contract_is_broken_is_named():
     assert broken(Result(xr.Dataset(), {}, ())) == [
         "there is neither a check nor a reason to claim nothing"
     ]
+
+
+def test_the_errors_that_are_planted_are_those_of_the_suite():
+    """pytest would say that a test is not there, and nothing of the experiment."""
+    every = ast.parse((ROOT / PLANTED).read_text(encoding="utf-8")).body
+    assert set(PLANTS) <= {getattr(one, "name", "") for one in every}

@@ -5,9 +5,8 @@ This is for the process that commands are forked from (warm.py): there it is don
 
 from contextlib import suppress
 
-with suppress(
-    ImportError, AttributeError
-):  # a Numba that keeps them elsewhere: then the commands do it
+# Where a Numba keeps them elsewhere, the commands do it.
+with suppress(ImportError, AttributeError):
     from numba.core.registry import cpu_target
 
     cpu_target.typing_context.refresh()

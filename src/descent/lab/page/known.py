@@ -34,18 +34,18 @@ def known(source: Path, kind: str, work: Callable[[], Any], code: str) -> Any:
     try:
         origin = made_of(code) + digest(source)
     except OSError:  # who works on it says what is wrong with it
-        return plain(work())
+        return as_json(work())
     with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
         kept = json.loads(read_text(record))
         if kept["of"] == origin:
             return kept["is"]
-    found = plain(work())
+    found = as_json(work())
     with suppress(OSError):  # no room: it is worked out again next time
         write_text(record, json.dumps({"of": origin, "is": found}))
     return found
 
 
-def plain(found: object) -> Any:
+def as_json(found: object) -> Any:
     """As JSON has it, so that it is the same whether it was kept or not."""
     return json.loads(json.dumps(found))
 
