@@ -4,6 +4,7 @@ Writes benchmarks/results/DATE.json and prints the same as Markdown. `--quick` l
 the whole pipeline.
 """
 
+import argparse
 import json
 import sys
 from datetime import date
@@ -98,4 +99,6 @@ def main(quick: bool) -> None:
 
 
 if __name__ == "__main__":
-    main("--quick" in sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="without runs of the whole pipeline")
+    main(parser.parse_args().quick)

@@ -117,6 +117,7 @@ def growth() -> list[dict]:
     for workers in WORKERS:
         options = {"processes": False, "protocol": "tcp", "dashboard_address": "127.0.0.1:0"}
         options |= {"n_workers": workers, "threads_per_worker": 1, "silence_logs": SILENT}
+        options |= {"memory_limit": 0}  # a worker's share is less than the one process has
         with quiet(), LocalCluster(**options) as cluster:
             tasks = [(SECONDS,)] * (4 * workers)
             with on(cluster.scheduler_address):

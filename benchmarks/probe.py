@@ -6,6 +6,7 @@ import time
 from statistics import median
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import nn
 
 from descent.probe.probe import Probe
@@ -86,7 +87,8 @@ def ways(steps: int = STEPS, runs: int = RUNS) -> list[dict]:
     """The two loops in turn, so that both meet the machine in the same state; one thread."""
     rows = []
     for name in NETWORKS:
-        pairs = [[loop(name, steps, probed) for probed in (False, True)] for _ in range(runs)]
+        with threadpool_limits(1):
+            pairs = [[loop(name, steps, probed) for probed in (False, True)] for _ in range(runs)]
         bare, probed = (median(times) for times in zip(*pairs, strict=True))
         memory = [peak(name, probed) for probed in (False, True)]
         rows.append(
