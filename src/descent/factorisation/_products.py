@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import Float, Int, Num
 from numba import njit
 
+from descent.maths.compiled import assign
+
 Square = Float[np.ndarray, "d d"]
 Factors = Float[np.ndarray, "N d d"]
 
@@ -76,11 +78,11 @@ def _descend(factors, mask, target, eta, small, marks, kept):
     flipped = np.empty((d, d))
     k = 0
     for t in range(marks[-1] + 1):
-        below[0] = factors[0]
+        assign(below[0], factors[0])
         for j in range(1, N):
             _multiply(factors[j], below[j - 1], below[j])
         while t == marks[k]:
-            kept[k] = below[N - 1]
+            assign(kept[k], below[N - 1])
             k += 1
             if k == len(marks):
                 return t
@@ -90,7 +92,8 @@ def _descend(factors, mask, target, eta, small, marks, kept):
                 behind[a, b] = mask[a, b] * (below[N - 1, a, b] - target[a, b])
                 loss += behind[a, b] ** 2
         if not (small <= loss / 2 < 1e100):
-            kept[k:] = below[N - 1]
+            for rest in range(k, len(marks)):
+                assign(kept[rest], below[N - 1])
             return t
         for j in range(N - 1, -1, -1):
             if j > 0:

@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numba import njit
 
+from descent.maths.compiled import assign
+
 LOSSES = ("square", "huber", "log_cosh", "exponential", "quartic")
 POTENTIALS = ("euclidean", "entropy", "hypentropy", "power", "quadratic")
 HALVINGS = 200  # of one step; the search ends there in rounding
@@ -102,7 +104,7 @@ def _mirror(X, y, z, kept, loss, potential, parameter, inverse, eta, search, clo
     _residuals(X, y, w, r)
     for k in range(kept[-1] + 1):
         if k == kept[place]:
-            path[place] = w
+            assign(path[place], w)
             place += 1
         if k == kept[-1] or np.abs(r).max() <= close:
             taken = k
@@ -128,9 +130,11 @@ def _mirror(X, y, z, kept, loss, potential, parameter, inverse, eta, search, clo
         if not found:
             taken = k
             break
-        z[:], w[:], r[:] = z_new, w_new, r_new
+        assign(z, z_new)
+        assign(w, w_new)
+        assign(r, r_new)
         if search:
             eta *= 2.0
     for rest in range(place, len(kept)):
-        path[rest] = w
+        assign(path[rest], w)
     return path, z, r, taken

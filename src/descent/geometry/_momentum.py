@@ -9,6 +9,7 @@ from scipy.integrate import solve_ivp
 
 from descent.geometry._data import EPS
 from descent.geometry._potentials import Potential
+from descent.maths.compiled import assign
 
 
 class Run(NamedTuple):
@@ -50,7 +51,7 @@ def _follow(X, y, start, eta, momentum, primal, beta, kept):
             for j in range(d):
                 r[i] += X[i, j] * v[j]
         if k == kept[place]:
-            path[place] = z
+            assign(path[place], z)
             place += 1
             if k == kept[-1]:
                 break

@@ -15,6 +15,7 @@ from numba import njit
 from scipy.integrate import solve_ivp
 
 from descent.geometry._loops import mirror
+from descent.maths.compiled import assign
 
 
 class Run(NamedTuple):
@@ -52,7 +53,9 @@ def _descend(X, y, start, depth, two_sided, eta, kept):
             for j in range(d):
                 r[i] += X[i, j] * u[j]
         if k == kept[place]:
-            paths[0, place], paths[1, place], paths[2, place] = u, p, m
+            assign(paths[0, place], u)
+            assign(paths[1, place], p)
+            assign(paths[2, place], m)
             place += 1
             if k == kept[-1]:
                 break

@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 from numba import njit
 
 from descent.margin._norms import Norm
+from descent.maths.compiled import assign
 
 RULES = ("plain", "bounded", "normalised", "unit", "root")
 PLAIN, BOUNDED, NORMALISED, UNIT, ROOT = range(5)
@@ -55,14 +56,14 @@ def _direct(g, kind, q, v):
         v[far] = np.sign(g[far])
         return top
     if kind == LINF:
-        v[:] = np.sign(g)
+        assign(v, np.sign(g))
         return np.abs(g).sum()
     if kind == L2:
         size = np.sqrt((g * g).sum())
-        v[:] = g / size
+        assign(v, g / size)
         return size
     size = top * ((np.abs(g) / top) ** q).sum() ** (1 / q)
-    v[:] = np.sign(g) * (np.abs(g) / size) ** (q - 1)
+    assign(v, np.sign(g) * (np.abs(g) / size) ** (q - 1))
     return size
 
 
@@ -86,7 +87,7 @@ def _run(Z, w, kind, q, rule, eta, kept, half, out, log_loss, mean):
             total += p[i]
         level = np.log(total) - least
         while place < len(kept) and kept[place] == k:
-            out[place] = w
+            assign(out[place], w)
             log_loss[place] = level
             place += 1
         if k == kept[-1]:

@@ -28,6 +28,7 @@ from descent.config import Count, Positive, experiment_config, require_increasin
 from descent.margin import _machine, _problem, _steepest
 from descent.margin._flow import log_losses
 from descent.margin._problem import EPS, Samples
+from descent.maths.compiled import assign
 from descent.maths.limits import require_at_most, require_cost, require_within
 from descent.result import Check, Result, bound, measured, predicted, steps, sweep
 
@@ -58,7 +59,7 @@ def _descend(Z, eta, kept, out):
     place, nearest = 0, np.inf
     for k in range(kept[-1] + 1):
         while place < len(kept) and kept[place] == k:
-            out[place] = w
+            assign(out[place], w)
             place += 1
         pull[:] = 0.0
         for i in range(n):

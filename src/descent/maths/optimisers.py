@@ -22,6 +22,8 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numba import njit
 
+from descent.maths.compiled import assign
+
 NEVER = -1
 
 
@@ -112,7 +114,7 @@ def _descend(X, y, theta, rates, batches, kept, target, levels):
     place = level = 0
     for k in range(kept[-1] + 1):
         if k == kept[place]:
-            path[place] = theta
+            assign(path[place], theta)
             place += 1
         if level < len(levels):
             squared = 0.0
@@ -136,7 +138,7 @@ def _adapt(X, y, theta, rate, epsilon, momentum, decay, weight, corrected, batch
     place = 0
     for k in range(kept[-1] + 1):
         if k == kept[place]:
-            path[place] = theta
+            assign(path[place], theta)
             place += 1
         _gradient(X, y, theta, batches[k % len(batches)], g)
         forgotten_m *= momentum

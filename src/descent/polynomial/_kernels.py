@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import Int
 from numba import njit
 
+from descent.maths.compiled import assign
+
 
 def log_spaced(last: int, count: int) -> Int[np.ndarray, " s"]:
     """0, 1, …, last: about `count` integers, equally spaced in their logarithms."""
@@ -41,8 +43,8 @@ def descend(X, y, start, target, step, record, squared):
         if distance <= squared and first > record[-1]:
             first = k
         if k == record[s]:
-            iterates[s] = theta
-            averages[s] = total / (k + 1)
+            assign(iterates[s], theta)
+            assign(averages[s], total / (k + 1))
             s += 1
         for j in range(p):
             slope[j] = 0
@@ -84,7 +86,7 @@ def every_step(X, y, thetas, step):
         for i in range(len(X)):
             theta = thetas[s].copy()
             _sample(X, y, theta, step, i)
-            found[s, i] = theta
+            assign(found[s, i], theta)
     return found
 
 
@@ -117,8 +119,8 @@ def descend_sampled(rng, X, y, target, step, hold, record, since):
         for j in range(p):
             total[j] += theta[j]
         if k == record[s]:
-            iterates[s] = theta
-            averages[s] = total / (k + 1)
+            assign(iterates[s], theta)
+            assign(averages[s], total / (k + 1))
             s += 1
         if k >= since and k % 10 == 0:
             floor += _excess(X, target, theta)
@@ -152,14 +154,17 @@ def descend_reshuffled(rng, X, y, target, step, epochs, since):
 def evolve_moments(A, residual, eigenvalues, start, step, hold, record):
     """E e_k, E e_k e_kᵀ, E s_k and E s_k s_kᵀ, s_k = e_0 + … + e_k, at `record`; see moments.py."""
     N, r = A.shape
-    m, total, M = start.copy(), start.copy(), np.outer(start, start)
+    m, total, M = start.copy(), start.copy(), start[:, None] * start
     C, S = M.copy(), M.copy()
     means, seconds = np.empty((len(record), r)), np.empty((len(record), r, r))
     totals, sums = np.empty((len(record), r)), np.empty((len(record), r, r))
     weights, s = np.empty(N), 0
     for k in range(record[-1] + 1):
         if k == record[s]:
-            means[s], seconds[s], totals[s], sums[s] = m, M, total, S
+            assign(means[s], m)
+            assign(seconds[s], M)
+            assign(totals[s], total)
+            assign(sums[s], S)
             s += 1
         gamma = step if hold == 0 else step / (k // hold + 1)
         for i in range(N):
