@@ -502,7 +502,7 @@ def test_the_command_reads_the_tolerances_beside_it(repository):
 
 
 def test_the_last_words_of_a_repro_tell_rounding_from_changes(repository):
-    """That nothing moved, that what moved is rounding, that sources changed too, that the gate fails."""
+    """That nothing moved, or hashes alone, that what moved is rounding, that sources changed too, that the gate fails."""
 
     def said() -> list[str]:
         return list(outcome(["a@one"], 12.3))
@@ -513,7 +513,10 @@ def test_the_last_words_of_a_repro_tell_rounding_from_changes(repository):
     write({"x": 1.0}, second("no claim"), "a/one")
     assert said() == ["1 stage run in 12 s", "2 claims: 1 hold, 1 no claim (a@one)"]  # no commit
     commit()
-    assert said()[2] == "gate: no metric moved against HEAD"
+    nothing = "gate: no metric moved against HEAD"
+    assert said()[2] == nothing
+    Path("dvc.lock").write_text("schema: '2.0'\n", encoding="utf-8")
+    assert said()[2] == f"{nothing}; dvc.lock has new hashes, no file of results changed"
     write({"accuracy": {"epoch=1": 0.9005}}, second("holds", **HELD), "train/mnist")
     moved = "gate: 1 metric moved against HEAD, all within tolerance, the largest by 0."
     assert said()[2].startswith(moved)

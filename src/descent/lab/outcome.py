@@ -12,7 +12,7 @@ from descent.lab.messages import Refused, refusals
 from descent.lab.progress import duration
 
 NAMED = 5  # claims that are named
-RESULTS = ("metrics", "plots", "curves", "dvc.lock")
+RESULTS, LOCK = ("metrics", "plots", "curves"), "dvc.lock"
 SOURCES = ("src", "stages", "params.yaml", "dvc.yaml", "examples")
 
 
@@ -43,9 +43,14 @@ def judgement(found: Judged) -> str:
 
 def changes(found: Judged) -> str:
     """How many files of results are others than in the last commit, and whether that is rounding."""
-    files = plural(len(changed(RESULTS)), "file")
-    if found.failures or files.startswith("0 "):
+    count = len(changed(RESULTS))
+    files = plural(count, "file")
+    if found.failures:
         return ""
+    if (
+        not count
+    ):  # of code that is committed, or of the page, which names its commit and its machine
+        return f"; {LOCK} has new hashes, no file of results changed" if changed((LOCK,)) else ""
     if found.notes or changed(SOURCES):
         return f"; {files} of results changed"
     return f"; {files} of results changed, though you changed nothing: that is rounding"

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
+from ruamel.yaml.resolver import VersionedResolver
 
 from descent.lab.messages import one_line, refuse, refuse_all
 
@@ -20,6 +21,12 @@ DEEP, MANY = (
     30,
     100_000,
 )  # levels of nesting and values: of a slip, or of a file made to fill the memory
+
+
+class Resolver(VersionedResolver):
+    """Of YAML 1.2, whatever a file says of itself, as for the parser in C: half of the time it would ask for the version."""
+
+    processing_version = (1, 2)
 
 
 def load(path: Path) -> object:
@@ -42,7 +49,9 @@ def parsed(text: str) -> object:
         UNREADABLE: it is none, or none that a block can be read from.
     """
     require_flat(text)
-    tree = YAML(typ="safe").load(text)
+    yaml = YAML(typ="safe")
+    yaml.Resolver = Resolver
+    tree = yaml.load(text)
     require_plain(tree)
     return tree
 

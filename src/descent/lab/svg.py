@@ -179,6 +179,7 @@ def _axis(axes: Axes, which: str, ruler: Ruler) -> None:
     axis.set_major_formatter(lambda value, place: ticks[place] if place is not None else "")
     axis.set_minor_locator(_Places(list(ruler.minor)))
     axis.set_minor_formatter(NullFormatter())
+    axis.set_tick_params(which="minor", label1On=False)  # layout would measure them
 
 
 def _apart(ruler: Ruler, letter: float) -> list[str]:

@@ -1,9 +1,13 @@
-"""Numba with what it would otherwise prepare at the first call of a compiled function: a quarter of a second.
+"""Numba and pydantic with what they would otherwise prepare at their first use: a quarter of a second.
 
 This is for the process that commands are forked from (warm.py): there it is done once, and not in every command.
 """
 
 from contextlib import suppress
+
+from pydantic import TypeAdapter
+
+TypeAdapter(int)  # has looked for plugins in all that is installed
 
 # Where a Numba keeps them elsewhere, the commands do it.
 with suppress(ImportError, AttributeError):

@@ -16,10 +16,10 @@ def seen(done: int, of: int) -> None:
     """Called when so many of the replicates are there; whoever runs an experiment may put another function here."""
 
 
+@threadpool_limits.wrap(limits=1)  # which looks for libraries again only where modules were loaded
 def alone(function: Callable, seed: int, replicate: int, arguments: tuple):
     """One replicate on one BLAS thread, so that its bits do not depend on the number of cores."""
-    with threadpool_limits(1):
-        return function(np.random.default_rng([seed, replicate]), *arguments)
+    return function(np.random.default_rng([seed, replicate]), *arguments)
 
 
 def replicate(function: Callable, seed: int, arguments: Sequence[tuple]) -> list:

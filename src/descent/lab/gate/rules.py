@@ -1,5 +1,6 @@
 """How far each metric may move from one machine to another: the rules of tolerances.yaml."""
 
+import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from descent.lab.messages import refuse
 from descent.lab.params import load
 
 RULES = Path(__file__).with_name("tolerances.yaml")
+WILDCARD = re.compile(r"[*?[]")
 
 
 class Tolerance(BaseModel):
@@ -45,4 +47,9 @@ def tolerances(path: Path = RULES) -> list[Tolerance]:
 
 def rule_of(metric: str, rules: list[Tolerance]) -> Tolerance:
     """The first rule whose pattern matches `family/experiment:dotted.path`."""
-    return next(rule for rule in rules if fnmatchcase(metric, rule.pattern))
+    return next(rule for rule in rules if matches(metric, rule.pattern))
+
+
+def matches(metric: str, pattern: str) -> bool:
+    """Whether it does; a pattern is compiled only where what stands before its first wildcard fits."""
+    return metric.startswith(WILDCARD.split(pattern, 1)[0]) and fnmatchcase(metric, pattern)

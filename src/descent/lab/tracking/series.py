@@ -21,7 +21,7 @@ import xarray as xr
 from descent.lab.results import label
 from descent.lab.tracking.reported import reported, role
 
-CURVE = 100  # points of a curve at the most: a chart of the UI shows no more, and each costs 0.1 ms
+CURVE = 50  # points of a curve at the most: each costs 0.1 ms
 PARTS = 12  # entries of a dimension that can be parts of names
 POINTS = 40  # of a sweep at the most: each is a run
 DECADES = 100  # a sweep that spans so much has logarithms
