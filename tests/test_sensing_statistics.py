@@ -25,7 +25,7 @@ from harness import remembering
 from toy import toy_params
 
 MODULES = {m.__name__.rpartition(".")[2]: m for m in (uniqueness, recovery, plateau, width, noise)}
-TOY = {name: toy_params()["sensing"][name] for name in MODULES}
+TOY = toy_params()["sensing"]
 
 
 def outcome(name: str, **changes):

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from ruamel.yaml import YAML
 
+from descent.lab.params import mapping
 from fake_mnist import fake_mnist
 
 ROOT = Path(__file__).parents[1]
@@ -37,9 +38,8 @@ PARAMS = {
 
 def toy_params() -> dict:
     """params.yaml with the numbers of toy.yaml."""
-    yaml = YAML(typ="safe")
-    params = yaml.load(ROOT / "params.yaml")
-    for family, blocks in yaml.load(ROOT / "tests/toy.yaml").items():
+    params = mapping(ROOT / "params.yaml")
+    for family, blocks in mapping(ROOT / "tests/toy.yaml").items():
         for name, numbers in blocks.items():
             assert numbers.keys() <= params[family][name].keys()
             params[family][name] |= numbers
