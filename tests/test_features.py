@@ -432,8 +432,17 @@ def test_a_growth_of_the_wrong_degree_is_caught(monkeypatch):
     assert broken("large_starts") == {"lost_at"}
 
 
-@pytest.mark.parametrize("change", [{"large": 0.3}, {"rate": 3e-4}], ids=str)
-def test_starts_whose_first_step_is_short_claim_nothing(change):
+@pytest.mark.parametrize("seed", [1003, 1059])
+def test_steps_on_which_a_layer_is_off_do_not_count(seed):
+    """The loss of one of the networks stands still for some steps before it is lost."""
+    result = run("large_starts", seed=seed)
+    late = result.data["lost_at"] - result.data["lost_at_predicted"]
+    assert late.max() >= 2 and result.verdict == "holds"
+    assert ((late > 1) <= (result.data["off"] > 0)).all()
+
+
+@pytest.mark.parametrize("change", [{"large": 0.3}, {"rate": 3e-4}, {"hidden": [8, 8, 8]}], ids=str)
+def test_starts_whose_first_step_is_short_or_whose_layers_are_narrow_claim_nothing(change):
     result = run("large_starts", replicates=40, **change)
     assert result.verdict == "no claim"
     assert [check.name for check in result.checks if not check.holds] == []

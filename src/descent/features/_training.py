@@ -6,6 +6,7 @@
 Source: CS182 homework 2, question 6: 468 steps at η = 0.1, μ = 0.9, batches of 32, in float32.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from descent.config import Count, Positive, experiment_config
 from descent.maths.limits import CALL, SMALL, require_time
 from descent.maths.network import Shape, value_and_gradient
 from descent.maths.rules import heavy_ball
-from descent.maths.training import Run, train
+from descent.maths.training import Run, Step, train
 
 
 @experiment_config
@@ -85,6 +86,7 @@ def train_in_batches(
     shape: Shape,
     order: Integer[np.ndarray, "R T B"],
     rule: Pace,
+    observe: Callable[[Step], None] | None = None,
 ) -> Run:
     """In float32. Where the loss of a network is lost it stays as it was a step before."""
     x, y = x.astype(np.float32), y.astype(np.float32)
@@ -94,7 +96,8 @@ def train_in_batches(
         return value_and_gradient(theta, x[batch], y[batch], shape, "square")
 
     start, steps = theta.astype(np.float32), order.shape[1]
-    return train(start, slope, heavy_ball(rule.momentum), rule.rate, steps, evaluate_end=False)
+    moved = heavy_ball(rule.momentum)
+    return train(start, slope, moved, rule.rate, steps, evaluate_end=False, observe=observe)
 
 
 def ends(run: Run) -> Float[np.ndarray, "R P"]:

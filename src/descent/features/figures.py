@@ -147,7 +147,7 @@ def large_starts(data: xr.Dataset) -> Figure:
         "the step that loses it",
         axis(data["replicate"]),
         Axis("step", limits=(0, None)),
-        points(data["replicate"], data["lost_at"], "measured", size=4),
+        points(data["replicate"], data["lost_at"] - data["off"], "measured, all layers on", size=4),
         points(
             data["replicate"],
             data["lost_at_predicted"],
