@@ -520,8 +520,8 @@ def test_the_last_words_of_a_repro_tell_rounding_from_changes(repository):
     write({"accuracy": {"epoch=1": 0.9005}}, second("holds", **HELD), "train/mnist")
     moved = "gate: 1 metric moved against HEAD, all within tolerance, the largest by 0."
     assert said()[2].startswith(moved)
-    rounding = "; 1 file of results changed, though you changed nothing: that is rounding"
-    assert said()[2].endswith(rounding)
+    rounding = "; 1 file of results changed, though no source is uncommitted: rounding, or "
+    assert said()[2].endswith(f"{rounding}results of code that was committed without them")
     Path("src/a.py").write_text("a = 2\n", encoding="utf-8")
     assert said()[2].startswith(moved)
     assert said()[2].endswith(" of it; 1 file of results changed")

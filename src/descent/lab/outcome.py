@@ -42,7 +42,7 @@ def judgement(found: Judged) -> str:
 
 
 def changes(found: Judged) -> str:
-    """How many files of results are others than in the last commit, and whether that is rounding."""
+    """How many files of results are others than in the last commit, and why where no source is another."""
     count = len(changed(RESULTS))
     files = plural(count, "file")
     if found.failures:
@@ -53,7 +53,8 @@ def changes(found: Judged) -> str:
         return f"; {LOCK} has new hashes, no file of results changed" if changed((LOCK,)) else ""
     if found.notes or changed(SOURCES):
         return f"; {files} of results changed"
-    return f"; {files} of results changed, though you changed nothing: that is rounding"
+    why = "rounding, or results of code that was committed without them"
+    return f"; {files} of results changed, though no source is uncommitted: {why}"
 
 
 def changed(paths: tuple[str, ...]) -> list[str]:
