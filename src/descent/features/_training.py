@@ -88,7 +88,7 @@ def train_in_batches(
     rule: Pace,
     observe: Callable[[Step], None] | None = None,
 ) -> Run:
-    """In float32. Where the loss of a network is lost it stays as it was a step before."""
+    """In float32. Where the loss of a network is lost it stays as it was a step before; `observe` is shown every step."""
     x, y = x.astype(np.float32), y.astype(np.float32)
 
     def slope(theta: np.ndarray, active: np.ndarray, t: int) -> tuple[np.ndarray, np.ndarray]:

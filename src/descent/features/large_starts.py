@@ -148,7 +148,8 @@ def run(config: Config) -> Result:
     found, theory = measure(config), predict(config)
     lost_at, expected = found["lost_at"], theory["lost_at_predicted"]
     clear = overshoot(config) > CLEAR
-    few = f"{R - clear.sum()} of {R} networks: the first step is hardly longer than the weights"
+    short = f"shorter than {np.exp(CLEAR):.0f} times the weights"
+    few = f"{R - clear.sum()} of {R} networks: the first step is {short}"
     narrow = (
         f"hidden {min(config.hidden)}: which units are off decides in layers of fewer than {NARROW}"
     )
