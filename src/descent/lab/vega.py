@@ -56,7 +56,9 @@ def panel(shown: Seen) -> dict:
 def embedded(data: object) -> str:
     """Strict JSON that cannot end the element of a page in which it stands."""
     found = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return found.translate({ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
+    for character in "<>&\u2028\u2029":  # several times faster than `translate`
+        found = found.replace(character, f"\\u{ord(character):04x}")
+    return found
 
 
 def main_panel(figure: Figure) -> int | None:

@@ -3,6 +3,7 @@
 This is for the process that commands are forked from (warm.py): there it is done once, and not in every command.
 """
 
+import gc
 from contextlib import suppress
 
 from pydantic import TypeAdapter
@@ -15,3 +16,5 @@ with suppress(ImportError, AttributeError):
 
     cpu_target.typing_context.refresh()
     cpu_target.target_context.refresh()
+
+gc.freeze()  # no command looks for dead cycles among what is loaded here

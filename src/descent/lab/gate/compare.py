@@ -48,7 +48,7 @@ def differences(name: str, base: Report, now: Report, rules: list) -> Iterator[M
         elif not finite(was):
             told = f"{metric}: new" + f", was {was!r}" * (path in base.metrics)
             yield Note(told, fails=False, new="metric")
-        else:
+        elif value != was:
             move = Move(metric, was, value, rule_of(metric, rules).allows(was))
             if move.fails or abs(value - was) > NOISE * abs(was):
                 yield move

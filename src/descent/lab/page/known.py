@@ -2,8 +2,9 @@
 
 A page takes most of its time for the drawings and for the spreads over replicates, of which one change in params.yaml
 renews two or three. Each is kept beside what its figure was drawn of, as artifacts/drawn/FAMILY/NAME.KIND: its
-value, and a digest of the file, of the code with all that it imports, and of the libraries. It is of this machine, so
-neither DVC nor git has it. What is missing, torn or of something else is worked out again.
+value, and a digest of the file, of the code with all that it imports, and of the libraries. So are the fonts of the
+page, by their letters. They are of this machine, so neither DVC nor git has them. What is missing, torn or of something
+else is worked out again.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ from descent.lab.closure import closure
 from descent.lab.files import read_text, write_text
 
 FOLDER = Path("artifacts/drawn")
-LIBRARIES = ("numpy", "scipy", "xarray")
+LIBRARIES = ("fonttools", "matplotlib", "numpy", "scipy", "xarray")
 
 
 def known(source: Path, kind: str, work: Callable[[], Any], code: str) -> Any:
@@ -30,15 +31,25 @@ def known(source: Path, kind: str, work: Callable[[], Any], code: str) -> Any:
         kind: what it is, the end of the name under which it is kept.
         code: the file of the module that works it out.
     """
-    record = FOLDER / source.parent.name / f"{source.stem}.{kind}"
     try:
-        origin = made_of(code) + digest(source)
+        origin = digest(source)
     except OSError:  # who works on it says what is wrong with it
         return as_json(work())
+    return remembered(FOLDER / source.parent.name / f"{source.stem}.{kind}", origin, work, code)
+
+
+def remembered(record: Path, origin: str, work: Callable[[], Any], code: str) -> Any:
+    """The same of something that is in no file.
+
+    Args:
+        record: where it is kept.
+        origin: what it is made of, or a digest of that.
+    """
+    origin = made_of(code) + origin
     with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
-        kept = json.loads(read_text(record))
-        if kept["of"] == origin:
-            return kept["is"]
+        there = json.loads(read_text(record))
+        if there["of"] == origin:
+            return there["is"]
     found = as_json(work())
     with suppress(OSError):  # no room: it is worked out again next time
         write_text(record, json.dumps({"of": origin, "is": found}))

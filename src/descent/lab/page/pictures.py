@@ -7,10 +7,6 @@ from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote
 
-from fontTools import subset
-from fontTools.ttLib import TTFont
-from matplotlib import get_data_path
-
 from descent.lab.files import read_text, write_text
 from descent.lab.page.shrinking import shrunk
 
@@ -42,6 +38,10 @@ def quoted(text: str) -> str:
 
 def faces(text: str) -> list[dict[str, str]]:
     """Fonts cut down to the characters of the text, base64 of WOFF: the monospaced one, then one for the rest."""
+    from fontTools import subset  # with Matplotlib a third of a second
+    from fontTools.ttLib import TTFont
+    from matplotlib import get_data_path
+
     found, left = [], {ord(character) for character in text}
     for family in FONTS:
         file = f"{family.replace(' ', '')}.ttf"  # of Matplotlib's own, not of the system's

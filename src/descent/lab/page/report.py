@@ -4,18 +4,20 @@ report/vega.js, which the page holds too, is for the page of `dvc plots`.
 """
 
 import re
-from functools import partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 from descent.lab.files import Damaged, read_text, write_text
 from descent.lab.messages import refuse
+from descent.lab.page import pictures
 from descent.lab.page.alike import alike
 from descent.lab.page.animations import animations
 from descent.lab.page.documents import answered
 from descent.lab.page.entries import Moving, entry
 from descent.lab.page.guide import grouped, setups, told
+from descent.lab.page.known import FOLDER, remembered
 from descent.lab.page.links import linked, papers
 from descent.lab.page.listed import listed
 from descent.lab.page.made import made
@@ -30,7 +32,7 @@ PAGE, HERE = Path("report/index.html"), Path(__file__).parent
 SCRIPTS = ("chart.js", "tools.js", "report.js")
 
 
-def template(name: str = "report.html.j2") -> Template:
+def template(name: str) -> Template:
     environment = Environment(
         loader=FileSystemLoader(HERE, encoding="utf-8"),
         autoescape=True,
@@ -70,8 +72,7 @@ def render(note: str = "") -> str:
     experiments = [entry(block, params, shown[block.family][block.name], moving) for block in found]
     checks = [check for e in experiments for check in e["checks"]]
     errata = [erratum for e in experiments for erratum in e["errata"]]
-    page = partial(
-        template().render,
+    content = template("report.html.j2").render(
         experiments=experiments,
         families=by_family(found, experiments),
         errata=grouped(errata),
@@ -81,18 +82,24 @@ def render(note: str = "") -> str:
         **told(experiments),
         made=made(),
         note=note,
-        style=read_text(HERE / "report.css"),
-        script="".join(read_text(HERE / name) for name in SCRIPTS),
         total=len(checks),
         held=sum(check["holds"] for check in checks),
         examined=len(errata),
         standing=sum(erratum["stands"] for erratum in errata),
     )
-    vega = bundle()
-    monospaced = "".join(
-        re.findall(r"<(?:pre|code)[^>]*>(.*?)</", page(faces=[], vega=""), re.DOTALL)
+    return template("page.html.j2").render(
+        content=Markup(content),
+        faces=fonts("".join(re.findall(r"<(?:pre|code)[^>]*>(.*?)</", content, re.DOTALL))),
+        style=read_text(HERE / "report.css"),
+        script="".join(read_text(HERE / name) for name in SCRIPTS),
+        vega=bundle(),
     )
-    return page(faces=faces(monospaced), vega=vega)
+
+
+def fonts(monospaced: str) -> list[dict[str, str]]:
+    """The faces that the page carries for its monospaced text."""
+    letters = "".join(sorted(set(monospaced)))
+    return remembered(FOLDER / "fonts.json", letters, lambda: faces(letters), pictures.__file__)
 
 
 def apart_from_its_making(page: str) -> str:

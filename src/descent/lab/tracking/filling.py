@@ -3,11 +3,9 @@
 No result depends on another: one that cannot be described, or that the store refuses, is left out and named.
 """
 
-import gc
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from descent.lab.messages import refusals
@@ -20,22 +18,6 @@ from descent.lab.tracking.results import Tracked, results, why
 GRACE = 20.0  # seconds in which a run of somebody else may stay as it is
 POLL = 0.5  # seconds between two looks at it
 IN_A_ROW = 5  # results that the store does not take: then it takes none
-
-
-@contextmanager
-def seldom_collected() -> Iterator[None]:
-    """Meanwhile Python looks for dead cycles less often, and not among what was loaded before.
-
-    MLflow makes ten objects a metric, and after every seven hundred Python would look again: a tenth of the time.
-    """
-    often = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*often)
-        gc.unfreeze()
 
 
 class Filling:
@@ -67,8 +49,7 @@ class Filling:
             from descent.lab.tracking.store import Store
 
             store = Store(uri, root, self.patience)
-            with seldom_collected():
-                self.fill(store)
+            self.fill(store)
 
     def fill(self, store) -> None:
         """Take away what is too much, add what is missing, and see to what others have begun."""
