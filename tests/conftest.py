@@ -8,12 +8,14 @@ os.environ["LOKY_MAX_CPU_COUNT"] = "1"
 for library in ("OPENBLAS", "OMP", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
+import gc
 from inspect import unwrap
 
 import pytest
 from threadpoolctl import threadpool_limits
 
 from descent.lab import rulers
+from descent.lab.collecting import collect_seldom
 from harness import work_unit
 
 # Called for every number of every figure. To check the types of a float each time took three quarters of what the
@@ -28,6 +30,7 @@ LEFT_OUT = pytest.StashKey[list]()
 
 def pytest_configure(config):
     threadpool_limits(1)
+    collect_seldom()
     config.stash[LEFT_OUT] = []
 
 
@@ -38,6 +41,10 @@ def pytest_collection_modifyitems(items):
         ("test_experiments", "test_planted"), last + 1
     )
     items.sort(key=lambda item: order.get(item.path.stem, last))
+
+
+def pytest_collection_finish():
+    gc.freeze()  # a million objects stay to the end
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -8,7 +8,7 @@ import pytest
 
 from browser import browser, needs_chromium
 from descent.figure import Axis, Figure, line, panel
-from descent.lab import svg, vega
+from descent.lab import svg, svg_axis, vega
 from descent.lab.rulers import Ruler
 from descent.lab.ticks import is_power, log_ticks
 from drawn_words import Word, words
@@ -99,6 +99,6 @@ def test_a_live_figure_has_the_short_ticks_of_the_still_one():
 def test_powers_of_ten_have_their_labels_before_their_neighbours():
     assert [name for _, name in log_ticks(0.65, 3.1)[0]] == ["1", "2", "3"]  # 0.9 is too close to 1
     close = Ruler("", "log", 0.65, 3.1, ((0.93, "0.93"), (0.97, "0.97"), (1.0, "1"), (2.0, "2")))
-    assert svg._apart(close, 0.0) == ["", "", "1", "2"]
+    assert svg_axis._apart(close, 0.0) == ["", "", "1", "2"]
     assert is_power(1e-300)
     assert not is_power(1.1)

@@ -3,7 +3,7 @@
 import atexit
 import gc
 
-SELDOM = (300_000, 10, 100)  # thresholds of gc: new objects, then collections of the generation before
+SELDOM = (300_000, 10, 100)  # of gc: new objects, then collections of the generation before
 
 
 def collect_seldom() -> None:

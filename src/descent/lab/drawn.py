@@ -16,6 +16,7 @@ from descent.lab import (
     rulers,
     seen,
     svg,
+    svg_axis,
     svg_digits,
     svg_legend,
     svg_marks,
@@ -29,7 +30,7 @@ from descent.lab.files import read_text
 DRAWN = Path("artifacts/drawn")
 PAINTERS = (
     *(figure, colours, legend, rounding, rulers, seen, thinning, ticks, vega),
-    *(svg, svg_digits, svg_legend, svg_marks),
+    *(svg, svg_axis, svg_digits, svg_legend, svg_marks),
 )
 
 

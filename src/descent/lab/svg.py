@@ -14,22 +14,19 @@ from xml.sax.saxutils import escape
 
 import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Drawing
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 from descent.figure import Figure
 from descent.lab.legend import legend
-from descent.lab.rulers import Ruler, stretched, unstretched
 from descent.lab.seen import Seen, seen, words
+from descent.lab.svg_axis import decided, draw_axis
 from descent.lab.svg_digits import with_few_digits
 from descent.lab.svg_legend import columns_of, draw_legend, hides
 from descent.lab.svg_marks import draw_mark
-from descent.lab.ticks import is_power
 
 WIDTH, HEIGHT, ROW = 4.6, 3.4, 0.15  # of a panel and of a row of a legend below it, in inches
-LINES = {"title": 48, "x": 56, "y": 38, "legend": 48}  # characters of a line
+TITLE = 48  # characters of a line
 FEW, MANY = 5, 9  # entries of a legend in its usual size; those beyond stand below the panel
 
 LOOK = {
@@ -143,9 +140,9 @@ def _laid_out(panels: list[Seen], below: list[bool]) -> Drawing:
 
 
 def _panel(axes: Axes, panel: Seen) -> None:
-    axes.set_title(words(panel.title, LINES["title"]))
+    axes.set_title(words(panel.title, TITLE))
     for which, ruler in (("x", panel.x), ("y", panel.y)):
-        _axis(axes, which, ruler)
+        draw_axis(axes, which, ruler)
     axes.set_autoscale_on(False)
     axes.set_xlim(panel.x.low, panel.x.high)
     axes.set_ylim(panel.y.low, panel.y.high)
@@ -153,44 +150,5 @@ def _panel(axes: Axes, panel: Seen) -> None:
         draw_mark(axes, mark, panel)
     if panel.square:
         axes.set_aspect("equal", adjustable="box")
-
-
-class _Places(FixedLocator):
-    """Ticks that are decided, and limits as they are: Matplotlib widens those below 10⁻²⁸⁷."""
-
-    def nonsingular(self, v0, v1):
-        return v0, v1
-
-
-def _axis(axes: Axes, which: str, ruler: Ruler) -> None:
-    """Scale, words and ticks."""
-    axis: Axis = getattr(axes, f"{which}axis")
-    if ruler.scale == "log":
-        axis._set_axes_scale("log")
-    elif ruler.scale == "symlog":
-        axis._set_axes_scale("function", functions=(stretched, unstretched))
-    axis.set_label_text(words(ruler.label, LINES[which]))
-    if ruler.ticks is None:
-        axis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
-        axis.set_major_formatter(ScalarFormatter())
-        return
-    ticks = _apart(ruler, 7.0 if which == "x" else 0.0)
-    axis.set_major_locator(_Places([value for value, _ in ruler.ticks]))
-    axis.set_major_formatter(lambda value, place: ticks[place] if place is not None else "")
-    axis.set_minor_locator(_Places(list(ruler.minor)))
-    axis.set_minor_formatter(NullFormatter())
-    axis.set_tick_params(which="minor", label1On=False)  # layout would measure them
-
-
-def _apart(ruler: Ruler, letter: float) -> list[str]:
-    """The words of the ticks without those that would run into another; powers of ten stay first of all."""
-    length, gap = (270.0, 8.0) if letter else (180.0, 12.0)  # of an axis, in points
-    ticks, taken = ruler.ticks or (), []
-    shown = [""] * len(ticks)
-    for k in sorted(range(len(ticks)), key=lambda k: not is_power(ticks[k][0])):
-        value, name = ticks[k]
-        middle, half = length * float(ruler.place(value)), (letter * len(name) + gap) / 2
-        if all(abs(middle - other) >= half + room for other, room in taken):
-            shown[k] = name
-            taken.append((middle, half))
-    return shown
+    for axis in (axes.xaxis, axes.yaxis):
+        decided(axis)
