@@ -11,10 +11,12 @@ import descent
 if Path(descent.__file__).resolve().parent != SRC / "descent":
     sys.exit(f"{descent.__file__}: not the code beside {__file__}, so nothing was run")
 
-from descent.lab.collecting import collect_seldom
 from descent.lab.environment import settle
 
 settle()
+
+from descent.lab.collecting import collect_seldom
+
 collect_seldom()
 
 from descent.lab.door import enter
