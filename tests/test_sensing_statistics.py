@@ -11,6 +11,7 @@ from descent.sensing import (
     _noisy,
     _phases,
     _psd,
+    _saddles,
     _sample,
     _surplus,
     noise,
@@ -133,8 +134,8 @@ def test_projection_is_the_nearest_positive_semidefinite_matrix():
         ("plateau", "unabsorbed", lambda factor, W: np.linalg.svd(W, compute_uv=False) ** 2, {"error_at_infinity"}),
         (
             "width",
-            "head_start",
-            lambda M, r, W, widths: (np.log(np.array(widths) / widths[0]) ** 2, np.linalg.eigvalsh(M)[-r] / 4),
+            "found_at",
+            lambda pulls, eta, U: np.array([100 / U.shape[1]]),
             {"gain"},
         ),
         ("noise", "least_squares_error", lambda m, p: np.sqrt(8 * p / m), {"exact"}),
@@ -182,7 +183,7 @@ def test_nothing_is_claimed_where_more_is_presupposed(name, change, reason):
         ("width", {"alphas": [0.1]}, "gain"),
         ("width", {"oversampling": 3}, "gain"),
         ("width", {"alphas": [1e-7]}, None),
-        ("width", {"size": 3, "rank": 2, "widths": [2, 3], "oversampling": 20}, "gain"),
+        ("width", {"size": 3, "rank": 2, "widths": [2, 3], "oversampling": 20}, None),
         ("noise", {"alpha": 1e-2, "sigmas": [0.1, 1]}, "best"),
         ("plateau", {"oversampling": [1, 10]}, "slope"),
         ("uniqueness", {"replicates": 1}, None),
@@ -310,11 +311,13 @@ def test_the_population_problem_measures_everything():
     np.testing.assert_allclose(oracles.step_of(given, U), expected, rtol=0, atol=1e-12)
 
 
-def test_the_head_start_of_the_last_direction_is_what_the_earlier_leave_it():
-    W = np.array([[1.0, 0, 0], [1, 2, 2], [9, 9, 9]])
-    folds, growth = _phases.head_start(np.diag([3.0, 2, 0]), 2, W, (2, 3))
-    assert growth == pytest.approx(2, rel=1e-14)
-    np.testing.assert_allclose(folds, [0, np.log(np.sqrt(8) / 2)], rtol=1e-13, atol=1e-14)
+@pytest.mark.parametrize(("columns", "left"), [(2, 2.0), (3, np.sqrt(8))])
+def test_a_direction_grows_from_what_the_earlier_leave_it(columns, left):
+    W = np.array([[1.0, 0, 0], [1, 2, 2], [9, 9, 9]])[:, :columns]
+    pulls, eta = np.array([np.diag([3.0, 2, 0]), np.diag([0.0, 2, 0])]), 0.01
+    times = _saddles.found_at(pulls, eta, 1e-6 * W)
+    expected = np.log(np.sqrt([3, 2]) / np.array([1e-6, left * 1e-6])) / np.log1p([0.06, 0.04])
+    np.testing.assert_allclose(times, expected, rtol=1e-12)
 
 
 def test_least_squares_error_is_that_of_monte_carlo():

@@ -23,14 +23,14 @@ import numpy as np
 import xarray as xr
 
 from descent.config import Count, Number, Positive, Seed, experiment_config, require_increasing
+from descent.factorisation._norm_checks import BACK, compare, presuppose
 from descent.factorisation._products import effective_rank
-from descent.factorisation._two_by_two import ACCURACY, DECADE, pair, power
+from descent.factorisation._two_by_two import DECADE, pair, power
 from descent.maths.limits import require_at_most, require_within
-from descent.result import Check, Result, bound, measured, over_replicates, predicted, steps, sweep
+from descent.result import Result, bound, measured, over_replicates, predicted, steps, sweep
 
 FIRST = 1e-2
 SIGNS = ["asked_for", "opposite"]  # of the determinant
-STEADY = 0.01  # change of a slope from decade to decade, up to which it is near its limit
 
 
 @experiment_config
@@ -78,7 +78,7 @@ def _measure_one(config: Config, k: int) -> xr.Dataset:
     one, two = every.sigma[..., 0], every.sigma[..., 1]
     norms = np.stack([np.maximum(one, two), np.hypot(one, two), one + two], -1)
     dims = ("depth", "sign", "t")
-    late = [[power(x[:, 0], back) for back in (0, 1)] for x in (abs(every.W[..., 0, 0]), loss)]
+    late = [[power(x[:, 0], back) for back in BACK] for x in (abs(every.W[..., 0, 0]), loss)]
     det = np.array([1, -1])[:, None] * np.sign(a * b) * one * two
     return xr.Dataset(
         {
@@ -93,7 +93,7 @@ def _measure_one(config: Config, k: int) -> xr.Dataset:
             "depth": sweep(config.depths, "depth", "depth N"),
             "sign": ("sign", SIGNS, {"long_name": "sign of the determinant"}),
             "of": ("of", ["missing", "loss"], {"long_name": "of what"}),
-            "back": ("back", [0, 1], {"long_name": "decades before the last"}),
+            "back": ("back", list(BACK), {"long_name": "decades before the last"}),
             "kind": ("kind", ["spectral", "frobenius", "nuclear"], {"long_name": "norm"}),
             "t": steps(config.times, "t", "time t"),
         },
@@ -136,7 +136,7 @@ def run(config: Config) -> Result:
     found = measure(config)
     theory = predict(config).merge(predict_bounds(config, found["loss"]))
     theory = theory.assign_coords(found.coords)
-    end, reasons = found.isel(t=-1, drop=True), presuppose(config, found)
+    end, reasons = found.isel(t=-1, drop=True), presuppose(config, found, theory)
     return Result(
         data=found.merge(theory),
         metrics={
@@ -149,52 +149,3 @@ def run(config: Config) -> Result:
         checks=() if reasons else compare(config, found, theory),
         no_claim=reasons,
     )
-
-
-def presuppose(config: Config, found: xr.Dataset) -> tuple[str, ...]:
-    """What is not so of these flows: that they came to their end, and that the power is steady there."""
-    lost = int((~np.isfinite(found["loss"]).all("t")).sum())
-    if lost:
-        return (f"{lost} flows could not be followed to their end",)
-    far = float(np.sqrt(2 * found["loss"].isel(t=-1)).max())
-    least = min(map(abs, config.targets)) / 2
-    if far > least:
-        return (f"decades {config.decades}: at the end √(2ℓ) = {far:.2g} > {least:.2g}, too far",)
-    change = float(abs(found["power"].diff("back")).max())
-    if change > STEADY:
-        return (f"decades {config.decades}: the power changes by {change:.2g} in the last decade",)
-    return ()
-
-
-def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
-    asked = found.sel(sign="asked_for", drop=True)
-    bounds = theory[["missing_bound", "rank_bound"]].sel(sign="asked_for", drop=True)
-    # What the laws neglect falls by a factor f in a decade, so its change over f − 1 is left.
-    N = theory["depth"].astype(float)
-    left = 2 / (10 ** np.minimum(N / (N + 1), 2 * N / (np.maximum(N - 2, 1e-9) * (N + 1))) - 1)
-    steady = "twice what 1/W₁₁² and det W leave, from the decade before"
-    near = 1e4 * ACCURACY
-    late = found["power"].sel(back=0, drop=True)
-    moved = left * abs(found["power"].diff("back").isel(back=0, drop=True)) + near
-    law = {n: asked[n] / theory[f"{n}_predicted"] for n in ("missing", "loss")}
-    off = {n: left * abs(x.isel(t=-1) - x.isel(t=-1 - DECADE)) + near for n, x in law.items()}
-    last = {n: theory[f"{n}_predicted"].isel(t=-1, drop=True) for n in law}
-    expected = {"missing": theory["power_predicted"], "loss": -2 * theory["power_predicted"]}
-    least, most = bounds["missing_bound"], bounds["rank_bound"]
-    size, exact = near * abs(asked["missing"]), "the flow's integration"
-    checks = [
-        Check("missing_entry", asked["missing"], ">=", least, size, exact),
-        Check("norms", asked["norm"], ">=", least, size, exact),
-        Check("effective_rank", asked["effective_rank"], "<=", most, near, exact),
-    ]
-    for n in law:
-        name, one, tol = f"power_of_the_{n}", late.sel(of=n, drop=True), moved.sel(of=n, drop=True)
-        checks.append(Check(name, one, "==", expected[n], tol, steady))
-        end, tol = asked[n].isel(t=-1, drop=True), off[n].drop_vars("t", errors="ignore") * last[n]
-        checks.append(Check(f"{n}_at_the_end", end, "==", last[n], tol, steady))
-    control = found.isel(t=-1).sel(sign="opposite", drop=True)
-    det, e = control["determinant"], np.sqrt(2 * control["loss"])
-    slack = e * (control["missing"] + sum(map(abs, config.targets)) + e) + near
-    why, other = "what the loss leaves of det W", theory["determinant_predicted"]
-    checks.append(Check("determinant_of_the_control", det, "==", other, slack, why))
-    return tuple(checks)

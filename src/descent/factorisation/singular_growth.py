@@ -20,11 +20,10 @@ from scipy.integrate import solve_ivp
 
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
 from descent.factorisation import _halved, _products
-from descent.factorisation._halved import HALVINGS, NEAR
+from descent.factorisation._growth_checks import across, apart, compare, order, presuppose
+from descent.factorisation._halved import HALVINGS
 from descent.maths.limits import require_at_most, require_cost, require_within
-from descent.result import Check, Result, measured, predicted, steps, sweep
-
-ACCURATE = 1e-8  # of the largest singular value: the flow's integration, rounding of the steps
+from descent.result import Result, measured, predicted, steps, sweep
 
 
 @experiment_config
@@ -114,7 +113,9 @@ def measure(config: Config) -> xr.Dataset:
     M, mask, start = problem(config)
     shape = (len(config.depths), len(HALVINGS), len(config.at), config.size)
     sigma, gradient, speed = np.empty(shape), np.empty(shape), np.empty(shape)
+    moved = np.empty((len(config.depths), *shape[2:]))
     for k, depth in enumerate(config.depths):
+        paths = []
         for h, part in enumerate(HALVINGS):
             factors, eta = _products.balanced(start, depth), config.eta / part
             pairs = (config.at[:, None] * part + [0, 1]).ravel()  # a step after each time as well
@@ -123,12 +124,18 @@ def measure(config: Config) -> xr.Dataset:
             U, sigma[k, h], Vt = np.linalg.svd(W)
             gradient[k, h] = np.einsum("tir,tij,trj->tr", U, mask * (W - M), Vt)
             speed[k, h] = (_products.singular_values(after) - sigma[k, h]) / eta
+            paths.append((W, after))
+        (W, after), (halved, _) = paths[:2]
+        moved[k] = across(W, after - W) + across(W, halved - W)
     dims = ("depth", "halving", "t", "r")
     return xr.Dataset(
         {
             "sigma": measured(dims, sigma, "singular value σ_r"),
             "gradient": measured(dims, gradient, "g_r"),
             "speed": measured(dims, speed, "change of σ_r in a step, over η"),
+            "across": measured(
+                ("depth", "t", "r"), moved, "what the step moves between vectors r and r + 1"
+            ),
         },
         coords={
             "depth": sweep(config.depths, "depth", "depth N"),
@@ -144,55 +151,15 @@ def run(config: Config) -> Result:
     theory = predict(config).merge(predict_speeds(config, found))
     theory = theory.assign_coords(found.coords)
     top = found["sigma"].max(("halving", "t", "r"))
-    deviation = abs(found["sigma"] - theory["sigma_predicted"]).max(("t", "r"))
-    reasons = presuppose(config, found)
+    deviation = abs(found["sigma"] - theory["sigma_predicted"]).where(apart(config, found))
+    deviation, reasons = deviation.max(("t", "r")), presuppose(config, found)
     return Result(
         data=found.merge(theory),
         metrics={
             "relative_deviation": deviation.sel(halving=1, drop=True) / top,
-            "order": _order(deviation),
+            "order": order(deviation),
             "end": found["sigma"].isel(halving=-1, t=-1, r=0, drop=True),
         },
         checks=() if reasons else compare(config, found, theory),
         no_claim=reasons,
-    )
-
-
-def _order(deviation: xr.DataArray) -> xr.DataArray:
-    """By which power of the step a deviation over `halving` shrinks."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = deviation.sel(halving=1, drop=True) / deviation.sel(halving=4, drop=True)
-        return np.log2(ratio) / 2
-
-
-def presuppose(config: Config, found: xr.Dataset) -> tuple[str, ...]:
-    """What is not so of these runs: that the steps are small, and that something moved."""
-    sigma = found["sigma"]
-    if not bool(np.isfinite(sigma).all()) or float(sigma.max()) > 1e6:
-        return (f"eta {config.eta:g}: a run of gradient descent diverged",)
-    top, (_, rest, change) = float(sigma.max()), _halved.limit(sigma)
-    share = rest.max(("t", "r")) / (change.max(("t", "r")) + ACCURATE * top)
-    if float(share.max()) > NEAR:
-        far = f"halving the step changes the extrapolated values by {float(share.max()):.2g}"
-        return (f"eta {config.eta:g} is too large: {far} of what it changes the values",)
-    if float(change.max(("t", "r")).min()) < 100 * ACCURATE * top:
-        return ("the step makes no difference that is above rounding: all runs are short",)
-    return ()
-
-
-def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
-    top = found["sigma"].max(("halving", "t", "r"))
-    near, rest, change = _halved.limit(found["sigma"])
-    tol = rest.max("t") + ACCURATE * top
-    order2 = "what is left of order η², three times over, and the flow's integration"
-    speed, expected = found["speed"], theory["speed_predicted"]
-    law, off = _halved.limit(expected).value, _halved.limit(speed - expected)
-    slack = off.rest.max("t") + ACCURATE * top
-    deviation = abs(found["sigma"] - theory["sigma_predicted"]).max(("t", "r"))
-    share = rest.max(("t", "r")) / change.max(("t", "r"))
-    two = "c₂η²/c₁η from the remainder of the extrapolation"
-    return (
-        Check("sigma", near, "==", theory["sigma_predicted"], tol, order2),
-        Check("speed", off.value + law, "==", law, slack, order2),
-        Check("order", _order(deviation), "==", 1, 1.5 * share + 0.01, two),
     )

@@ -44,17 +44,42 @@ def residuals(A, r, t: Float[np.ndarray, " t"]) -> Float[np.ndarray, "t n"]:
 
 
 class Near(NamedTuple):
-    distance: float  # ‖X⁺(p − ρ)‖ by Newton's step, for T = 1
+    distance: float  # ‖X⁺(p − ρ)‖, for T = 1; infinite where Newton's method finds no ρ
     of_itself: float  # its share of ‖X⁺p‖
-    minimum: bool  # whether p lies where the flow draws together
+    minimum: bool  # whether the flow draws together at p, at ρ and half way
 
 
 def near(A, pinv, p) -> Near:
-    """How far a shape p = √t r is from one at rest, without knowing which."""
+    """How far a shape p = √t r is from one at rest, without knowing which: Newton's method from p.
+
+    Its first step would not do: where a rest has just vanished the flow is slow, and far from all others.
+    """
     rate, slope = _rate(A, 1.0)
-    step = np.linalg.norm(pinv @ np.linalg.solve(slope(0, p), rate(0, p)))
-    drawn = bool((np.linalg.eigvals(slope(0, p)).real < 0).all())
-    return Near(float(step), float(step / np.linalg.norm(pinv @ p)), drawn)
+    rho = _newton(rate, slope, p)
+    if not _rests(rate, rho):
+        return Near(np.inf, np.inf, False)
+    places = (p, (p + rho) / 2, rho)
+    drawn = all((np.linalg.eigvals(slope(0, one)).real < 0).all() for one in places)
+    distance = np.linalg.norm(pinv @ (p - rho))
+    return Near(float(distance), float(distance / np.linalg.norm(pinv @ p)), bool(drawn))
+
+
+def _newton(rate, slope, p):
+    """p after ROUNDS of Newton's method; what it comes to, if to anything, is at rest."""
+    with np.errstate(all="ignore"):
+        for _ in range(ROUNDS):
+            if not np.isfinite(p).all():
+                break
+            try:
+                p = p - np.linalg.solve(slope(0, p), rate(0, p))
+            except np.linalg.LinAlgError:  # singular to the last bit
+                break
+    return p
+
+
+def _rests(rate, p) -> bool:
+    with np.errstate(all="ignore"):
+        return bool(np.abs(rate(0, p)).max() < 1e-8 * np.abs(p).max())
 
 
 def rest(A, r) -> Rest:
@@ -67,9 +92,7 @@ def rest(A, r) -> Rest:
         p = solve_ivp(rate, (0, last), p, **options).y[:, -1]
         if np.abs(rate(0, p)).max() < DEAD * np.abs(p).max():
             break
-    for _ in range(ROUNDS):
-        p = p - np.linalg.solve(slope(0, p), rate(0, p))
-    mu = -np.linalg.eigvals(slope(0, p)).real
-    if not (np.abs(rate(0, p)).max() < 1e-8 * np.abs(p).max() and (mu > 0).all()):
+    p = _newton(rate, slope, p)
+    if not _rests(rate, p) or not ((mu := -np.linalg.eigvals(slope(0, p)).real) > 0).all():
         return Rest(np.full(len(p), np.nan), np.nan)
     return Rest(np.sqrt(T) * p, float(mu.min()))

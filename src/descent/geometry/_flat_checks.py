@@ -25,7 +25,7 @@ def presuppose(given: Data, found: xr.Dataset) -> dict[str, str]:
         reasons["flow"] = f"its distance is known to {blur:.2g} of itself: smaller steps"
     early, late = _shapes(given, found)
     if not late.minimum or late.of_itself > NEAR:
-        where = f"{late.of_itself:.2g} of itself from rest" if late.minimum else "at a saddle"
+        where = f"{late.of_itself:.2g} of itself from rest" if late.minimum else "near no minimum"
         reasons["constant"] = f"√(ηk)r_k is {where} at the last step: more of them"
     elif not early.minimum or early.of_itself > 2 * NEAR:
         reasons["power"] = "√(ηk)r_k is not near its limit for a decade"
@@ -47,13 +47,13 @@ def compare(
     scaled = float(np.sqrt(eta * found["k"][-1]) * slow[-1])
     early, late = _shapes(given, found)
     if not {"flow", "constant"} & missing.keys():
-        c, why = theory["constant_predicted"], "Newton's step from where the run is, twice"
+        c, why = theory["constant_predicted"], "the rest that is next to where the run is, twice"
         tol = 2 * late.distance + float(blur[-1] / slow[-1]) * scaled
         checks.append(Check("constant", scaled, "==", c, tol, why))
     if not {"flow", "constant", "power"} & missing.keys():
         slope = float(np.log10(slow[-1] / slow[-11]))
         tol = 2 * (early.of_itself + late.of_itself + float((blur / slow).max())) / np.log(10)
-        why = "Newton's steps from where the run is and was a decade before, twice"
+        why = "from where the run is and was a decade before to the rest, twice"
         checks.append(Check("power", slope, "==", theory["power_predicted"], tol, why))
     if "factor" not in missing:
         length = np.linalg.norm(w0) + np.linalg.norm(y) / given.sigma[-1]

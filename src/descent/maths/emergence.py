@@ -6,6 +6,8 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Real
 
+from descent.maths.places import at_places
+
 
 def emergence_times(
     t: Real[np.ndarray, " s"], s: Float[np.ndarray, "s i"], level: Float[np.ndarray, " i"]
@@ -37,6 +39,26 @@ def predicted_times(
     return times.transpose("replicate", "alpha", "i")
 
 
+def delay(
+    t: xr.DataArray,
+    eigenvalue: xr.DataArray,
+    relative: xr.DataArray,
+    overlap: xr.DataArray | float = 1.0,
+) -> xr.DataArray:
+    """Steps by which the rows after row i hold it up, to first order: each takes 4ηp_j cos² off its growth.
+
+    Args:
+        t: when p_i = λ_i/2 without that; p_j/λ_j = 1/(1 + (1 + 4ηλ_j)^{2(t_j − t)}).
+        relative: 4ηλ_i.
+        overlap: cos² of row j > i with what row i has alone, over (…, i, j); at most 1.
+    """
+    later, rate, t_later = (x.rename(i="j") for x in (eigenvalue, np.log1p(relative), t))
+    ahead = (2 * rate * (t - t_later)).fillna(-np.inf)  # NaN: one of the two has not come yet
+    so_far = np.logaddexp(0, ahead) / (2 * rate)  # ∫ p_j/λ_j dt up to t_i
+    each = (overlap * later / eigenvalue * so_far).where(later["j"] > eigenvalue["i"], 0.0)
+    return each.sum("j")
+
+
 class Arrived(NamedTuple):
     """The times that can be compared, named by their place."""
 
@@ -49,14 +71,6 @@ def arrived(
     measured: xr.DataArray, predicted: xr.DataArray, tol: xr.DataArray, end: float | int
 ) -> Arrived:
     """The times of what has emerged, and of what should have before `end` (it has the time NaN, which no check holds)."""
-    measured, predicted, tol = xr.broadcast(measured, predicted, tol)
+    parts = xr.broadcast(measured, predicted, tol)
     compared = measured.notnull() | (predicted + tol < end) | predicted.isnull()
-    places = np.argwhere(compared.values)
-    names = [
-        ", ".join(
-            f"{d} = {measured[d].values[k]:g}" for d, k in zip(measured.dims, one, strict=True)
-        )
-        for one in places
-    ]
-    parts = (part.values[compared.values] for part in (measured, predicted, tol))
-    return Arrived(*(xr.DataArray(part, dims="time", coords={"time": names}) for part in parts))
+    return Arrived(*at_places(compared.transpose(*parts[0].dims), *parts, dim="time"))

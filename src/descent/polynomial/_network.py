@@ -46,8 +46,11 @@ def fitted(
     damping, loss = 1e-2, np.inf
     for _ in range(MOST):
         J, short = jacobian(w, x), y - model(w, x)
-        step = J.T @ np.linalg.solve(J @ J.T + damping * np.eye(len(x)), short)
-        after = float(np.mean((model(w + step, x) - y) ** 2))
+        try:
+            step = J.T @ np.linalg.solve(J @ J.T + damping * np.eye(len(x)), short)
+            after = float(np.mean((model(w + step, x) - y) ** 2))
+        except np.linalg.LinAlgError:  # the damping is below rounding, and J Jᵀ singular
+            after = np.inf
         if after < loss:
             w, loss, damping = w + step, after, damping / 5
         else:

@@ -11,6 +11,7 @@ from descent.polynomial._problem import Problem, modes
 from descent.polynomial._rounding import EPS
 
 GAPS = ("gap", "average_gap", "squared_distance")
+EXACT = 1e-9  # relative error of the recursions
 
 
 def padded(rows) -> np.ndarray:
@@ -81,10 +82,14 @@ def variances(
 
 def average(problem: Problem, one: Moments) -> tuple[np.ndarray, np.ndarray]:
     """The expectation and the spread of θ̄ at the last recorded k."""
-    mean, V = one.average_mean[-1], problem.V
-    covariance = one.average_second[-1] - np.outer(mean, mean)
-    spread = np.sqrt(np.maximum(np.einsum("pi,ij,pj->p", V, covariance, V), 0))
-    return problem.theta + V @ mean, spread
+    mean, V = problem.V @ one.average_mean[-1], problem.V
+    squares = np.einsum("pi,ij,pj->p", V, one.average_second[-1], V)
+    return problem.theta + mean, spread(squares, mean)
+
+
+def spread(squares: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """√(E x² − (E x)²); what has hardly moved has none that float64 can tell from that of E x²'s own error."""
+    return np.sqrt(np.maximum(squares - mean**2, EXACT * squares))
 
 
 def spreads_of_averages(

@@ -36,17 +36,17 @@ from descent.polynomial._problem import (
     require_work,
 )
 from descent.polynomial._sampled import (
+    EXACT,
     GAPS,
     average,
     expectations,
     near_normal,
     padded,
+    spread,
     spreads_of_averages,
     variances,
 )
 from descent.result import Check, Result, measured, predicted, replicates, steps, sweep
-
-EXACT = 1e-9  # relative error of the recursions
 
 
 @experiment_config
@@ -183,11 +183,7 @@ def compare(
         tol = est.tol + EXACT * abs(est.value)
         law = expected[f"{name}_predicted"]
         checks += check_where(allowed, name, est.value, "==", law, tol, est.why)
-    spreads = [
-        np.sqrt(np.maximum(np.diagonal(one.second[-1]) - one.mean[-1] ** 2, 0))
-        for row in exact
-        for one in row
-    ]
+    spreads = [spread(np.diagonal(one.second[-1]), one.mean[-1]) for row in exact for one in row]
     errors, law = final["error"], expected["error_predicted"]
     est = mean_of_known_spread(errors, law.copy(data=padded(spreads).reshape(law.shape)))
     # Rounding of θ* in each of its modes, where the error has shrunk below it.

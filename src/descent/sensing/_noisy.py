@@ -13,6 +13,8 @@ from descent.sensing._problem import Problem, draw_factor, hessian_spectrum, pac
 from descent.sensing._psd import least_squares
 from descent.sensing._trajectories import descend, narrowed
 
+FAR = 0.1  # of the limit: R = d is compared with it once the loss says that it is nearer
+
 
 def least_squares_error(m: int, p: int) -> float:
     """√E‖x − x*‖²/σ of least squares in p unknowns on m Gaussian measurements; needs m > p + 1."""
@@ -76,3 +78,24 @@ def rms(x: xr.DataArray) -> xr.DataArray:
 def bend(found: xr.Dataset, error: float) -> xr.DataArray:
     """(σ · error/λ_r)²: by how much of itself an error may be off where X* is not flat."""
     return ((found["sigma"] * error / found["eigenvalue"][:, -1]) ** 2).mean("replicate")
+
+
+def size(found: xr.Dataset) -> xr.DataArray:
+    """‖X*‖"""
+    return np.sqrt((found["eigenvalue"] ** 2).sum("i"))
+
+
+def far(config, found: xr.Dataset) -> xr.DataArray:
+    """How far R = d at T may be from what least squares ended at, over σ.
+
+    √μ = 1 − √(δ/m) bounds f − min f ≥ ½μ‖X − argmin‖² from below. Where the gradient mapping g is left, that end is
+    within g/μ of the minimum, in f within g²/(2μ).
+    """
+    root = 1 - np.sqrt(config.threshold / config.measurements)
+    left = found["residual"] * size(found) / found["sigma"]
+    return found["gap"] / root + 2 * left / root**2
+
+
+def near(config, found: xr.Dataset) -> np.ndarray:
+    """The σ at which `far` is little beside the error."""
+    return np.flatnonzero((far(config, found) <= FAR * found["limit"]).all("replicate"))

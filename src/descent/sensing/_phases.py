@@ -18,7 +18,6 @@ from descent.maths.emergence import predicted_times
 from descent.sensing._curvature import edges
 from descent.sensing._problem import degrees_of_freedom
 
-WAITING = 0.15  # of its time that the last direction waits for the earlier ones, as in spectra
 SHORT = 0.01  # a run is too short if more than this share of X* may be left
 
 
@@ -130,19 +129,3 @@ def first_within(error: Float[np.ndarray, "*n t"], near: float) -> Float[np.ndar
     """The first step at which the error is within `near`; nan if it never is."""
     there = error <= near
     return np.where(there.any(-1), there.argmax(-1), np.nan)
-
-
-def head_start(
-    M: Float[np.ndarray, "d d"], rank: int, W: Float[np.ndarray, "d k"], widths: tuple[int, ...]
-) -> tuple[Float[np.ndarray, " R"], float]:
-    """ln(ω_R/ω_r) for every R, and λ̂_r."""
-    values, vectors = np.linalg.eigh(M)
-    V = vectors[:, ::-1][:, :rank]
-    omega = [np.abs(np.linalg.qr((V.T @ W[:, :R]).T)[1][-1, -1]) for R in widths]
-    return np.log(omega / omega[0]), float(values[-rank])
-
-
-def blur(lam: xr.DataArray, d: int, m: int) -> float:
-    """The share of a head start that may be off: the last direction waits, and a sample shifts λ_r meanwhile."""
-    drift = 2 * d / m * (lam**2).sum("i") / (2 * lam[:, -1]) ** 2
-    return WAITING + float(drift.mean())

@@ -21,6 +21,28 @@ def chain(growth: np.ndarray, folds: np.ndarray) -> np.ndarray:
     return np.cumsum(phases)
 
 
+def found_at(pulls: np.ndarray, eta: float, U: np.ndarray) -> np.ndarray:
+    """Times at which the directions are found, one beside each saddle, from a small U: (d, R).
+
+    Beside saddle j, U ← (1 + 2ηM_j)U, until its row along the largest eigenvector v is √μ_1 long. That row is of the
+    next saddle then, and what else lies along it in the space of the columns is lost.
+
+    Args:
+        pulls: M_j: (r, d, d).
+    """
+    times, t = [], 0.0
+    for M in pulls:
+        mu, V = np.linalg.eigh(M)
+        growth, rows = np.log1p(2 * eta * mu), V.T @ U
+        length = np.linalg.norm(rows[-1])
+        wait = max(np.log(np.sqrt(mu[-1]) / length) / growth[-1], 0.0)
+        row = rows[-1] / length
+        U = V @ (np.exp(growth * wait)[:, None] * (rows - np.outer(rows @ row, row)))
+        t += wait
+        times.append(t)
+    return np.array(times)
+
+
 def pull(problem: Problem, U: np.ndarray) -> np.ndarray:
     """M at UUᵀ."""
     return unpack(apply(problem.gram, (problem.target - pack(U @ U.T))[None])[0])

@@ -25,14 +25,22 @@ from descent.config import Count, Positive, experiment_config, require_increasin
 from descent.maths.sampling import mean_of_known_spread
 from descent.result import Check, Result, measured, predicted, replicates, steps, sweep
 from descent.sensing._memory import require_run
-from descent.sensing._noisy import bend, cone_error, least_squares_error, measure_one, rms
+from descent.sensing._noisy import (
+    bend,
+    cone_error,
+    far,
+    least_squares_error,
+    measure_one,
+    near,
+    rms,
+    size,
+)
 from descent.sensing._phases import SHORT, leftover
 from descent.sensing._problem import DescentConfig, Measured
 from descent.sensing._sample import require_decided, transition_spread
 from descent.sensing._trajectories import indices, lost, stacked
 
 FLAT = 0.1  # (σ · error/λ_r)² up to which X* is taken for flat
-FAR = 0.1  # of the limit: R = d is compared with it once the loss says that it is nearer
 
 
 @experiment_config
@@ -133,8 +141,7 @@ def presupposed(config: Config, found: xr.Dataset) -> tuple[str, ...]:
     if reasons:
         return reasons
     order = np.sqrt(config.freedom / config.measurements)  # of the errors of R = r, over σ
-    norm = np.sqrt((found["eigenvalue"] ** 2).sum("i"))
-    left = float((found["remaining"] * norm).max()) / (config.sigmas[0] * order)
+    left = float((found["remaining"] * size(found)).max()) / (config.sigmas[0] * order)
     if left > SHORT:
         reasons += (f"steps {config.steps}: R = r may have {left:.2g} of its error to go",)
     worst = float(found["residual"].max())
@@ -146,16 +153,6 @@ def presupposed(config: Config, found: xr.Dataset) -> tuple[str, ...]:
     if not len(near(config, found)):
         reasons += (f"steps {config.steps}: R = d has come to its end at no σ",)
     return reasons
-
-
-def far(config: Config, found: xr.Dataset) -> xr.DataArray:
-    """How far R = d may be from least squares at T, by the loss, over σ."""
-    return found["gap"] / (1 - np.sqrt(config.threshold / config.measurements))
-
-
-def near(config: Config, found: xr.Dataset) -> np.ndarray:
-    """The σ at which that is little beside the error."""
-    return np.flatnonzero((far(config, found) <= FAR * found["limit"]).all("replicate"))
 
 
 def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
@@ -172,13 +169,13 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     least = (of_cone.tol + scatter**2 * threshold / m * many) / (rms(cone) + np.sqrt(many))
     flat, sharp = (np.flatnonzero(one <= FLAT) for one in (at_rank, at_cone))
     there, late = near(config, found), found["wide"].isel(t=-1, drop=True)
-    tol = far(config, found) + config.tolerance / found["sigma"]
+    room_by_loss = far(config, found)[:, there]
     curved, limit = "where X* is not flat", theory["limit_predicted"]
     value, why, bent = rms(cone), f"{of_cone.why}, scatter", f"{of_rank.why}, {curved}"
     checks = (
         Check("exact", rms(rank)[flat], "==", theory["exact_predicted"], room[flat], bent),
         Check("limit_at_most", value, "<=", limit, least, why),
-        Check("late", late[:, there], "==", cone[:, there], tol[:, there], "by the loss"),
+        Check("late", late[:, there], "==", cone[:, there], room_by_loss, "by the loss"),
     )
     if len(sharp):
         room = least + at_cone * np.sqrt(many)

@@ -5,17 +5,21 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float
+from scipy import stats
 
 from descent.maths.curvature import hessian_products, largest_eigenvalue
 from descent.maths.initialise import initialise
 from descent.maths.network import Shape, differentiate, forward, gradient, mean_loss
 from descent.maths.rules import averaged
 from descent.maths.training import Step, train
+from descent.result import measured
 from descent.train._pooled_images import Images
 
 APART = 0.1  # of the edge; values nearer to it than twice the excess are not told from it
 ROSE = 1.1  # sharpness of the plateau over that of the start, at the least
 KNOWN = 0.1  # residual of an eigenvalue over it, at the most
+MOVES = 0.01  # of the plateau: a trend over the tail that is no chance
+CHANCE = 1e-6  # of such a trend where there is none
 FLIPS = 0.05  # share of late steps that undo the step before, at the least
 
 
@@ -80,6 +84,36 @@ def trace(rng: np.random.Generator, images: Images, given: Settings) -> Trace:
     return Trace(*found, out.losses[:, 0], undone, bool(out.is_lost[0]))
 
 
+def along(seen: Trace) -> dict[str, xr.Variable]:
+    """What is measured along a run."""
+    return {
+        "sharpness": measured("t", seen.sharpness, "sharpness λ_max(∇²L)"),
+        "residual": measured("t", seen.residual, "‖Hv − λv‖"),
+        "loss": measured("t", seen.loss, "training loss ½ mean ‖f − y‖²"),
+    }
+
+
+def of_the_tail(seen: Trace, late: Bool[np.ndarray, " t"], share: float) -> dict[str, xr.Variable]:
+    """What is measured in its tail, and of the whole."""
+    sharpness, steps = seen.sharpness[late], max(1, round(share * (len(seen.undone) - 1)))
+    return {
+        "edge": measured((), sharpness.mean(), f"mean sharpness, last {share:.0%}"),
+        "late_residual": measured((), seen.residual[late].mean(), "‖Hv − λv‖, likewise"),
+        "trend": measured((), trend(sharpness), "its steady rise, over the mean"),
+        "undone": measured((), seen.undone[-steps:].mean(), "share of late steps undone"),
+        "risen": measured((), np.mean(np.diff(seen.losses) > 0), "share of steps up"),
+        "lost": measured((), float(seen.is_lost), "the loss left float64"),
+    }
+
+
+def trend(late: Float[np.ndarray, " t"]) -> float:
+    """By how much of its mean a sharpness rises over the tail, by a line; 0 if that may be chance."""
+    if not np.isfinite(late).all():
+        return 0.0
+    line = stats.linregress(np.linspace(0, 1, len(late)), late)
+    return float(line.slope / late.mean()) if line.pvalue < CHANCE else 0.0
+
+
 class Fates(NamedTuple):
     """What became of the runs: (beta, replicate) arrays of true and false."""
 
@@ -87,6 +121,7 @@ class Fates(NamedTuple):
     flatter: xr.DataArray  # they ended less sharp than they began
     smooth: xr.DataArray  # their late steps go on in the direction of the step before
     unknown: xr.DataArray  # the sharpness itself is not known
+    moving: xr.DataArray  # it still rose or fell steadily
     at_the_edge: xr.DataArray
 
 
@@ -95,7 +130,9 @@ def fates(found: xr.Dataset) -> Fates:
     flatter = ~lost & ~(found["edge"] >= ROSE * found["sharpness"].isel(t=0))
     unknown = ~lost & ~flatter & ~(found["late_residual"] <= KNOWN * abs(found["edge"]))
     smooth = ~lost & ~flatter & ~unknown & ~(found["undone"] >= FLIPS)
-    return Fates(lost, flatter, smooth, unknown, ~(lost | flatter | smooth | unknown))
+    others = lost | flatter | smooth | unknown
+    moving = ~others & (abs(found["trend"]) > MOVES)
+    return Fates(lost, flatter, smooth, unknown, moving, ~(others | moving))
 
 
 def reasons(found: xr.Dataset, fate: Fates) -> tuple[str, ...]:
@@ -105,6 +142,7 @@ def reasons(found: xr.Dataset, fate: Fates) -> tuple[str, ...]:
         "lost": "left float64",
         "flatter": f"did not end {ROSE - 1:.0%} sharper than they began",
         "unknown": f"have a sharpness with a residual above {KNOWN:.0%}: more products are needed",
+        "moving": f"had not come to a plateau: a steady trend of more than {MOVES:.0%} of it",
         "smooth": f"undid fewer than {FLIPS:.0%} of their late steps ({least:.1%} at the least)",
     }
     counts = {name: int(getattr(fate, name).sum()) for name in why}

@@ -8,9 +8,10 @@ grows, and the weights move to where the loss is flatter. Some labels are random
     a direction of curvature λ = 2σ² is stable up to ηβσ² = 2 − β, where a root is −1:   λ_max → 2(2 − β)/(βη)
 
 Every β gets the step η = 2(2 − β)/(β·plateau), so that all runs are to end at one sharpness, plateau. The claim is about
-runs that came to the edge. They are recognised without the prediction: they ended sharper than they began, and late
-steps undo the step before, as at a root of −1. The largest eigenvalue stays a few per cent above the edge. No theory here
-gives that excess, so the check only tells the edge from other candidates: 2/(βη), and the formula with σ² for λ.
+runs that came to the edge. They are recognised without the prediction: they ended sharper than they began, late steps
+undo the step before, as at a root of −1, and the sharpness moves no more. The largest eigenvalue stays a few per cent
+above the edge. No theory here gives that excess, so the check only tells the edge from other candidates: 2/(βη), and
+the formula with σ² for λ.
 
 See: on the left the sharpness of every β rises to the dashed line and stays there, above the dotted lines 2/(βη) that
 the document would give; on the right the plateaus over the predicted edge are near 1 at every β.
@@ -39,7 +40,17 @@ from descent.result import (
     sweep,
 )
 from descent.train._pooled_images import Images, pooled
-from descent.train._sharpening import APART, Settings, fates, halfway, reasons, shape_of, trace
+from descent.train._sharpening import (
+    APART,
+    Settings,
+    along,
+    fates,
+    halfway,
+    of_the_tail,
+    reasons,
+    shape_of,
+    trace,
+)
 
 Share = Annotated[float, Field(ge=0, le=1)]
 FEWEST = 3  # measurements that make a plateau
@@ -122,19 +133,8 @@ def _measure_one(
         config.hidden, config.start, beta, eta, config.steps, config.every, config.products
     )
     seen = trace(rng, images, settings)
-    last, tail = config.late, max(1, round(config.tail * config.steps))
-    late = f"mean sharpness, last {config.tail:.0%}"
     return xr.Dataset(
-        {
-            "sharpness": measured("t", seen.sharpness, "sharpness λ_max(∇²L)"),
-            "residual": measured("t", seen.residual, "‖Hv − λv‖"),
-            "loss": measured("t", seen.loss, "training loss ½ mean ‖f − y‖²"),
-            "edge": measured((), seen.sharpness[last].mean(), late),
-            "late_residual": measured((), seen.residual[last].mean(), "‖Hv − λv‖, likewise"),
-            "undone": measured((), seen.undone[-tail:].mean(), "share of late steps undone"),
-            "risen": measured((), np.mean(np.diff(seen.losses) > 0), "share of steps up"),
-            "lost": measured((), float(seen.is_lost), "the loss left float64"),
-        },
+        along(seen) | of_the_tail(seen, config.late, config.tail),
         coords={"t": steps(config.times, "t", "iteration t")},
     )
 
