@@ -10,9 +10,7 @@ from descent.maths.places import at_places
 from descent.result import Check
 
 ACCURATE = 1e-8  # of the largest singular value: the flow's integration, rounding of the steps
-CLOSE = (
-    10  # times what the step moves them: two singular values that are nearer turn into each other
-)
+CLOSE = 10  # times what the step moves: two singular values that are nearer turn into each other
 
 
 def across(W: Float[np.ndarray, "t d d"], change: Float[np.ndarray, "t d d"]):
@@ -28,13 +26,13 @@ def apart(config, found: xr.Dataset) -> xr.DataArray:
     """Where a singular value is so far from those beside it that the step changes it smoothly.
 
     Two that meet repel each other and their vectors turn into each other: σ_r has a bend there, in t and in η, as short
-    as the two are near. What moves them is the step itself: those it is made at, and its halving.
+    as the two are near. They are compared where a step, and its halving, move them by far less.
     """
     sigma, speed = found["sigma"], abs(found["speed"]).sel(halving=1, drop=True)
-    moved = _halved.limit(sigma).change + config.eta * speed + found["across"]
+    moved = _halved.limit(sigma).change + config.eta * speed
     finest = sigma.isel(halving=-1, drop=True)
-    near = -finest.diff("r", label="lower") <= CLOSE * (moved + moved.shift(r=-1)).isel(r=slice(-1))
-    below = near.reindex(r=finest["r"], fill_value=False)  # near the next smaller one
+    gap = finest - finest.shift(r=-1)  # NaN below the last, near which is none
+    below = gap <= CLOSE * (moved + moved.shift(r=-1) + found["across"])
     return ~(below | below.shift(r=1, fill_value=False))
 
 

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from descent.maths.remainder import of_neighbours
+
 HALVINGS = (1, 2, 4)  # η divided by these
 NEAR = 0.1  # of the change from η to η/2: a larger remainder is no small one
 
@@ -28,8 +30,8 @@ def limit(x: xr.DataArray) -> Limit:
         early, late = 2 * second - first, 2 * third - second
         rest = abs(late - early)
         if "t" in rest.dims:
-            beside = (rest.shift(t=by, fill_value=0.0) for by in (-1, 1))
-            rest = np.fmax(rest, np.fmax(*beside))  # NaN: not compared there
+            rest = rest.transpose(..., "t")
+            rest = rest.copy(data=of_neighbours(rest.values))
         return Limit(late, rest, abs(first - second))
 
 

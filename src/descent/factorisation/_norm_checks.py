@@ -46,9 +46,7 @@ def presuppose(config, found: xr.Dataset, theory: xr.Dataset) -> tuple[str, ...]
     if change > STEADY:
         return (f"decades {config.decades}: the power changes by {change:.2g} in the last decade",)
     if _turned(*_decades(power)) or _turned(*_decades(asked / theory["missing_predicted"])):
-        return (
-            f"decades {config.decades}: in the last two of them the power, or the entry, turns",
-        )
+        return (f"decades {config.decades}: in the last two of them a power turns",)
     return ()
 
 

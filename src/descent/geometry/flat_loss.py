@@ -28,6 +28,7 @@ from descent.geometry._flat_checks import MARKS, compare, presuppose
 from descent.geometry._loops import mirror
 from descent.geometry._powers import as_the_step_vanishes
 from descent.maths.limits import require_at_most, require_within
+from descent.maths.remainder import of_neighbours
 from descent.maths.times import log_spaced
 from descent.result import Result, measured, predicted, steps
 
@@ -115,7 +116,7 @@ def measure(config: Config, given: Data) -> xr.Dataset:
                 (np.array(late) @ X.T - y) * np.sqrt(eta * config.kept[[-11, -1], None]),
                 "√(ηk) r_k",
             ),
-            "slow_blur": measured("k", still.error, "to which it is known"),
+            "slow_blur": measured("k", of_neighbours(still.error), "to which it is known"),
         },
         coords={
             "k": steps(config.kept, "k", "iteration k"),

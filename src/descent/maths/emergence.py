@@ -49,7 +49,7 @@ def delay(
 
     Args:
         t: when p_i = λ_i/2 without that; p_j/λ_j = 1/(1 + (1 + 4ηλ_j)^{2(t_j − t)}).
-        relative: 4ηλ_i.
+        relative: by how much of itself row i grows in a step at first, 4ηλ_i where the step is 4η.
         overlap: cos² of row j > i with what row i has alone, over (…, i, j); at most 1.
     """
     later, rate, t_later = (x.rename(i="j") for x in (eigenvalue, np.log1p(relative), t))

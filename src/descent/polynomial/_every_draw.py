@@ -42,6 +42,12 @@ def growth(problem: Problem, step: float) -> float:
     return float(np.log(np.linalg.eigvalsh((T + T.T) / 2)[-1]))
 
 
+def excess(problem: Problem, step: float) -> float:
+    """How many times the rounding of a step is that of its growth: ‖T‖ over that, which noise makes large."""
+    whole = np.linalg.norm(transfer(problem, step), 2)
+    return max(1.0, float(whole / np.exp(growth(problem, step))))
+
+
 def limit(problem: Problem) -> float:
     """The step at which that is 0, by bisection."""
     low, high = 0.0, 1 / problem.beta

@@ -91,11 +91,15 @@ def measure(config: Config, problems: list[Problem]) -> xr.Dataset:
     all_runs = [_every_draw.mean_of_all_runs(*one, config.draws) for one in given]
     shape, dims = (len(config.degrees), len(config.fractions)), ("degree", "fraction")
     runs = runs.reshape(*shape, config.replicates, -1)
+    excess = [_every_draw.excess(*one) for one in given]
     growths, label = [_every_draw.growth(*one) for one in given], "d ln E‖θ_k − θ*‖²/dk"
     return xr.Dataset(
         {
             "limit": measured("degree", limits, "step where the mean square begins to grow"),
             "step": measured(dims, np.reshape([one[1] for one in given], shape), "γ"),
+            "excess": measured(
+                dims, np.reshape(excess, shape), "rounding of a step over its growth"
+            ),
             "mean": measured((*dims, "k"), np.reshape(means, (*shape, -1)), "mean of all draws"),
             "mean_of_all_runs": measured(dims, np.reshape(all_runs, shape), "mean of all runs"),
             "growth": measured(dims, np.reshape(growths, shape), label),
@@ -165,7 +169,7 @@ def run(config: Config) -> Result:
 def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
     mean, limit = found["mean"], found["limit"]
     largest = mean.copy(data=np.maximum.accumulate(mean.values, -1))
-    tol, seen = 1e-13 * (mean["k"] + 1) * largest, mean < HUGE
+    tol, seen = 1e-13 * found["excess"] * (mean["k"] + 1) * largest, mean < HUGE
     several, rounding = found["mean_of_all_runs"], "rounding of so many steps"
     each, sums = theory["mean_of_all_runs_predicted"], "rounding of the sum of all runs"
     expected, whole = theory["limit_predicted"], "rounding of an eigenvalue"

@@ -3,6 +3,7 @@
 import numpy as np
 import xarray as xr
 
+from descent.sensing._curvature import edges
 from descent.sensing._phases import guarantee, last_emergence
 from descent.sensing._sample import farthest_transition
 from descent.sensing._surplus import damped
@@ -24,6 +25,14 @@ def emergences(config, given: xr.Dataset) -> xr.DataArray:
         times = last_emergence(lam, config.step / lam.isel(i=0), given["alpha"], config.size)
         found.append(times.clip(0))
     return xr.concat(found, given["oversampling"]).transpose(*CELL)
+
+
+def unfinished(config, given: xr.Dataset) -> xr.DataArray:
+    """The share of X*'s slowest direction that may be left at T, in a sample that slows it the most, over CELL."""
+    lam, slowed = given["eigenvalue"], [edges(config.freedom, m)[0] for m in config.measurements]
+    slowest = 2 * config.step * lam.isel(i=-1) / lam.isel(i=0)
+    slowest = slowest * xr.DataArray(slowed, dims="oversampling")
+    return np.exp((config.steps - emergences(config, given)) * np.log1p(-slowest)).transpose(*CELL)
 
 
 def least(config, given: xr.Dataset) -> xr.DataArray:

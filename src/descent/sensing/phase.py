@@ -25,9 +25,10 @@ import xarray as xr
 from descent.config import Positive, experiment_config, require_increasing
 from descent.maths.replicates import replicate
 from descent.result import Check, Result, bound, measured, predicted, replicates, sweep
+from descent.sensing import _plane
 from descent.sensing._memory import require_run
 from descent.sensing._phases import guarantee
-from descent.sensing._plane import CELL, CONSTANT, ENOUGH, chosen, emergences, least, named, regions
+from descent.sensing._plane import CELL, CONSTANT, ENOUGH, chosen, emergences, named, regions
 from descent.sensing._problem import DescentConfig, draw_factor, sense
 from descent.sensing._surplus import norm_after, unabsorbed
 from descent.sensing._trajectories import descend, indices, lost
@@ -123,7 +124,7 @@ def predict(config: Config, given: xr.Dataset) -> xr.Dataset:
                 CELL[1:], every.values.astype(float), "share that finds X*, where it is decided"
             ),
             "least_bound": bound(
-                CELL, least(config, given).values, "damped √Σ(1/μ_k + 4ηT)⁻²/‖X*‖"
+                CELL, _plane.least(config, given).values, "damped √Σ(1/μ_k + 4ηT)⁻²/‖X*‖"
             ),
             "most_bound": bound("alpha", small.values, f"{CONSTANT}√(α√d)"),
         },
@@ -173,6 +174,8 @@ def compare(
     # What should be found has to have had the time: X* is out by T/2, a large start at its end.
     large = theory["most_bound"] > config.claim_found
     waits = ~ready | large & (falls & (found["error"] > config.claim_found)).any("replicate")
+    left = _plane.unfinished(config, found)
+    waits = waits | ~large & (left > config.claim_found / 2).any("replicate")
     every, none = regions(config, found)
     decided = ((none | every & ~waits) & fine.all("replicate")).transpose(*CELL[1:])
     if decided.any():
@@ -184,11 +187,11 @@ def compare(
     enough = found["measurements"] >= config.count(ENOUGH)
     for name, relation, which in (
         ("least_bound", ">=", ready),
-        ("most_bound", "<=", ready & (theory["most_bound"] < 1)),
+        ("most_bound", "<=", (left <= theory["most_bound"] / 2) & (theory["most_bound"] < 1)),
     ):
         where = (fine & enough & which).transpose(*CELL)
         if not where.any():
-            unchecked[name] = f"no m ≥ {ENOUGH}dr with a start that is out by T/2"
+            unchecked[name] = f"no m ≥ {ENOUGH}dr with a start whose run is long enough"
             continue
         error, limit = (chosen(table, where) for table in (found["error"], theory[name]))
         checks += (Check(name, error, relation, limit, 0, "the limit leaves room for the sample"),)
