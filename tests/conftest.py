@@ -15,7 +15,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from descent.lab import rulers
-from descent.lab.collecting import collect_seldom
+from descent.lab.collecting import SELDOM
 from harness import work_unit
 
 # Called for every number of every figure. To check the types of a float each time took three quarters of what the
@@ -30,7 +30,7 @@ LEFT_OUT = pytest.StashKey[list]()
 
 def pytest_configure(config):
     threadpool_limits(1)
-    collect_seldom()
+    gc.set_threshold(*SELDOM)
     config.stash[LEFT_OUT] = []
 
 
@@ -86,6 +86,7 @@ def pytest_deselected(items):
 
 def pytest_sessionfinish(session):
     """Every worker deselects the same ones, and tells the first process."""
+    gc.unfreeze()  # libraries look at the end whether all that is theirs is gone
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["left_out"] = session.config.stash[LEFT_OUT]
 
