@@ -10,7 +10,9 @@ from toy import ROOT, clean_environment
 pytestmark = pytest.mark.long
 
 
-@pytest.mark.parametrize("name", ["params", "files", "inputs", "figures", "disks", "endless", "settings"])
+@pytest.mark.parametrize(
+    "name", ["params", "files", "inputs", "figures", "disks", "endless", "settings"]
+)
 def test_nothing_ends_in_a_traceback_or_in_many_lines(name):
     program = ROOT / f"tests/faults/{name}.py"
     done = subprocess.run(
