@@ -147,7 +147,8 @@ def compare(
         if f"exponent_{name}" in dead:
             continue
         far, power = found[f"{name}_far"], exponent(config.shape(name))
-        each, every = slopes(far).where(living(config, name)), ("side", "replicate")
+        alive, every = living(config, name), ("side", "replicate")
+        each = slopes(far).where(alive)
         slope = each.isel(far=1, drop=True).median(every)
         # Of every direction, since what two medians differ by may come from two directions.
         tol = abs(each.diff("far")).isel(far=0, drop=True).median(every) + 1e-9
@@ -157,6 +158,6 @@ def compare(
         last, before = scaled.isel(far=-1, drop=True), scaled.isel(far=-2, drop=True)
         tol = abs(last - before) + 1e-12 * last
         expected = theory[f"{name}_coefficient_predicted"]
-        parts = at_places(living(config, name), last, expected, tol)
+        parts = at_places(alive, last, expected, tol)
         checks.append(Check(f"coefficient_{name}", parts[0], "==", *parts[1:], why))
     return tuple(checks)

@@ -42,10 +42,9 @@ def growth(problem: Problem, step: float) -> float:
     return float(np.log(np.linalg.eigvalsh((T + T.T) / 2)[-1]))
 
 
-def excess(problem: Problem, step: float) -> float:
-    """How many times the rounding of a step is that of its growth: ‖T‖ over that, which noise makes large."""
-    whole = np.linalg.norm(transfer(problem, step), 2)
-    return max(1.0, float(whole / np.exp(growth(problem, step))))
+def size(problem: Problem, step: float) -> float:
+    """‖T‖, by which a step multiplies its rounding; noise makes it larger than the growth."""
+    return float(np.linalg.norm(transfer(problem, step), 2))
 
 
 def limit(problem: Problem) -> float:

@@ -91,8 +91,10 @@ def measure(config: Config, problems: list[Problem]) -> xr.Dataset:
     all_runs = [_every_draw.mean_of_all_runs(*one, config.draws) for one in given]
     shape, dims = (len(config.degrees), len(config.fractions)), ("degree", "fraction")
     runs = runs.reshape(*shape, config.replicates, -1)
-    excess = [_every_draw.excess(*one) for one in given]
     growths, label = [_every_draw.growth(*one) for one in given], "d ln E‖θ_k − θ*‖²/dk"
+    excess = [
+        max(1.0, _every_draw.size(*one) / np.exp(g)) for one, g in zip(given, growths, strict=True)
+    ]
     return xr.Dataset(
         {
             "limit": measured("degree", limits, "step where the mean square begins to grow"),
