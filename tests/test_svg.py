@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
+from matplotlib.markers import TICKLEFT
 
 from descent.figure import Axis, Figure, band, heat, level, line, panel, points
+from descent.lab import svg
 from descent.lab.colours import shades
 from descent.lab.seen import seen
-from descent.lab.svg import paint, save
+from descent.lab.svg import paint, save, text_of
 from descent.lab.thinning import POINTS, turning
 from descent.lab.ticks import LABELS, log_ticks
 from gallery import WORDS, of_every_kind, pictures
@@ -207,6 +209,24 @@ def test_labels_of_a_logarithmic_axis(low, high, names):
 def place(values, scale):
     values = np.log(values) if scale == "log" else values
     return (values - values[0]) / (values[-1] - values[0])
+
+
+@pytest.mark.parametrize("name", ["decades", "kinds", "nothing"])
+def test_ticks_are_worked_out_once_and_are_those_of_matplotlib(name, monkeypatch):
+    once = text_of(pictures()[name])
+    monkeypatch.setattr(svg, "decided", lambda axis: None)
+    assert text_of(pictures()[name]) == once
+
+
+def test_bare_ticks_stand_where_a_logarithmic_axis_has_them():
+    shown = panel("", Axis("x"), Axis("y", "log"), line([1, 2], [1e-3, 1e1]))
+    axes = paint(Figure((shown,))).axes[0]
+    bare = next(each for each in axes.lines if each.get_marker() == TICKLEFT)
+    at = axes.transData.inverted().transform(bare.get_transform().transform(bare.get_xydata()))
+    low, high = axes.get_ylim()
+    _, minor = log_ticks(low, high)
+    assert minor
+    np.testing.assert_allclose(at, [(axes.get_xlim()[0], value) for value in minor], rtol=1e-9)
 
 
 @pytest.mark.parametrize("scale", ["linear", "log"])
