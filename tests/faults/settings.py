@@ -1,9 +1,11 @@
 """What other settings do to the checks: `python tests/faults/settings.py [--short] [--seed N] [FAMILY@NAME …]`.
 
-Every number of every block, and every list of numbers as a whole, is multiplied by each of FACTORS, at toy size and with
-another seed each time. A check that fails is a false alarm, unless it is the chance that statistics leaves: what a
-setting takes from a claim must be a reason to claim nothing, or a refusal. Printed: each check that failed, each
-exception, each run that took too long, and the counts.
+Every number of every block, and every list of numbers as a whole, is multiplied by each of FACTORS; every list loses its
+first or all but its first; every word becomes each other one that is allowed: one at a time, at toy size and with
+another seed each time. With --together K, it is K of a block's fields at a time, drawn by chance, as often; with --whole,
+three such runs of each block of params.yaml itself. A check that fails is a false alarm, unless it is the chance that
+statistics leaves: what a setting takes from a claim must be a reason to claim nothing, or a refusal. Printed: each check
+that failed, each exception, each run that took too long, and the counts.
 """
 
 import argparse
@@ -13,7 +15,9 @@ import signal
 import sys
 import warnings
 from collections import Counter
+from functools import partial
 from pathlib import Path
+from typing import Literal, get_args, get_origin, get_type_hints
 
 for library in ("OPENBLAS", "OMP", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
@@ -28,11 +32,12 @@ from threadpoolctl import threadpool_limits
 
 from descent.config import Refusal
 from faults.seeds import allowed
-from harness import config_of, experiments, run
+from harness import config_of, experiments, module_of, run
 
 FACTORS = (0.5, 0.7, 1.5, 2.0, 3.0)
-LONGEST = 60  # seconds of a run
+LONGEST = 60  # seconds of a run, ten times as many of one that is --whole
 FEW = 150  # runs of --short
+WHOLE = 3  # runs of a block of params.yaml
 
 
 class Late(Exception):
@@ -50,18 +55,36 @@ def times(value: object, factor: float) -> object:
     return None if found == value else found
 
 
-def cases(names: list[str], seed: int) -> list[tuple[str, dict]]:
+def others(kind: object, value: object) -> list:
+    """What else a field of this kind may be."""
+    if isinstance(value, bool):
+        return [not value]
+    if get_origin(kind) is Literal:
+        return [word for word in get_args(kind) if word != value]
+    shorter = isinstance(value, list | tuple) and len(value) > 1
+    cut = [list(value[:1]), list(value[1:])] if shorter else []
+    return [other for factor in FACTORS if (other := times(value, factor)) is not None] + cut
+
+
+def cases(names: list[str], seed: int, together: int, whole: bool) -> list[tuple[str, dict]]:
     """(experiment, what is changed), in an order of chance."""
     rng, found = random.Random(seed), []
     for name in names:
-        given = vars(config_of(name))
-        for field, value in given.items():
-            if field == "seed" or field.startswith("printed"):  # of the source, to the digit
-                continue
-            for factor in FACTORS:
-                if (other := times(value, factor)) is not None:
-                    drawn = {"seed": rng.randrange(10**6)} if "seed" in given else {}
-                    found.append((name, {field: other} | drawn))
+        given = vars(config_of(name, **(experiments()[name].parameters if whole else {})))
+        kinds = get_type_hints(module_of(name).Config)
+        changes = [
+            (field, other)
+            for field, value in given.items()
+            if field != "seed" and not field.startswith("printed")  # of the source, to the digit
+            for other in others(kinds[field], value)
+        ]
+        drawn = [dict(rng.sample(changes, min(together, len(changes)))) for _ in changes]
+        every = [{field: other} for field, other in changes] if together == 1 else drawn
+        if whole:
+            every = rng.sample(every, min(WHOLE, len(every)))
+        for change in every:
+            fresh = {"seed": rng.randrange(10**6)} if "seed" in given else {}
+            found.append((name, change | fresh))
     rng.shuffle(found)
     return found
 
@@ -70,21 +93,21 @@ def late(*_) -> None:
     raise Late
 
 
-def ending(case: tuple[str, dict]) -> tuple[str, str, dict, list[str]]:
+def ending(case: tuple[str, dict], limit: int, whole: bool) -> tuple[str, str, dict, list[str]]:
     """What a run ends in, and what it says."""
     name, changes = case
     signal.signal(signal.SIGALRM, late)
-    signal.alarm(LONGEST)
+    signal.alarm(limit)
     try:
         with warnings.catch_warnings(), threadpool_limits(1):
             warnings.simplefilter("ignore")
-            result = run(name, **changes)
+            result = run(name, **(experiments()[name].parameters if whole else {}) | changes)
     except (ValidationError, Refusal):
         return "refused", name, changes, []
     except SystemExit:  # a line has been said
         return "refused", name, changes, []
     except Late:
-        return "late", name, changes, [f"more than {LONGEST} s"]
+        return "late", name, changes, [f"more than {limit} s"]
     except Exception as error:
         return "exception", name, changes, [repr(error)]
     finally:
@@ -97,13 +120,16 @@ def main(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--together", type=int, default=1)
+    parser.add_argument("--whole", action="store_true")
     parser.add_argument("--short", action="store_true")
     given = parser.parse_args(arguments)
-    found = cases(given.names or list(experiments()), given.seed)
+    found = cases(given.names or list(experiments()), given.seed, given.together, given.whole)
     found = found[:FEW] if given.short else found
     counts: Counter[str] = Counter()
+    one = partial(ending, limit=LONGEST * (10 if given.whole else 1), whole=given.whole)
     with Pool(maxtasksperchild=200) as pool:
-        for kind, name, changes, said in pool.imap_unordered(ending, found):
+        for kind, name, changes, said in pool.imap_unordered(one, found):
             counts[kind] += 1
             for line in said:
                 print(f"{name} {changes}: {kind}: {line}", flush=True)
