@@ -6,6 +6,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from descent.check import with_points
 from descent.result import Check, Erratum, Result, bound, predicted
 
 WHY = "for the test"
@@ -51,6 +52,28 @@ def test_one_bad_point_is_enough_and_is_the_one_shown():
     check = Check("x", measured, "==", over("beta", 1.0, 2.0, 3.0), 0.1, WHY)
     assert not check.holds
     assert check.worst == ({"beta": 1}, 2.5, 2.0, 0.1, 3)
+
+
+@pytest.mark.parametrize("elsewhere", [NAN, INF, -INF, 1e300])
+def test_only_points_that_are_there_are_compared_and_counted(elsewhere):
+    measured, tol = over("beta", 1.0, elsewhere, 3.0, 4.0), over("beta", 0.1, -1, 0.2, NAN)
+    there = over("beta", True, False, True, False)
+    check = Check("x", measured, "==", over("beta", 1.0, 2.0, 3.1, NAN), tol, WHY, there)
+    assert check.holds
+    assert check.worst == ({"beta": 2}, 3.0, 3.1, 0.2, 2)
+    assert not Check("x", measured, "==", over("beta", 1, 2, 3.5, NAN), tol, WHY, there).holds
+    assert not Check("x", measured, "==", over("beta", 1, 2, 3, 4), 0.1, WHY).holds
+    with pytest.raises(ValueError, match="negative"):
+        Check("x", measured, "==", 1.0, tol, WHY)
+
+
+def test_what_is_there_broadcasts_and_nothing_to_compare_does_not_hold():
+    row = over("beta", 1.0, 2.0)
+    there = xr.DataArray([True, False, True], dims="replicate")
+    assert Check("x", row, "==", row, 0, WHY, there).worst.points == 4
+    nothing = Check("y", row, "==", row, 0, WHY, there & False)
+    assert not nothing.holds
+    assert [one.name for one in with_points(nothing, Check("x", 1, "==", 1, 0, WHY))] == ["x"]
 
 
 def test_dimensions_broadcast_by_name():

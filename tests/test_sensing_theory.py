@@ -9,7 +9,7 @@ from scipy.integrate import solve_ivp
 
 import oracles
 from descent.config import Refusal
-from descent.maths.emergence import arrived
+from descent.maths.emergence import due
 from descent.sensing import (
     _one_factor,
     _population,
@@ -474,5 +474,5 @@ def test_what_should_have_emerged_and_did_not_is_compared():
     names = {"i": [1, 2, 3]}
     measured = xr.DataArray([5.0, np.nan, np.nan], dims="i", coords=names)
     predicted = xr.DataArray([5.0, 7.0, 20.0], dims="i", coords=names)
-    times = arrived(measured, predicted, xr.ones_like(predicted), 10)
-    assert times.measured["time"].values.tolist() == ["i = 1", "i = 2"]
+    there = due(measured, predicted, xr.ones_like(predicted), 10)
+    assert there.values.tolist() == [True, True, False]

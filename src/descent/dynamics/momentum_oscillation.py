@@ -118,7 +118,7 @@ def compare(
     # A run that diverges is compared until it is huge.
     kept = (size < HUGE).cumprod("t").astype(bool)
     scale = xr.zeros_like(size).copy(data=np.maximum.accumulate(size.values, -1))
-    tol = (2 * part * scale).where(kept, 1.0)
+    tol = 2 * part * scale
     slopes = 2 * found["square"]
     # Where rounding decides what is too small for its sign to count.
     ends = [flips(found["error"].values, SEEN * (1 + sign * 1e-3)) for sign in (-1, 1)]
@@ -129,10 +129,7 @@ def compare(
     ]
     return (
         *(
-            Check(
-                *(name, found[name].where(kept, 0.0), "=="),
-                *(theory[f"{name}_predicted"].where(kept, 0.0), tolerance, why),
-            )
+            Check(name, found[name], "==", theory[f"{name}_predicted"], tolerance, why, kept)
             for name, tolerance, why in rows
         ),
         Check("flips", found["flips"], "==", theory["flips_predicted"], undecided, "a count"),

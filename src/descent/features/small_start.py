@@ -142,7 +142,7 @@ def compare(
     theory: xr.Dataset,
     parts: tuple[_constant.Split, ...],
 ) -> tuple[Check, ...]:
-    kept, P = found["lost"].values == 0, min(config.shape.parameters, len(config.points))
+    kept, P = found["lost"] == 0, min(config.shape.parameters, len(config.points))
     bias, error = (xr.DataArray(a, dims="replicate") for a in slack(config, given))
     squares = [one.rest / (2 * one.sigma[:, 0]) + 1e-9 * one.sigma[:, 0] for one in parts]
     tols = {
@@ -155,15 +155,8 @@ def compare(
         ),
     }
     checks = [
-        Check(
-            *(name, found[name].isel(replicate=kept), "=="),
-            *(theory[f"{name}_predicted"].isel(replicate=kept), tol.isel(replicate=kept), why),
-        )
+        Check(name, found[name], "==", theory[f"{name}_predicted"], tol, why, kept)
         for name, (tol, why) in tols.items()
     ]
-    test = found["test"].isel(replicate=kept)
-    why = tols["test"][1]
-    least = Check(
-        "test_at_least", test, ">=", theory["test_bound"], error.isel(replicate=kept), why
-    )
-    return (*checks, least)
+    least = found["test"], ">=", theory["test_bound"], error, tols["test"][1]
+    return (*checks, Check("test_at_least", *least, kept))

@@ -7,10 +7,11 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float
 
+from descent.check import Relation
 from descent.linear_networks._architectures import Network
 from descent.linear_networks._flow import flow
 from descent.linear_networks._separated import A_DECADE, Setting, minus_log_loss, weights
-from descent.result import Check, Relation
+from descent.result import Check
 
 ACCURATE = 1e-5  # of −log ℒ at the end; a run that is further off is lost
 SILENT = 1e-8  # an example with a smaller weight moves nothing

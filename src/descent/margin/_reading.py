@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
+from descent.check import with_points
 from descent.margin._problem import EPS
 from descent.result import Check, measured
 
@@ -85,25 +86,9 @@ def not_converged(there: xr.DataArray, found: xr.Dataset, slow: list[float]) -> 
 
 def limits(there: xr.DataArray, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
     """Direction, γ and c of the runs that have converged."""
-    if not there.any():
-        return ()
     checks = []
     for name, key in {"growth": "growth", "slope": "gamma", "offset": "offset"}.items():
         if f"{key}_predicted" in theory:
-            value, error = found[name], found[f"{name}_error"]
-            parts = only(there, value, "==", theory[f"{key}_predicted"], error)
-            checks.append(Check(name, *parts, ERROR))
-    return tuple(checks)
-
-
-def only(there: xr.DataArray, *parts) -> list:
-    """Arrays as lists of the runs that are there, each with its name; what is no array as it is."""
-    which, found = there.stack(run=there.dims), []
-    at = which["run"].values[which.values]
-    names = [", ".join(map(str, one if isinstance(one, tuple) else (one,))) for one in at]
-    for part in parts:
-        if isinstance(part, xr.DataArray):
-            runs = part.broadcast_like(there).stack(run=there.dims).isel(run=which.values)
-            part = runs.drop_vars(["run", *there.dims], errors="ignore").assign_coords(run=names)
-        found.append(part)
-    return found
+            law, error = theory[f"{key}_predicted"], found[f"{name}_error"]
+            checks.append(Check(name, found[name], "==", law, error, ERROR, there))
+    return with_points(*checks)

@@ -26,7 +26,7 @@ from descent.margin import _machine, _normed, _steepest
 from descent.margin._normed import A_HALVING, bests, unsure
 from descent.margin._norms import Best, Norm
 from descent.margin._problem import Samples
-from descent.margin._reading import ERROR, converged, only, read
+from descent.margin._reading import ERROR, converged, read
 from descent.maths.limits import require_within
 from descent.result import Check, Result, bound, measured, predicted, steps, sweep
 
@@ -134,7 +134,7 @@ def compare(
     if not there.any():
         return checks, {"offset_in_l2": "no run in ℓ₂ has converged: fewer or longer steps"}
     parts = one["offset"], "==", theory["offset_predicted"], one["offset_error"]
-    return (*checks, Check("offset_in_l2", *only(there, *parts), ERROR)), {}
+    return (*checks, Check("offset_in_l2", *parts, ERROR, there)), {}
 
 
 def settled(given: Samples, one: xr.Dataset) -> xr.DataArray:

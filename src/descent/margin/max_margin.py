@@ -22,11 +22,12 @@ the direction converges only like 1/log t.
 import numpy as np
 import xarray as xr
 
+from descent.check import with_points
 from descent.config import Count, Number, experiment_config
 from descent.margin import _machine, _problem
 from descent.margin._flow import Flow, flow, times
 from descent.margin._problem import EPS, Samples, named, padded
-from descent.margin._reading import ERROR, converged, limits, not_converged, only, read
+from descent.margin._reading import ERROR, converged, limits, not_converged, read
 from descent.maths.limits import require_within
 from descent.result import Check, Result, measured, predicted, steps
 
@@ -138,12 +139,10 @@ def seen(data: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
 
 def compare(there: xr.DataArray, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
     least = found["margin"]
-    known, checks = np.isfinite(least).all("log10_t"), []
-    if known.any():
-        tol = 1e-9 * abs(least).max("log10_t")
-        parts = only(known, least, "<=", theory["gamma_predicted"], tol)
-        checks.append(Check("margin", *parts, "accuracy of the flow"))
-    if there.any():
-        parts = only(there, found["rest"], "==", theory["rest_predicted"], found["rest_error"])
-        checks.append(Check("rest_of_the_loss", *parts, ERROR))
+    known, tol = np.isfinite(least).all("log10_t"), 1e-9 * abs(least).max("log10_t")
+    rest = found["rest"], "==", theory["rest_predicted"], found["rest_error"]
+    checks = with_points(
+        Check("margin", least, "<=", theory["gamma_predicted"], tol, "accuracy of the flow", known),
+        Check("rest_of_the_loss", *rest, ERROR, there),
+    )
     return (*checks, *limits(there, found, theory))

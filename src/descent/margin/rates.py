@@ -28,7 +28,7 @@ from descent.config import Count, Positive, experiment_config
 from descent.margin import _machine, _problem, _steepest
 from descent.margin._norms import norm
 from descent.margin._problem import EPS, Samples, named, padded
-from descent.margin._reading import ERROR, converged, limits, not_converged, only, read
+from descent.margin._reading import ERROR, converged, limits, not_converged, read
 from descent.maths.limits import require_at_most, require_cost, require_within
 from descent.result import Check, Result, measured, predicted, steps
 
@@ -192,5 +192,5 @@ def compare(
     )
     if not there.any():
         return ()
-    speed = only(there, found["speed"], "==", theory["speed_predicted"], found["speed_error"])
-    return (*checks, *limits(there, found, theory), Check("speed", *speed, ERROR))
+    speed = found["speed"], "==", theory["speed_predicted"], found["speed_error"]
+    return (*checks, *limits(there, found, theory), Check("speed", *speed, ERROR, there))

@@ -1,12 +1,8 @@
 """When the singular values of a factor emerge along gradient descent from a small start."""
 
-from typing import NamedTuple
-
 import numpy as np
 import xarray as xr
 from jaxtyping import Float, Real
-
-from descent.maths.places import at_places
 
 
 def emergence_times(
@@ -59,18 +55,8 @@ def delay(
     return each.sum("j")
 
 
-class Arrived(NamedTuple):
-    """The times that can be compared, named by their place."""
-
-    measured: xr.DataArray
-    predicted: xr.DataArray
-    tol: xr.DataArray
-
-
-def arrived(
+def due(
     measured: xr.DataArray, predicted: xr.DataArray, tol: xr.DataArray, end: float | int
-) -> Arrived:
-    """The times of what has emerged, and of what should have before `end` (it has the time NaN, which no check holds)."""
-    parts = xr.broadcast(measured, predicted, tol)
-    compared = measured.notnull() | (predicted + tol < end) | predicted.isnull()
-    return Arrived(*at_places(compared.transpose(*parts[0].dims), *parts, dim="time"))
+) -> xr.DataArray:
+    """Whether a direction has emerged, or should have before `end` (it has the time NaN then, which no check holds)."""
+    return measured.notnull() | (predicted + tol < end) | predicted.isnull()

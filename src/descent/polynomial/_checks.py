@@ -1,28 +1,7 @@
-"""Checks of the points of an array that a claim is about."""
+"""How a reason names the points of an array that it is about."""
 
 import numpy as np
 import xarray as xr
-
-from descent.result import Check, Relation
-
-
-def check_where(
-    allowed: xr.DataArray,
-    name: str,
-    measured: xr.DataArray,
-    relation: Relation,
-    predicted: xr.DataArray | float,
-    tol: xr.DataArray | float,
-    why: str,
-) -> list[Check]:
-    """The check at the points that are allowed, with 0 == 0 at the others; none if no point is."""
-    if not bool(allowed.any()):
-        return []
-    parts = (measured, predicted, tol)
-    kept = [part.where(allowed, 0.0) if isinstance(part, xr.DataArray) else part for part in parts]
-    if not isinstance(tol, xr.DataArray):
-        kept[2] = xr.full_like(allowed, tol, dtype=float)
-    return [Check(name, kept[0], relation, kept[1], kept[2], why)]
 
 
 def names(where: xr.DataArray) -> str:

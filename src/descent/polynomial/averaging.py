@@ -19,12 +19,13 @@ Source: FRTN50 assignment, exercise 2b: at n = 3 and step 0.1 its 7·10⁵ itera
 import numpy as np
 import xarray as xr
 
+from descent.check import with_points
 from descent.config import Count, Positive, experiment_config, require_increasing
 from descent.maths import quadratic, second_moment
 from descent.maths.replicates import replicate
 from descent.maths.sampling import mean_of_squares, require_fewest
 from descent.polynomial import _moments
-from descent.polynomial._checks import check_where, names
+from descent.polynomial._checks import names
 from descent.polynomial._kernels import descend_sampled, log_spaced
 from descent.polynomial._line import crossover, line, unsettled
 from descent.polynomial._moments import gaussian_variance
@@ -182,7 +183,9 @@ def compare(
     near = np.log(config.iterations) / config.snapshots * crossing
     return (
         Check("average_gap", est.value, "==", law, est.tol + 1e-9 * abs(law), est.why),
-        *check_where(settled, "a", fit.constant, "==", a, tol.constant, bends),
-        *check_where(settled, "b", fit.slope, "==", b, tol.slope, bends),
-        *check_where(seen, "crossover", crossing, "==", a / b, near, "points of the curve between"),
+        *with_points(
+            Check("a", fit.constant, "==", a, tol.constant, bends, settled),
+            Check("b", fit.slope, "==", b, tol.slope, bends, settled),
+            Check("crossover", crossing, "==", a / b, near, "points of the curve between", seen),
+        ),
     )

@@ -21,11 +21,11 @@ Source: FRTN50 assignment, exercise 2a. Its solution takes the Frobenius norm fo
 import numpy as np
 import xarray as xr
 
+from descent.check import with_points
 from descent.config import experiment_config
 from descent.maths import quadratic
 from descent.maths.quadratic import Quadratic
 from descent.polynomial import _descent
-from descent.polynomial._checks import check_where
 from descent.polynomial._kernels import descend
 from descent.polynomial._problem import Problem, build, gap, modes, odd
 from descent.polynomial._rounding import EPS, carried, of_square
@@ -164,9 +164,11 @@ def compare(config: Config, problems: list[Problem], found, theory) -> tuple[Che
     slack = 2.2e-3 / spans.where(spans > 0)
     law, far = theory["rate_predicted"], theory["squared_distance_predicted"]
     return (
-        *check_where(seen, "gap", gaps, "==", theory["gap_predicted"], off, why),
-        *check_where(seen, "squared_distance", squares, "==", far, near, why),
-        *check_where(spans > 0, "rate", found["rate"], "==", law, slack, ends),
+        *with_points(
+            Check("gap", gaps, "==", theory["gap_predicted"], off, why, seen),
+            Check("squared_distance", squares, "==", far, near, why, seen),
+            Check("rate", found["rate"], "==", law, slack, ends, spans > 0),
+        ),
         Check("excited_modes", found["modes"], "<=", theory["modes_bound"], 0, "a count"),
     )
 

@@ -25,6 +25,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
+from descent.check import with_points
 from descent.config import Count, Positive, Seed, experiment_config, require_increasing
 from descent.maths import quadratic, second_moment
 from descent.maths.optimisers import descend, full_batch
@@ -32,7 +33,7 @@ from descent.maths.replicates import replicate
 from descent.maths.sampling import Estimate, level, mean, median, require_fewest
 from descent.maths.second_moment import Decay
 from descent.polynomial import _overparameterised
-from descent.polynomial._checks import check_where, names
+from descent.polynomial._checks import names
 from descent.polynomial._crossing import (
     beyond,
     decays,
@@ -162,30 +163,24 @@ def compare(config: Config, problem: Problem, found, theory, stable, early) -> l
     q, rate = modes(problem, np.zeros_like(problem.theta)), config.gd_rate / problem.beta
     gd, t, k, size = found["gd"], found["t"], found["k"], EPS * np.linalg.norm(problem.theta)
     error = gd.copy(data=carried(problem, q, rate, t.values.astype(float)))
-    off, here = of_square(gd, error) + 2 * EPS * t * abs(gd), (t >= 0) & (config.gd_rate < 2)
+    off, converges = of_square(gd, error) + 2 * EPS * t * abs(gd), config.gd_rate < 2
     slowest, random = "rounding, carried on by the slowest mode", "rounding of θ, as a random walk"
-    null, expected = found["null"].max("replicate"), theory["sgd_predicted"]
-    est, there, inside = (
-        mean(found["sgd"].isel(k=early).where(stable, 0)),
-        expected.isel(k=early),
-        stable & (k >= 0),
+    few, many = (4 * size * np.sqrt(s + 1) for s in (t, k))
+    null, law = found["null"].max("replicate"), theory["sgd_predicted"].isel(k=early)
+    est = mean(found["sgd"].isel(k=early).where(stable, 0))
+    tol = est.tol + 1e-12 * abs(est.value)
+    return with_points(
+        Check("gd", gd, "==", theory["gd_predicted"], off, slowest, converges),
+        Check("gd_null_component", found["gd_null"], "==", 0.0, few, random, converges),
+        Check("sgd_null_component", null, "==", 0.0, many, random, stable),
+        Check("sgd_early", est.value, "==", law, tol, est.why, stable),
     )
-    tol, few, many = (
-        est.tol + 1e-12 * abs(est.value),
-        *(4 * size * np.sqrt(s + 1) for s in (t, k)),
-    )
-    return [
-        *check_where(here, "gd", gd, "==", theory["gd_predicted"], off, slowest),
-        *check_where(here, "gd_null_component", found["gd_null"], "==", 0.0, few, random),
-        *check_where(inside, "sgd_null_component", null, "==", 0.0, many, random),
-        *check_where(stable, "sgd_early", est.value, "==", there, tol, est.why),
-    ]
 
 
 def crossings(found, theory, stable, normal, est: Estimate) -> list[Check]:
     last, markov = found["crossing"].max("replicate"), "Markov's inequality"
     expected, latest = theory["crossing_predicted"], theory["crossing_bound"]
-    return [
-        *check_where(normal, "sgd_crossing", est.value, "==", expected, est.tol, est.why),
-        *check_where(stable, "sgd_last_crossing", last, "<=", latest, 0.0, markov),
-    ]
+    return with_points(
+        Check("sgd_crossing", est.value, "==", expected, est.tol, est.why, normal),
+        Check("sgd_last_crossing", last, "<=", latest, 0.0, markov, stable),
+    )

@@ -26,11 +26,11 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
+from descent.check import with_points
 from descent.config import Count, Index, Positive, Refusal, experiment_config, require_increasing
 from descent.maths.replicates import replicate
 from descent.maths.sampling import mean_of_squares, require_fewest
 from descent.polynomial import _moments, _network
-from descent.polynomial._checks import check_where
 from descent.polynomial._kernels import log_spaced
 from descent.polynomial._moments import gaussian_variance
 from descent.polynomial._problem import Problem, Sampled, build, require_work
@@ -196,4 +196,5 @@ def compare(problem: Problem, exact: list, last, theory, allowed, slack) -> tupl
     law = theory["near_predicted"].isel(k=-1, drop=True)
     est = mean_of_squares(last, law.copy(data=spread))
     tol = est.tol + slack * abs(law)
-    return tuple(check_where(allowed, "near", est.value, "==", law, tol, f"{est.why}, and O(kδ)"))
+    why = f"{est.why}, and O(kδ)"
+    return with_points(Check("near", est.value, "==", law, tol, why, allowed))

@@ -18,11 +18,11 @@ Frobenius norm in place of the spectral norm in β.
 import numpy as np
 import xarray as xr
 
+from descent.check import with_points
 from descent.config import Count, Index, Number, Positive, experiment_config, require_increasing
 from descent.maths.replicates import replicate
 from descent.maths.sampling import mean_of_known_spread, mean_of_squares, require_fewest
 from descent.polynomial import _moments
-from descent.polynomial._checks import check_where
 from descent.polynomial._kernels import descend_sampled, spaced
 from descent.polynomial._moments import Moments
 from descent.polynomial._printed import explained, published, refute
@@ -182,7 +182,7 @@ def compare(
         est = mean_of_squares(final[name], variance)
         tol = est.tol + EXACT * abs(est.value)
         law = expected[f"{name}_predicted"]
-        checks += check_where(allowed, name, est.value, "==", law, tol, est.why)
+        checks += with_points(Check(name, est.value, "==", law, tol, est.why, allowed))
     spreads = [spread(np.diagonal(one.second[-1]), one.mean[-1]) for row in exact for one in row]
     errors, law = final["error"], expected["error_predicted"]
     est = mean_of_known_spread(errors, law.copy(data=padded(spreads).reshape(law.shape)))

@@ -22,10 +22,10 @@ cut off, and it is near the shortest solution.
 import numpy as np
 import xarray as xr
 
+from descent.check import with_points
 from descent.config import Count, Refusal, Seed, experiment_config, require_increasing
 from descent.maths.limits import require_cost
 from descent.polynomial import _rank
-from descent.polynomial._checks import check_where
 from descent.polynomial._points import Points
 from descent.polynomial._problem import Problem, build, features, loss
 from descent.polynomial._rounded import refute
@@ -183,18 +183,14 @@ def compare(config: Config, problems, given, found, theory) -> tuple[Check, ...]
     )
     size = np.sqrt((theory["formula_predicted"] ** 2).sum("power"))
     one = (found["degree"] < config.points) & (cond < 1e-3)
-    kept, why = found["formula"].where(one, 0.0), "10pε of the condition of XᵀX"
     return (
         *checks,
         Check("fit", found["fit"], "==", theory["fit_predicted"], far, "10ε‖X‖ times |α|"),
         Check("loss", found["loss"], "==", theory["loss_predicted"], off, "10ε‖X‖ of a residual"),
-        *check_where(
-            one.broadcast_like(kept),
-            "formula",
-            kept,
-            "==",
-            theory["formula_predicted"],
-            (cond * size),
-            why,
+        *with_points(
+            Check(
+                *("formula", found["formula"], "==", theory["formula_predicted"], cond * size),
+                *("10pε of the condition of XᵀX", one),
+            )
         ),
     )

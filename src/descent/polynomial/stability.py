@@ -19,11 +19,11 @@ Source: FRTN50 assignment, exercise 2b (sampling with replacement, γ = 0.1/β).
 import numpy as np
 import xarray as xr
 
+from descent.check import with_points
 from descent.config import Count, Positive, experiment_config, require_increasing
 from descent.maths import second_moment
 from descent.maths.replicates import replicate
 from descent.polynomial import _every_draw, _moments
-from descent.polynomial._checks import check_where
 from descent.polynomial._kernels import descend_sampled, log_spaced
 from descent.polynomial._problem import Problem, Sampled, build, require_recursion, require_work
 from descent.result import Check, Result, measured, predicted, replicates, steps, sweep
@@ -178,6 +178,6 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     return (
         Check("limit", limit, "==", expected, 1e-9 * limit, whole),
         Check("growth", found["growth"], "==", theory["rate"], 1e-12, whole),
-        *check_where(seen, "mean", mean, "==", theory["mean_predicted"], tol, rounding),
+        *with_points(Check("mean", mean, "==", theory["mean_predicted"], tol, rounding, seen)),
         Check("mean_of_all_runs", several, "==", each, 1e-12 * several, sums),
     )

@@ -44,12 +44,6 @@ def least(config, given: xr.Dataset) -> xr.DataArray:
     return given["left"] * xr.concat(shares, given["oversampling"]).transpose(*CELL)
 
 
-def chosen(table: xr.DataArray, where: xr.DataArray) -> xr.DataArray:
-    """The points of a table that are compared, named by their coordinates."""
-    table = table.broadcast_like(where).transpose(*where.dims)
-    return xr.DataArray(table.values[where.values], dims="point", coords={"point": names(where)})
-
-
 def names(where: xr.DataArray) -> list[str]:
     """Where it is true: replicate 0, m/(dr) 4.5, alpha 0.001."""
     said = [NAMES[dim] for dim in where.dims]

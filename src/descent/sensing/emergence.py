@@ -20,8 +20,9 @@ Source: CS7180 problem set 2, question 2e; arXiv 2106.15013 (small random starts
 import numpy as np
 import xarray as xr
 
+from descent.check import with_points
 from descent.config import Positive, experiment_config, require_increasing
-from descent.maths.emergence import arrived, delay, emergence_times
+from descent.maths.emergence import delay, due, emergence_times
 from descent.maths.limits import SMALL, require_cost
 from descent.maths.replicates import replicate
 from descent.result import Check, Result, measured, predicted, replicates, sweep
@@ -175,21 +176,16 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     # In e-folds: what saturating moves s² by, at most half a doubling; the directions turn by
     # ν/λ_i.
     tol = 1 + (np.log(2) / 2 + 2 * share) / growth
-    times = arrived(found["emergence"], theory["emergence_predicted"], tol, config.steps)
-    whole = found["emergence"].notnull().all(("alpha", "i"))
-    shift, expected = (
-        x.where(whole, drop=True) for x in (found["shift"], theory["shift_predicted"])
-    )
+    times, law = found["emergence"], theory["emergence_predicted"]
     span = np.log(config.alphas[-1] / config.alphas[0])
-    noisy = np.log(10) * share.where(whole, drop=True) / span / growth
-    held_up = delay(found["emergence"], lam, 2 * found["eta"] * lam).max("alpha")
+    noisy = np.log(10) * share / span / growth
+    held_up = delay(times, lam, 2 * found["eta"] * lam).max("alpha")
     turns = haste(found) + np.log(10) / span * held_up
-    near = 0.2 * np.log(10) / span + noisy + turns.where(whole, drop=True)
-    checks = []
-    if times.measured.size:
-        why = "a step, half a doubling, noise squared in e-folds"
-        checks.append(Check("emergence", times.measured, "==", times.predicted, times.tol, why))
-    if shift.size:
-        why = "a fifth of a step, noise, saddles in haste, directions side by side"
-        checks.append(Check("steps_per_decade", shift, "==", expected, near, why))
-    return tuple(checks)
+    near = 0.2 * np.log(10) / span + noisy + turns
+    slow = "a step, half a doubling, noise squared in e-folds"
+    why = "a fifth of a step, noise, saddles in haste, directions side by side"
+    shift, whole = theory["shift_predicted"], times.notnull().all(("alpha", "i"))
+    return with_points(
+        Check("emergence", times, "==", law, tol, slow, due(times, law, tol, config.steps)),
+        Check("steps_per_decade", found["shift"], "==", shift, near, why, whole),
+    )

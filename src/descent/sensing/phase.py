@@ -28,7 +28,7 @@ from descent.result import Check, Result, bound, measured, predicted, replicates
 from descent.sensing import _plane
 from descent.sensing._memory import require_run
 from descent.sensing._phases import guarantee
-from descent.sensing._plane import CELL, CONSTANT, ENOUGH, chosen, emergences, named, regions
+from descent.sensing._plane import CELL, CONSTANT, ENOUGH, emergences, named, regions
 from descent.sensing._problem import DescentConfig, draw_factor, sense
 from descent.sensing._surplus import norm_after, unabsorbed
 from descent.sensing._trajectories import descend, indices, lost
@@ -179,9 +179,9 @@ def compare(
     every, none = regions(config, found)
     decided = ((none | every & ~waits) & fine.all("replicate")).transpose(*CELL[1:])
     if decided.any():
-        tables = found["recovery"], theory["recovery_predicted"]
-        share, wanted = (chosen(table, decided) for table in tables)
-        checks += (Check("recovery", share, "==", wanted, 0, "the claim's own distance"),)
+        share, wanted = found["recovery"], theory["recovery_predicted"]
+        why = "the claim's own distance"
+        checks += (Check("recovery", share, "==", wanted, 0, why, decided),)
     else:
         unchecked["recovery"] = "no point lies where it is decided, or its run has no end by T"
     enough = found["measurements"] >= config.count(ENOUGH)
@@ -193,6 +193,6 @@ def compare(
         if not where.any():
             unchecked[name] = f"no m ≥ {ENOUGH}dr with a start whose run is long enough"
             continue
-        error, limit = (chosen(table, where) for table in (found["error"], theory[name]))
-        checks += (Check(name, error, relation, limit, 0, "the limit leaves room for the sample"),)
+        why = "the limit leaves room for the sample"
+        checks += (Check(name, found["error"], relation, theory[name], 0, why, where),)
     return checks, unchecked

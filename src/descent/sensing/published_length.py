@@ -19,8 +19,9 @@ five directions need about 3000 steps, and 1000 find one.
 import numpy as np
 import xarray as xr
 
+from descent.check import with_points
 from descent.config import Count, Positive, Seed, experiment_config
-from descent.maths.emergence import arrived, delay, first_passage
+from descent.maths.emergence import delay, due, first_passage
 from descent.maths.limits import CALL, PRODUCT, require_cost
 from descent.maths.replicates import replicate
 from descent.result import Check, Erratum, Result, measured, predicted, replicates, steps
@@ -164,11 +165,9 @@ def slack(config: Config, found: xr.Dataset, theory: xr.Dataset) -> xr.DataArray
 
 def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Check, ...]:
     kept = small(found) & np.isfinite(found["distance"]).all("t")
-    found, theory = found.isel(replicate=kept.values), theory.isel(replicate=kept.values)
-    if not found.sizes["replicate"]:
-        return ()
     lam, tol = found["eigenvalue"], slack(config, found, theory)
-    times = arrived(found["emergence"], theory["emergence_predicted"], tol, config.horizon)
+    times, law = found["emergence"], theory["emergence_predicted"]
+    there = kept & due(times, law, tol, config.horizon)
     relative = 4 * config.step * lam
     # dp_i/dt = 2 ln(1 + 4ηλ_i) p_i(1 − p_i/λ_i) at most λ_i/2 of that; and row i outside the
     # others.
@@ -178,11 +177,11 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     distance = found["distance"].sel(t=config.steps, drop=True)
     expected = theory["distance_at_T_predicted"]
     why = "as much as the times may be off"
-    checks = (Check("distance_at_T", distance, "==", expected, near, why),)
-    if times.measured.size:
-        why = "a step, saturation in finite steps, rows not orthogonal"
-        checks += (Check("emergence", times.measured, "==", times.predicted, times.tol, why),)
-    return checks
+    slow = "a step, saturation in finite steps, rows not orthogonal"
+    return with_points(
+        Check("distance_at_T", distance, "==", expected, near, why, kept),
+        Check("emergence", times, "==", law, tol, slow, there),
+    )
 
 
 def refute(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Erratum, ...]:

@@ -127,9 +127,8 @@ def compare(
     Every step and every sum over d rounds by ε at worst, of what it rounds: that grows no faster than U
     itself, and counts for more once the distance is a small difference.
     """
-    whole = found["reference"].where(kept, 0.0)
+    whole = found["reference"]
     terms = EPSILON * (config.steps + config.size)
     tol = terms * config.scale**2 * (whole + whole.isel(t=0, drop=True))
-    scaled = found["scaled"].where(kept, 0.0)
-    expected = theory["scaled_predicted"].where(kept, 0.0)
-    return (Check("distance", scaled, "==", expected, tol, f"{terms / EPSILON:.0f} roundings"),)
+    expected, why = theory["scaled_predicted"], f"{terms / EPSILON:.0f} roundings"
+    return (Check("distance", found["scaled"], "==", expected, tol, why, kept),)

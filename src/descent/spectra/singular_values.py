@@ -18,7 +18,7 @@ import xarray as xr
 from scipy import stats
 
 from descent.config import Count, Index, Positive, experiment_config
-from descent.maths.emergence import arrived, emergence_times, predicted_times
+from descent.maths.emergence import due, emergence_times, predicted_times
 from descent.maths.sampling import level
 from descent.result import Check, Result, measured, predicted
 
@@ -168,11 +168,11 @@ def compare(
     expected = theory["emergence_predicted"].isel(alpha=0, drop=True).assign_coords(i=found["i"])
     end = float(sensing["snapshot"][-1])
     at = found["emergence"].isel(alpha=0, drop=True).mean("replicate", skipna=False)
-    times = arrived(at, expected.mean("replicate"), tol.mean("replicate"), end)
-    checks = []
-    if times.measured.size and float(grown.min()) >= FOLDS:
+    expected, tol = expected.mean("replicate"), tol.mean("replicate")
+    there, checks = due(at, expected, tol, end), []
+    if there.any() and float(grown.min()) >= FOLDS:
         why = "overlap of the start, noise of m measurements over the e-folds grown"
-        checks.append(Check("emergence", times.measured, "==", times.predicted, times.tol, why))
+        checks.append(Check("emergence", at, "==", expected, tol, why, there))
     counted = found_closely(config, sensing)
     count = found["count"].isel(alpha=0, snapshot=-1, drop=True)
     if counted.any():

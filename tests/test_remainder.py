@@ -1,23 +1,11 @@
-"""The points of a check that are compared, remainders along a run, and directions that hold each other up."""
+"""Remainders along a run, and directions that hold each other up."""
 
 import numpy as np
 import pytest
 import xarray as xr
 
 from descent.maths.emergence import delay
-from descent.maths.places import at_places
 from descent.maths.remainder import of_neighbours
-
-
-def test_points_are_those_that_are_there_under_their_names():
-    there = xr.DataArray(
-        [[True, False], [False, True]], {"depth": [2, 3], "r": [1, 2]}, ("depth", "r")
-    )
-    table = xr.DataArray([[1.0, 2], [3, 4]], there.coords, ("depth", "r"))
-    each, wide = at_places(there, table.T, table["r"] * 10.0)
-    np.testing.assert_array_equal(each, [1, 4])
-    np.testing.assert_array_equal(wide, [10, 20])
-    assert each["place"].values.tolist() == ["depth = 2, r = 1", "depth = 3, r = 2"]
 
 
 def test_a_remainder_is_the_largest_of_three_and_what_is_not_compared_counts_for_none():
