@@ -113,10 +113,28 @@ def programme(given: Problem) -> Programme:
 
 
 def above(given: Problem, x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
-    """Σx − least = Σ_j x_j (1 − a_jᵀμ) over j outside of the support, for every x with Ax = b: no cancellation."""
+    """Σx − least = Σ_j x_j s_j over j outside of the support, for every x with Ax = b: no cancellation.
+
+    s_j = 1 − a_jᵀμ.
+    """
+    return x @ _slack(given, programme(given))
+
+
+def steeper(given: Problem, x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
+    """By how much the power of α with which Σx − least falls is above its limit, the gap, at flows' limits x.
+
+    x_j is of order α^{s_j}, so the power is the mean of s_j over the parts s_j x_j of the sum. Another s_j that is hardly
+    larger than the gap counts until α^{s_j − gap} is small, which may be never.
+    """
     found = programme(given)
+    slack = _slack(given, found)
+    return x @ slack**2 / (x @ slack) - found.gap
+
+
+def _slack(given: Problem, found: Programme) -> Float[np.ndarray, " d"]:
+    """s_j outside of the support, 0 on it."""
     off = found.x <= ZERO * found.x.max()
-    return x @ np.where(off, np.maximum(1 - given.a.T @ found.mu, 0), 0.0)
+    return np.where(off, np.maximum(1 - given.a.T @ found.mu, 0), 0.0)
 
 
 def beside(

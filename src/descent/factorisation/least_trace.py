@@ -100,6 +100,7 @@ def measure_limits(config: Config, given: _trace.Problem) -> xr.Dataset:
             "limit": measured(("small", "j"), limits, "limit of the flow"),
             "above": measured("small", above, "tr X − least"),
             "exponent": measured("between", slope, "power of α"),
+            "steeper": measured("small", _trace.steeper(given, limits), "what others add to it"),
         },
         coords={
             "small": sweep(config.small, "small", "start α"),
@@ -168,6 +169,9 @@ def presuppose(config: Config, found: xr.Dataset, given: _trace.Problem) -> tupl
     change = float(abs(found["exponent"][:2].diff("between")).max())
     if change > STEADY or float(found["above"][0] / found["above"][1]) > 0.5:
         return (f"small: two α are too close, or the power changes by {change:.2g} between pairs",)
+    others = float(found["steeper"].isel(small=1))
+    if others > STEADY:
+        return (f"small: parts that die out faster still add {others:.2g} to the power",)
     _, rest, moved = _halved.limit(found["eigenvalue"])
     share = float((rest.max("j") / moved.max("j")).max())
     if not share <= NEAR:
@@ -180,10 +184,11 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     size = float(found["limit"].max())
     slope = found["exponent"].isel(between=0, drop=True)
     change = abs(slope - found["exponent"].isel(between=1, drop=True)) * 3 + 1e-6
+    change = change + found["steeper"].isel(small=1, drop=True)  # the larger α of the pair
     tol, order2 = rest.max("j") + 10 * SOLVED * size, "what is left of order η², three times over"
     rounding = 1e-12 * size * np.sqrt(config.steps)
     why = "theory gives 0; rounding of the steps"
-    late = "three times its change from the pair of α before"
+    late = "three times its change from the pair of α before, and parts that die out faster"
     # The limit's error falls by (α₀/α₁)^gap: up to 1/2 what is left is about the last change.
     end, before = (found["limit"].isel(small=k, drop=True) for k in (0, 1))
     last, least = 3 * abs(end - before).max("j") + 1e-9 * size, theory["least_predicted"]

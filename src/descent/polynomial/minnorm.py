@@ -158,7 +158,7 @@ def run(config: Config) -> Result:
     )
 
 
-def compare(config: Config, problem: Problem, found, theory, stable, early) -> list[Check]:
+def compare(config: Config, problem: Problem, found, theory, stable, early) -> tuple[Check, ...]:
     """The full gradient; the null space; the mean of runs that are still near the start."""
     q, rate = modes(problem, np.zeros_like(problem.theta)), config.gd_rate / problem.beta
     gd, t, k, size = found["gd"], found["t"], found["k"], EPS * np.linalg.norm(problem.theta)
@@ -177,7 +177,7 @@ def compare(config: Config, problem: Problem, found, theory, stable, early) -> l
     )
 
 
-def crossings(found, theory, stable, normal, est: Estimate) -> list[Check]:
+def crossings(found, theory, stable, normal, est: Estimate) -> tuple[Check, ...]:
     last, markov = found["crossing"].max("replicate"), "Markov's inequality"
     expected, latest = theory["crossing_predicted"], theory["crossing_bound"]
     return with_points(
