@@ -51,6 +51,19 @@ def test_a_known_spread_needs_no_samples_to_estimate_it():
     assert within(alarms(sampling.mean_of_known_spread(samples, 1.0, points=1), 0.0))
 
 
+def test_a_mean_of_few_squares_is_off_as_rarely_as_its_skewed_law_says(monkeypatch):
+    """χ² with 4 degrees of freedom: beyond 3.1 standard deviations 12 times as often as a normal law."""
+    monkeypatch.setattr(sampling, "FALSE_ALARM", 0.002)
+    monkeypatch.setattr(sampling, "CHECKS", 1)
+    samples = draws(np.random.default_rng(1).chisquare(4, (1, 50 * RUNS)), "run")
+    one, skewed = (
+        sampling.mean_of_known_spread(samples, np.sqrt(8), points=1, squares=squares)
+        for squares in (None, 4.0)
+    )
+    assert alarms(one, 4.0) > 0.01
+    assert 0.0005 < alarms(skewed, 4.0) < 0.0015
+
+
 @pytest.mark.usefixtures("coarse")
 def test_a_median_of_heavy_tails_raises_alarm_at_most_as_often_as_it_says():
     samples = draws(np.random.default_rng(1).standard_cauchy((31, RUNS)), "run")

@@ -178,8 +178,9 @@ def compare(config: Config, logs: xr.DataArray, theory: xr.Dataset) -> tuple[Che
     points, each, depth = len(config.depths), log_moments(config.width), logs["depth"]
     centre = mean_of_known_spread(logs, np.sqrt(depth * each.variance), points)
     square = (logs - logs.mean("replicate")) ** 2 * (config.networks / (config.networks - 1))
-    sd = np.sqrt(2 * (depth * each.variance) ** 2 + depth * each.fourth)
-    variance = mean_of_known_spread(square, sd, points)
+    size = depth * each.variance
+    sd = np.sqrt(2 * size**2 + depth * each.fourth)
+    variance = mean_of_known_spread(square, sd, points, squares=size)
     log_mean, spread = theory["log_mean_predicted"], theory["log_variance_predicted"]
     checks = (
         Check("mean_logarithm", centre.value, "==", log_mean, centre.tol, centre.why),

@@ -10,16 +10,16 @@ once in a hundred times. `CHECKS` stochastic checks share that equally, and the 
     median      the order statistics between which it lies (no moments needed, so for heavy tails)
     squares     the gamma law of a mean of sums of squares
 
-What could tell nothing is refused, by rules that ask for the number of replicates and of points only, so that they
-are known before a run, and a refusal cannot depend on how the samples fell:
+`points` is how many share a check, by default as many as the samples have. What could tell nothing is refused, by rules
+that ask for the number of replicates and of points only, so that a refusal cannot depend on how the samples fell:
 
     mean            t ≤ `WIDEST`: a check that allows more standard errors holds whatever happens
-    median, share   2⁻ʳ ≤ level/2: with fewer trials no order statistics enclose the median, and for some predicted
-                    share none of the trials and all of them would both be chance; with more, every share is told
-                    from 0 or from 1
+    median, share   2⁻ʳ ≤ level/2: with fewer trials no order statistics enclose the median, and for some share none
+                    of the trials and all of them would both be chance
     squares         the gamma law of r squares of one normal error lets them off by `WIDEST` standard errors
 """
 
+from itertools import count
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -30,8 +30,7 @@ from descent.config import Refusal
 
 FALSE_ALARM = 0.01  # of one run of the whole lab
 CHECKS = 400  # stochastic checks that share it, at the most; tests/test_sampling.py counts them
-# Standard errors: of the six samples that reach it for one point, eight standard deviations.
-WIDEST = 20.0
+WIDEST = 20.0  # standard errors; of the six samples that reach it for one point, eight deviations
 
 Values = float | int | np.number | xr.DataArray
 Kind = Literal["mean", "mean of squares", "median", "share"]
@@ -55,24 +54,27 @@ def _student(points: int, freedom: int) -> float:
     return float(-stats.t.ppf(level(points) / 2, freedom))
 
 
+def _ends(half: float, shape: Values) -> tuple[Values, Values]:
+    """Below and above which a gamma law of mean 1 is with the chance `half` each."""
+    return stats.gamma.ppf(half, shape) / shape, stats.gamma.isf(half, shape) / shape
+
+
 def _gamma(half: float, shape: Values) -> Values:
     """How far, in parts of a measured mean, the exact one of a gamma law may be from it."""
-    low, high = stats.gamma.ppf(half, shape) / shape, stats.gamma.isf(half, shape) / shape
+    low, high = _ends(half, shape)
     return np.maximum(1 / low - 1, 1 - 1 / high)  # μ = mean/(1 ∓ …)
 
 
 def fewest(kind: Kind, points: int = 1) -> int:
     """Replicates, or trials, from which so many points of this kind can be told from chance."""
-    half, r = level(points) / 2, 2
+    half = level(points) / 2
     if kind in ("median", "share"):
         return int(np.ceil(-np.log2(half)))
-    if kind == "mean":
-        while _student(points, r - 1) > WIDEST:
-            r += 1
-    else:
-        while np.sqrt(r / 2) * _gamma(half, r / 2) > WIDEST:
-            r += 1
-    return r
+
+    def errors(r: int) -> float:
+        return _student(points, r - 1) if kind == "mean" else np.sqrt(r / 2) * _gamma(half, r / 2)
+
+    return next(r for r in count(2) if errors(r) <= WIDEST)
 
 
 def require_fewest(kind: Kind, replicates: int, points: int = 1) -> None:
@@ -81,10 +83,9 @@ def require_fewest(kind: Kind, replicates: int, points: int = 1) -> None:
     Raises:
         Refusal: with the number that would do.
     """
-    least, few = fewest(kind, points), f"too few to tell a {kind} from chance"
-    if replicates < least:
-        at = f" at {points} points" if points > 1 else ""
-        raise Refusal(f"replicates {replicates} < {least}: {few}{at}")
+    if replicates < (least := fewest(kind, points)):
+        few = f"{kind} from chance" + (f" at {points} points" if points > 1 else "")
+        raise Refusal(f"replicates {replicates} < {least}: too few to tell a {few}")
 
 
 def _size(values: Values, points: int | None) -> int:
@@ -96,27 +97,33 @@ def _size(values: Values, points: int | None) -> int:
 def mean(samples: xr.DataArray, points: int | None = None) -> Estimate:
     """The mean over the dimension `replicate`, with Student's t from the samples' own spread.
 
-    For samples whose mean is near normal: bounded ones, or many; use `median` for heavy tails. `points` is
-    how many points share the check, by default as many as the samples have.
+    For samples whose mean is near normal: bounded ones, or many; use `median` for heavy tails.
 
     Raises:
         Refusal: too few replicates.
     """
     r, size = samples.sizes["replicate"], _size(samples, points)
     require_fewest("mean", r, size)
-    error = samples.std("replicate", ddof=1, skipna=False) / np.sqrt(r)
-    t = _student(size, r - 1)
+    t, error = _student(size, r - 1), samples.std("replicate", ddof=1, skipna=False) / np.sqrt(r)
     value = samples.mean("replicate", skipna=False)
     return Estimate(value, error, t * error, f"{t:.1f} standard errors of {r} replicates")
 
 
-def mean_of_known_spread(samples: xr.DataArray, sd: Values, points: int | None = None) -> Estimate:
-    """The mean over `replicate` of samples whose standard deviation theory gives; any number of replicates."""
-    r = samples.sizes["replicate"]
-    error = sd / np.sqrt(r)
-    z = float(-stats.norm.ppf(level(_size(samples, points)) / 2))
-    value = samples.mean("replicate", skipna=False)
-    return Estimate(value, error, z * error, f"{z:.1f} exact standard errors of {r} replicates")
+def mean_of_known_spread(
+    samples: xr.DataArray, sd: Values, points: int | None = None, squares: Values | None = None
+) -> Estimate:
+    """The mean over `replicate` of samples whose standard deviation theory gives; any number of replicates.
+
+    Of sums of squares `squares` is the mean that theory gives; their law is nearly gamma's, which is skewed.
+    """
+    r, half = samples.sizes["replicate"], level(_size(samples, points)) / 2
+    value, error = samples.mean("replicate", skipna=False), sd / np.sqrt(r)
+    if squares is None:
+        z = float(-stats.norm.ppf(half))
+        return Estimate(value, error, z * error, f"{z:.1f} exact standard errors of {r} replicates")
+    low, high = _ends(half, (squares / error) ** 2)
+    tol = squares * np.maximum(1 - low, high - 1)
+    return Estimate(value, error, tol, f"gamma law of the mean of {r} replicates")
 
 
 def mean_of_squares(samples: xr.DataArray, variance: Values, points: int | None = None) -> Estimate:
@@ -133,12 +140,11 @@ def mean_of_squares(samples: xr.DataArray, variance: Values, points: int | None 
     value, half = samples.mean("replicate", skipna=False), level(size) / 2
     spread = np.maximum(variance, samples.var("replicate", ddof=1)) / r
     with np.errstate(divide="ignore", invalid="ignore"):
-        shape = value**2 / spread
-    # Seen from the measured mean, so that the tolerance does not know the prediction.
+        shape = value**2 / spread  # as measured, so that the tolerance does not know the prediction
     reach = np.minimum(_gamma(half, shape), 1e3)
-    normal = np.sqrt(spread) * -stats.norm.ppf(half)
-    tol = xr.where(shape < 1e8, abs(value) * reach, normal)
-    return Estimate(value, np.sqrt(spread), tol, f"gamma law of the mean of {r} replicates")
+    error = np.sqrt(spread)
+    tol = xr.where(shape < 1e8, abs(value) * reach, -stats.norm.ppf(half) * error)
+    return Estimate(value, error, tol, f"gamma law of the mean of {r} replicates")
 
 
 def of_error(value: Values, error: Values, freedom: int, points: int | None = None) -> Estimate:
@@ -148,12 +154,10 @@ def of_error(value: Values, error: Values, freedom: int, points: int | None = No
         Refusal: too few degrees of freedom.
     """
     size = _size(error, points)
-    least = fewest("mean", size) - 1
-    if freedom < least:
+    if freedom < (least := fewest("mean", size) - 1):
         raise Refusal(f"{freedom} degrees of freedom < {least}: too few to tell it from chance")
-    t = _student(size, freedom)
-    why = f"{t:.1f} standard errors, {freedom} degrees of freedom"
-    return Estimate(value, error, t * error, why)
+    t, why = _student(size, freedom), f"standard errors, {freedom} degrees of freedom"
+    return Estimate(value, error, t * error, f"{t:.1f} {why}")
 
 
 def median(samples: xr.DataArray, points: int | None = None) -> Estimate:
@@ -164,17 +168,16 @@ def median(samples: xr.DataArray, points: int | None = None) -> Estimate:
     Raises:
         Refusal: too few replicates for any two order statistics to enclose it this surely.
     """
-    size = _size(samples, points)
-    r, alpha = samples.sizes["replicate"], level(size)
+    r, size = samples.sizes["replicate"], _size(samples, points)
     require_fewest("median", r, size)
+    alpha = level(size)
     # P(fewer than k of r samples lie below the median) ≤ alpha/2
     k = int(stats.binom.ppf(alpha / 2, r, 0.5))
     while k > 0 and stats.binom.cdf(k - 1, r, 0.5) > alpha / 2:
         k -= 1
     ordered = samples.copy(data=np.sort(samples, axis=samples.get_axis_num("replicate")))
     value = samples.median("replicate", skipna=False)
-    low = ordered.isel(replicate=k - 1, drop=True)
-    high = ordered.isel(replicate=r - k, drop=True)
+    low, high = (ordered.isel(replicate=i, drop=True) for i in (k - 1, r - k))
     with np.errstate(invalid="ignore"):  # ∞ − ∞, of equal ones
         below, above = (xr.where(a == b, 0, b - a) for a, b in ((low, value), (value, high)))
     tol = np.maximum(below, above)
@@ -182,19 +185,16 @@ def median(samples: xr.DataArray, points: int | None = None) -> Estimate:
     return Estimate(value, error, tol, f"order statistics {k} and {r - k + 1} of {r} replicates")
 
 
-def share(count: Values, trials: int, predicted: Values, points: int | None = None) -> Estimate:
-    """count/trials, and how far the binomial law with the predicted share lets it be from that.
+def share(successes: Values, trials: int, predicted: Values, points: int | None = None) -> Estimate:
+    """successes/trials, and how far the binomial law with the predicted share lets it be from that.
 
     Raises:
         Refusal: too few trials.
     """
-    size = _size(predicted, points)
+    size, p = _size(predicted, points), np.asarray(predicted, float)
     require_fewest("share", trials, size)
-    half = level(size) / 2
-    p = np.asarray(predicted, float)
-    low = stats.binom.ppf(half, trials, p) / trials
-    high = stats.binom.isf(half, trials, p) / trials
-    tol = np.maximum(p - low, high - p)
+    low, high = (find(level(size) / 2, trials, p) for find in (stats.binom.ppf, stats.binom.isf))
+    tol = np.maximum(p - low / trials, high / trials - p)
     tol = predicted.copy(data=tol) if isinstance(predicted, xr.DataArray) else float(tol)
-    error = np.sqrt(predicted * (1 - predicted) / trials)
-    return Estimate(count / trials, error, tol, f"binomial law of {trials} trials")
+    error, why = np.sqrt(predicted * (1 - predicted) / trials), f"binomial law of {trials} trials"
+    return Estimate(successes / trials, error, tol, why)

@@ -161,9 +161,9 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     # Of a squared error: χ² in p unknowns, what the sample adds, how the cone's dimension scatters.
     scatter = transition_spread(config.size, config.rank) * m / threshold / (m - threshold)
     rank, cone = found["exact"].isel(t=-1, drop=True), found["limit"]
-    of_rank = mean_of_known_spread(rank**2, np.sqrt(2 / p + 2 / (m - p)) * few)
+    of_rank = mean_of_known_spread(rank**2, np.sqrt(2 / p + 2 / (m - p)) * few, squares=few)
     spread = np.sqrt(2 / threshold + 2 / (m - threshold) + scatter**2)
-    of_cone = mean_of_known_spread(cone**2, spread * many)
+    of_cone = mean_of_known_spread(cone**2, spread * many, squares=many)
     at_rank, at_cone = (bend(found, np.sqrt(n / m)) for n in (p, threshold))
     room = (of_rank.tol + 2 * at_rank * few) / (rms(rank) + np.sqrt(few))
     least = (of_cone.tol + scatter**2 * threshold / m * many) / (rms(cone) + np.sqrt(many))
