@@ -8,6 +8,8 @@ from harness import run
 ALARMS = [
     ("factorisation@balanced_start", {"stretch": 6, "seed": 31278}),
     ("factorisation@completion", {"depths": [2, 3, 4, 6], "seed": 865710}),
+    ("factorisation@least_trace", {"measurements": 2, "seed": 307814}),
+    ("factorisation@least_trace", {"small": [2e-60, 2e-40, 2e-20], "seed": 966472}),
     ("factorisation@norms", {"depths": [7], "seed": 0}),
     ("factorisation@norms", {"depths": [9], "seed": 636170}),
     ("factorisation@norms", {"depths": [10], "seed": 3}),
@@ -22,6 +24,7 @@ ALARMS = [
     ("polynomial@stability", {"frequency": 3.5, "seed": 422689}),
     ("sensing@emergence", {"rank": 4, "seed": 921072}),
     ("sensing@noise", {"claim_excess": 0.025, "seed": 453951}),
+    ("sensing@noise", {"start": 0.007, "seed": 944022}),
     ("sensing@noise", {"start": 0.03, "seed": 94793}),
     ("sensing@phase", {"step": 0.021, "seed": 310235}),
     ("sensing@published_length", {"rank": 9, "seed": 271671}),
