@@ -96,6 +96,6 @@ def far(config, found: xr.Dataset) -> xr.DataArray:
     return found["gap"] / root + 2 * left / root**2
 
 
-def near(config, found: xr.Dataset) -> np.ndarray:
-    """The σ at which `far` is little beside the error."""
-    return np.flatnonzero((far(config, found) <= FAR * found["limit"]).all("replicate"))
+def near(config, found: xr.Dataset) -> xr.DataArray:
+    """Whether `far` is little beside the error, over σ."""
+    return (far(config, found) <= FAR * found["limit"]).all("replicate")

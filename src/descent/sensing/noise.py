@@ -21,6 +21,7 @@ arXiv 2209.10675 (stopping early); arXiv 1312.0579 (σ√(δ/(m − δ)) for σ 
 import numpy as np
 import xarray as xr
 
+from descent.check import with_points
 from descent.config import Count, Positive, experiment_config, require_increasing
 from descent.maths.sampling import mean_of_known_spread
 from descent.result import Check, Result, measured, predicted, replicates, steps, sweep
@@ -150,7 +151,7 @@ def presupposed(config: Config, found: xr.Dataset) -> tuple[str, ...]:
     drowned = float(bend(found, order).isel(sigma=0))
     if drowned > FLAT:
         reasons += (f"sigmas: even the smallest drowns X*: (σ · error/λ_r)² = {drowned:.2g}",)
-    if not len(near(config, found)):
+    if not near(config, found).any():
         reasons += (f"steps {config.steps}: R = d has come to its end at no σ",)
     return reasons
 
@@ -167,20 +168,16 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     at_rank, at_cone = (bend(found, np.sqrt(n / m)) for n in (p, threshold))
     room = (of_rank.tol + 2 * at_rank * few) / (rms(rank) + np.sqrt(few))
     least = (of_cone.tol + scatter**2 * threshold / m * many) / (rms(cone) + np.sqrt(many))
-    flat, sharp = (np.flatnonzero(one <= FLAT) for one in (at_rank, at_cone))
-    there, late = near(config, found), found["wide"].isel(t=-1, drop=True)
-    room_by_loss = far(config, found)[:, there]
-    curved, limit = "where X* is not flat", theory["limit_predicted"]
-    value, why, bent = rms(cone), f"{of_cone.why}, scatter", f"{of_rank.why}, {curved}"
-    checks = (
-        Check("exact", rms(rank)[flat], "==", theory["exact_predicted"], room[flat], bent),
-        Check("limit_at_most", value, "<=", limit, least, why),
-        Check("late", late[:, there], "==", cone[:, there], room_by_loss, "by the loss"),
+    off, late = far(config, found), found["wide"].isel(t=-1, drop=True)
+    exact, limit = theory["exact_predicted"], theory["limit_predicted"]
+    sharp, curved = least + at_cone * np.sqrt(many), "where X* is not flat"
+    why = f"{of_cone.why}, scatter"
+    return with_points(
+        Check("exact", rms(rank), "==", exact, room, f"{of_rank.why}, {curved}", at_rank <= FLAT),
+        Check("limit_at_most", rms(cone), "<=", limit, least, why),
+        Check("late", late, "==", cone, off, "by the loss", near(config, found)),
+        Check("limit", rms(cone), "==", limit, sharp, f"{why}, {curved}", at_cone <= FLAT),
     )
-    if len(sharp):
-        room = least + at_cone * np.sqrt(many)
-        checks += (Check("limit", value[sharp], "==", limit, room[sharp], f"{why}, {curved}"),)
-    return checks
 
 
 def compare_best(config: Config, found: xr.Dataset) -> tuple[Check, ...]:
@@ -188,9 +185,7 @@ def compare_best(config: Config, found: xr.Dataset) -> tuple[Check, ...]:
     d, m, lam = config.size, config.measurements, found["eigenvalue"].values
     few = least_squares_error(m, config.freedom)
     beside = [max(leftover(one, config.alpha, d, m, s) for one in lam) / s for s in config.sigmas]
-    clear = np.flatnonzero(np.square(beside) <= config.claim_excess * few**2)
-    if not len(clear):
-        return ()
-    best, exact = rms(found["best"]), rms(found["exact"].isel(t=-1, drop=True))
-    allowed = (1 + config.claim_excess) * exact[clear]
-    return (Check("best", best[clear], "<=", allowed, 0, "the claim's own excess over R = r"),)
+    clear = found["sigma"].copy(data=np.square(beside) <= config.claim_excess * few**2)
+    allowed = (1 + config.claim_excess) * rms(found["exact"].isel(t=-1, drop=True))
+    why = "the claim's own excess over R = r"
+    return with_points(Check("best", rms(found["best"]), "<=", allowed, 0, why, clear))
