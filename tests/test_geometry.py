@@ -258,6 +258,24 @@ def test_small_steps_of_one_sample_take_its_largest_weight():
     np.testing.assert_allclose(_stagewise.limit_of_small_steps(X, y, np.zeros(3)), [0, -2, 0])
 
 
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.66])
+def test_what_a_shape_is_off_is_multiplied_as_the_derivative_of_a_step_says(share):
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((3, 6))
+    A = X @ X.T
+    rho = _flat.rest(A, rng.standard_normal(3)).rho
+    pull = share / np.linalg.norm(A, 2)
+
+    def off(r):
+        return np.linalg.norm(r / np.abs(r).max() - rho / np.abs(rho).max())
+
+    r, sizes = rho * (1 + 1e-6 * rng.standard_normal(3)), []
+    for _ in range(12):
+        r = r - pull / np.abs(r).max() ** 2 * (A @ r**3)
+        sizes.append(off(r))
+    assert sizes[-1] / sizes[-2] == pytest.approx(_flat.wavers(A, rho, pull), rel=0.05)
+
+
 def test_a_wrong_power_of_the_flat_loss_is_caught(monkeypatch):
     rest = _flat.rest
     wrong = lambda A, r: rest(A, r)._replace(rho=rest(A, r).rho * 2**0.5)  # noqa: E731

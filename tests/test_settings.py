@@ -17,6 +17,7 @@ ALARMS = [
     ("factorisation@singular_growth", {"start": 0.05, "seed": 764264}),
     ("geometry@flat_loss", {"samples": 4, "seed": 770283}),
     ("geometry@flat_loss", {"share": 0.66, "seed": 214084}),
+    ("geometry@flat_loss", {"share": 0.66, "start": 2.0, "seed": 976356}),
     ("mlp1d@growth", {"epochs": 150, "seed": 315206}),
     ("mlp1d@growth", {"rate": 0.075, "seed": 261045}),
     ("polynomial@networks", {"interval": [-3, 3], "seed": 248757}),

@@ -82,6 +82,21 @@ def _rests(rate, p) -> bool:
         return bool(np.abs(rate(0, p)).max() < 1e-8 * np.abs(p).max())
 
 
+def wavers(A, rho, pull: float) -> float:
+    """By how much, at the most, a step r − pull/max r² · Ar³ multiplies what its shape is off ρ.
+
+    The step takes ρ to fρ. Its derivative there has f for itself and, over f, the factors of all that is beside ρ.
+    """
+    top = int(np.argmax(np.abs(rho)))
+    size, cube = pull / rho[top] ** 2, A @ rho**3
+    slope = np.eye(len(rho)) - 3 * size * A * rho**2
+    slope[:, top] += 2 * size * cube / rho[top]
+    f = float(rho @ (rho - size * cube) / (rho @ rho))
+    others = np.linalg.eigvals(slope)
+    others = np.delete(others, np.argmin(np.abs(others - f)))
+    return float(np.abs(others).max(initial=0) / abs(f))
+
+
 def rest(A, r) -> Rest:
     """Where the flow from r ends, by the flow and then by Newton's method."""
     T = _unit(A, r)

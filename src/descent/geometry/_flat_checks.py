@@ -17,7 +17,7 @@ def _shapes(given: Data, found: xr.Dataset) -> list[_flat.Near]:
     return [_flat.near(A, pinv, p) for p in found["shape"].values]
 
 
-def presuppose(given: Data, found: xr.Dataset) -> dict[str, str]:
+def presuppose(given: Data, found: xr.Dataset, share: float) -> dict[str, str]:
     """What is not so of these runs, and which check needs it."""
     reasons = {}
     blur = float((found["slow_blur"] / found["slow"]).max())
@@ -32,7 +32,19 @@ def presuppose(given: Data, found: xr.Dataset) -> dict[str, str]:
     if not found["rule_left"] <= MARKS[-1]:
         left = float(found["rule_left"])
         reasons["factor"] = f"with the step rule {left:.2g} of the residual is left: more steps"
+    elif (left := off_shape(given, found, share)) > 0.5:
+        kept = f"{left:.2g} of what its residuals' shape is off stays from mark to mark"
+        reasons["factor"] = f"share {share:g}: with the step rule {kept}"
     return reasons
+
+
+def off_shape(given: Data, found: xr.Dataset, share: float) -> float:
+    """What is left, from mark to mark, of a shape's distance from ρ: more than 1 where a step overshoots it."""
+    A = given.X @ given.X.T
+    rho = _flat.rest(A, found["passed"].values).rho
+    beside = _flat.wavers(A, rho, share / given.sigma[0] ** 2)
+    steps = np.log(MARKS[2] / MARKS[1]) / np.log(found["factor"].values[-1])
+    return float(beside**steps)
 
 
 def compare(

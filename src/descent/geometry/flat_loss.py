@@ -166,7 +166,7 @@ def run(config: Config) -> Result:
     given = _data.regression(config.seed, config.samples, config.features, config.start)
     found = measure(config, given).merge(measure_rule(config, given))
     theory = predict(config, given).merge(predict_factor(config, given, found["passed"].values))
-    eta, missing = step_of(config, given), presuppose(given, found)
+    eta, missing = step_of(config, given), presuppose(given, found, config.share)
     scaled = np.sqrt(eta * found["k"]) * found["slow"]
     return Result(
         data=found.merge(theory),
