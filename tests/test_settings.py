@@ -20,6 +20,7 @@ ALARMS = [
     ("geometry@flat_loss", {"share": 0.66, "start": 2.0, "seed": 976356}),
     ("mlp1d@growth", {"epochs": 150, "seed": 315206}),
     ("mlp1d@growth", {"rate": 0.075, "seed": 261045}),
+    ("polynomial@gd_average", {"degrees": [9, 12], "iterations": 9000}),
     ("polynomial@networks", {"interval": [-3, 3], "seed": 248757}),
     ("polynomial@sgd", {"interval": [-3, 3], "seed": 634873}),
     ("polynomial@stability", {"frequency": 3.5, "seed": 422689}),

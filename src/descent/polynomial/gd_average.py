@@ -103,8 +103,9 @@ def compare(config: Config, problems: list[Problem], found, theory, constant) ->
         left.append(config.left(problem))
     gaps, each = found["average_gap"], {"degree": found["degree"]}
     off = of_square(gaps, xr.DataArray(bounds, each | {"k": found["k"]}))
-    # (1 − ρ^{k+1})² and the rounding of f − f*
-    last = 2 * constant * xr.DataArray(left, each) + off[:, -1].drop_vars("k") * (k[-1] + 1) ** 2
+    # The law times (1 − ρ^{k+1})² at the least, and the rounding of f − f*.
+    missing = (1 - xr.DataArray(left, each)) ** -2.0 - 1
+    last = constant * missing + off[:, -1].drop_vars("k") * (k[-1] + 1) ** 2
     rounding = "rounding of a step, carried on by the slowest mode, and of the sum"
     ending = "what is left of the slowest mode, and rounding"
     exact, law = theory["average_gap_predicted"], theory["average_law"]
