@@ -34,6 +34,7 @@ ALARMS = [
     ("sensing@width", {"seed": 930841}),
     ("sensing@width", {"reached": 0.07, "seed": 930836}),
     ("train@edge_of_stability", {"betas": [0.3, 0.75], "seed": 362493}),
+    ("train@edge_of_stability", {"steps": 200, "start": 0.35, "seed": 169766}),
 ]
 
 

@@ -98,6 +98,7 @@ def of_the_tail(seen: Trace, late: Bool[np.ndarray, " t"], share: float) -> dict
     sharpness, steps = seen.sharpness[late], max(1, round(share * (len(seen.undone) - 1)))
     return {
         "edge": measured((), sharpness.mean(), f"mean sharpness, last {share:.0%}"),
+        "before": measured((), seen.sharpness[~late].max(initial=0), "largest sharpness before"),
         "late_residual": measured((), seen.residual[late].mean(), "‖Hv − λv‖, likewise"),
         "trend": measured((), trend(sharpness), "its steady rise, over the mean"),
         "undone": measured((), seen.undone[-steps:].mean(), "share of late steps undone"),
@@ -121,7 +122,7 @@ class Fates(NamedTuple):
     flatter: xr.DataArray  # they ended less sharp than they began
     smooth: xr.DataArray  # their late steps go on in the direction of the step before
     unknown: xr.DataArray  # the sharpness itself is not known
-    moving: xr.DataArray  # it still rose or fell steadily
+    moving: xr.DataArray  # it still rose or fell steadily, or never was as sharp before its tail
     at_the_edge: xr.DataArray
 
 
@@ -131,7 +132,8 @@ def fates(found: xr.Dataset) -> Fates:
     unknown = ~lost & ~flatter & ~(found["late_residual"] <= KNOWN * abs(found["edge"]))
     smooth = ~lost & ~flatter & ~unknown & ~(found["undone"] >= FLIPS)
     others = lost | flatter | smooth | unknown
-    moving = ~others & (abs(found["trend"]) > MOVES)
+    # Above the edge the error along the sharpest direction has to grow first: it overshoots once.
+    moving = ~others & ((abs(found["trend"]) > MOVES) | (found["edge"] > found["before"]))
     return Fates(lost, flatter, smooth, unknown, moving, ~(others | moving))
 
 
@@ -142,7 +144,7 @@ def reasons(found: xr.Dataset, fate: Fates) -> tuple[str, ...]:
         "lost": "left float64",
         "flatter": f"did not end {ROSE - 1:.0%} sharper than they began",
         "unknown": f"have a sharpness with a residual above {KNOWN:.0%}: more products are needed",
-        "moving": f"had not come to a plateau: a steady trend of more than {MOVES:.0%} of it",
+        "moving": f"had no plateau yet: a trend of more than {MOVES:.0%} of it, or flatter before",
         "smooth": f"undid fewer than {FLIPS:.0%} of their late steps ({least:.1%} at the least)",
     }
     counts = {name: int(getattr(fate, name).sum()) for name in why}

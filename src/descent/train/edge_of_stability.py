@@ -9,9 +9,9 @@ grows, and the weights move to where the loss is flatter. Some labels are random
 
 Every β gets the step η = 2(2 − β)/(β·plateau), so that all runs are to end at one sharpness, plateau. The claim is about
 runs that came to the edge. They are recognised without the prediction: they ended sharper than they began, late steps
-undo the step before, as at a root of −1, and the sharpness moves no more. The largest eigenvalue stays a few per cent
-above the edge. No theory here gives that excess, so the check only tells the edge from other candidates: 2/(βη), and
-the formula with σ² for λ.
+undo the step before, as at a root of −1, and the sharpness moves no more from where it has been before. The largest
+eigenvalue stays a few per cent above the edge. No theory here gives that excess, so the check only tells the edge from
+other candidates: 2/(βη), and the formula with σ² for λ.
 
 See: on the left the sharpness of every β rises to the dashed line and stays there, above the dotted lines 2/(βη) that
 the document would give; on the right the plateaus over the predicted edge are near 1 at every β.
