@@ -35,6 +35,9 @@ ALARMS = [
     ("sensing@width", {"reached": 0.07, "seed": 930836}),
     ("train@edge_of_stability", {"betas": [0.3, 0.75], "seed": 362493}),
     ("train@edge_of_stability", {"steps": 200, "start": 0.35, "seed": 169766}),
+    ("train@edge_of_stability", {"tail": 0.15, "pool": 2, "seed": 717258}),
+    ("train@edge_of_stability", {"plateau": 6.0, "betas": [0.3, 0.75], "seed": 202243}),
+    ("train@edge_of_stability", {"plateau": 6.0, "products": 4, "seed": 188261}),
 ]
 
 

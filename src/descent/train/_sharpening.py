@@ -20,6 +20,7 @@ ROSE = 1.1  # sharpness of the plateau over that of the start, at the least
 KNOWN = 0.1  # residual of an eigenvalue over it, at the most
 MOVES = 0.01  # of the plateau: a trend over the tail that is no chance
 CHANCE = 1e-6  # of such a trend where there is none
+STEADY = 0.2  # of the plateau: a trend that is too large for one, chance or not
 FLIPS = 0.05  # share of late steps that undo the step before, at the least
 
 
@@ -96,9 +97,10 @@ def along(seen: Trace) -> dict[str, xr.Variable]:
 def of_the_tail(seen: Trace, late: Bool[np.ndarray, " t"], share: float) -> dict[str, xr.Variable]:
     """What is measured in its tail, and of the whole."""
     sharpness, steps = seen.sharpness[late], max(1, round(share * (len(seen.undone) - 1)))
+    first = sharpness.mean() > seen.sharpness[~late].max(initial=0)
     return {
         "edge": measured((), sharpness.mean(), f"mean sharpness, last {share:.0%}"),
-        "before": measured((), seen.sharpness[~late].max(initial=0), "largest sharpness before"),
+        "first": measured((), float(first), "sharper in its tail than ever before"),
         "late_residual": measured((), seen.residual[late].mean(), "‖Hv − λv‖, likewise"),
         "trend": measured((), trend(sharpness), "its steady rise, over the mean"),
         "undone": measured((), seen.undone[-steps:].mean(), "share of late steps undone"),
@@ -108,11 +110,12 @@ def of_the_tail(seen: Trace, late: Bool[np.ndarray, " t"], share: float) -> dict
 
 
 def trend(late: Float[np.ndarray, " t"]) -> float:
-    """By how much of its mean a sharpness rises over the tail, by a line; 0 if that may be chance."""
+    """By how much of its mean a sharpness rises over the tail, by a line; 0 if it is little and may be chance."""
     if not np.isfinite(late).all():
         return 0.0
     line = stats.linregress(np.linspace(0, 1, len(late)), late)
-    return float(line.slope / late.mean()) if line.pvalue < CHANCE else 0.0
+    rise = float(line.slope / late.mean())
+    return rise if line.pvalue < CHANCE or abs(rise) > STEADY else 0.0
 
 
 class Fates(NamedTuple):
@@ -133,7 +136,7 @@ def fates(found: xr.Dataset) -> Fates:
     smooth = ~lost & ~flatter & ~unknown & ~(found["undone"] >= FLIPS)
     others = lost | flatter | smooth | unknown
     # Above the edge the error along the sharpest direction has to grow first: it overshoots once.
-    moving = ~others & ((abs(found["trend"]) > MOVES) | (found["edge"] > found["before"]))
+    moving = ~others & ((abs(found["trend"]) > MOVES) | (found["first"] > 0))
     return Fates(lost, flatter, smooth, unknown, moving, ~(others | moving))
 
 
