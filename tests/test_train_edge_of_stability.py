@@ -38,7 +38,7 @@ def broken(**changes) -> set[str]:
         ({"every": 500}, "every 500 > steps 400"),
         ({"tail": 0}, "nothing to average"),
         ({"steps": 60}, "2 measurements, fewer than 3"),
-        ({"products": 1}, "greater than or equal to 2"),
+        ({"products": 1}, "greater than or equal to 4"),
         ({"betas": [0.5, 0.50000001]}, "one value in six digits"),
     ],
 )

@@ -29,9 +29,7 @@ from descent.factorisation._halved import HALVINGS, NEAR
 from descent.maths.limits import require_at_most, require_cost, require_within
 from descent.result import Check, Result, measured, predicted, sweep
 
-STEADY = (
-    0.03  # change of the power from one pair of α to the next, up to which it is near its limit
-)
+STEADY = 0.03  # of the power: its change between pairs of α, and what others add, at the most
 SOLVED = 1e-6  # ‖Ax − b‖/‖b‖ up to which a run has come to its limit
 
 
