@@ -8,6 +8,7 @@ os.environ["LOKY_MAX_CPU_COUNT"] = "1"
 for library in ("OPENBLAS", "OMP", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
+import atexit
 import gc
 from inspect import unwrap
 
@@ -87,6 +88,7 @@ def pytest_deselected(items):
 def pytest_sessionfinish(session):
     """Every worker deselects the same ones, and tells the first process."""
     gc.unfreeze()  # libraries look at the end whether all that is theirs is gone
+    atexit.unregister(gc.freeze)  # of a door that a test ran in this process
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["left_out"] = session.config.stash[LEFT_OUT]
 
