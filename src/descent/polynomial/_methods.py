@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
+from descent.maths.coordinatewise import only_limit
 from descent.maths.optimisers import (
     Memory,
     adagrad,
@@ -49,6 +50,24 @@ def adaptive(config) -> dict[str, tuple[str, Memory, tuple[float, ...]]]:
         "adagrad": ("adagrad_rate", adagrad(), config.adagrad_rates),
         "rmsprop": ("rmsprop_rate", rmsprop(config.decay), config.rmsprop_rates),
     }
+
+
+def several(config) -> list[str]:
+    """The adaptive methods that run at more than one rate."""
+    return [name for name, (_, _, rates) in adaptive(config).items() if len(rates) > 1]
+
+
+def many(problem: Problem) -> bool:
+    """Whether the rate may decide at which solution a method ends that scales every coordinate."""
+    return only_limit(problem.X, problem.y) is None
+
+
+def left_out(config, problem: Problem, lost: str) -> dict[str, str]:
+    """Which checks these runs and these samples do not allow, and why; `lost`: the rates of SGD that left float64."""
+    found = {f"sgd_in_the_row_space_at_{lost}": "these runs left float64"} if lost else {}
+    one = "steps by coordinates can end at one solution only, at these samples"
+    names = [] if many(problem) else several(config)
+    return found | {f"{name}_depends_on_its_rate": one for name in names}
 
 
 def refute_label(problem: Problem, found: xr.Dataset) -> tuple[Erratum, ...]:

@@ -21,7 +21,7 @@ import xarray as xr
 from pydantic import Field
 
 from descent.config import Count, Number, Positive, Seed, experiment_config, require_increasing
-from descent.maths.coordinatewise import groups, only_limit
+from descent.maths.coordinatewise import groups
 from descent.maths.quadratic import iterate
 from descent.maths.replicates import replicate
 from descent.polynomial import _methods, _overparameterised, _rounding
@@ -143,7 +143,7 @@ def run(config: Config) -> Result:
         + (() if silent else elsewhere(config, problem, found)),
         errata=_methods.refute_label(problem, found) if config.of_the_course else (),
         no_claim=silent,
-        unchecked={f"sgd_in_the_row_space_at_{lost}": "these runs left float64"} if lost else {},
+        unchecked=_methods.left_out(config, problem, lost),
     )
 
 
@@ -166,11 +166,9 @@ def elsewhere(config: Config, problem: Problem, found: xr.Dataset) -> tuple[Chec
     walk = 1000 * EPS * float(np.linalg.norm(problem.theta) * np.sqrt(config.steps))
     beyond = "a thousand times the rounding of K steps"
     checks = [Check("another_solution", found["null"], ">=", walk, 0, beyond)]
-    many = only_limit(problem.X, problem.y) is None
-    for name, (_, _, rates) in _methods.adaptive(config).items():
-        if len(rates) > 1 and many:
-            spread = found[f"{name}_spread"]
-            checks.append(Check(f"{name}_depends_on_its_rate", spread, ">=", walk, 0, beyond))
+    for name in _methods.several(config) if _methods.many(problem) else ():
+        spread = found[f"{name}_spread"]
+        checks.append(Check(f"{name}_depends_on_its_rate", spread, ">=", walk, 0, beyond))
     return tuple(checks)
 
 
