@@ -78,8 +78,9 @@ def cases(names: list[str], seed: int, together: int, whole: bool) -> list[tuple
             if field != "seed" and not field.startswith("printed")  # of the source, to the digit
             for other in others(kinds[field], value)
         ]
-        drawn = [dict(rng.sample(changes, min(together, len(changes)))) for _ in changes]
-        every = [{field: other} for field, other in changes] if together == 1 else drawn
+        every = [{field: other} for field, other in changes]
+        if together > 1:
+            every = [dict(rng.sample(changes, min(together, len(changes)))) for _ in changes]
         if whole:
             every = rng.sample(every, min(WHOLE, len(every)))
         for change in every:

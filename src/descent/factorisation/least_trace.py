@@ -93,12 +93,13 @@ def measure_limits(config: Config, given: _trace.Problem) -> xr.Dataset:
     above = _trace.above(given, limits)
     with np.errstate(all="ignore"):
         slope = np.diff(np.log(above)) / np.diff(np.log(config.small))
+        steeper = _trace.steeper(given, limits)
     return xr.Dataset(
         {
             "limit": measured(("small", "j"), limits, "limit of the flow"),
             "above": measured("small", above, "tr X − least"),
             "exponent": measured("between", slope, "power of α"),
-            "steeper": measured("small", _trace.steeper(given, limits), "what others add to it"),
+            "steeper": measured("small", steeper, "what others add to it"),
         },
         coords={
             "small": sweep(config.small, "small", "start α"),
@@ -167,8 +168,7 @@ def presuppose(config: Config, found: xr.Dataset, given: _trace.Problem) -> tupl
     change = float(abs(found["exponent"][:2].diff("between")).max())
     if change > STEADY or float(found["above"][0] / found["above"][1]) > 0.5:
         return (f"small: two α are too close, or the power changes by {change:.2g} between pairs",)
-    others = float(found["steeper"].isel(small=1))
-    if others > STEADY:
+    if (others := float(found["steeper"].isel(small=1))) > STEADY:
         return (f"small: parts that die out faster still add {others:.2g} to the power",)
     _, rest, moved = _halved.limit(found["eigenvalue"])
     share = float((rest.max("j") / moved.max("j")).max())
@@ -181,8 +181,8 @@ def compare(config: Config, found: xr.Dataset, theory: xr.Dataset) -> tuple[Chec
     x, rest, _ = _halved.limit(found["eigenvalue"])
     size = float(found["limit"].max())
     slope = found["exponent"].isel(between=0, drop=True)
-    change = abs(slope - found["exponent"].isel(between=1, drop=True)) * 3 + 1e-6
-    change = change + found["steeper"].isel(small=1, drop=True)  # the larger α of the pair
+    others = found["steeper"].isel(small=1, drop=True)  # at the larger α of the pair
+    change = abs(slope - found["exponent"].isel(between=1, drop=True)) * 3 + 1e-6 + others
     tol, order2 = rest.max("j") + 10 * SOLVED * size, "what is left of order η², three times over"
     rounding = 1e-12 * size * np.sqrt(config.steps)
     why = "theory gives 0; rounding of the steps"

@@ -31,9 +31,8 @@ from descent.mlp1d._piece import Steps, kinks, steps_within_a_piece
 from descent.mlp1d._problem import DRAWN, Hidden
 from descent.result import Check, Result, measured, predicted, replicates, steps, sweep
 
-FEWEST = (
-    10  # networks: of 480 runs with 3 to 9, 4 had a median off the edge; of 200 with 12 or 20, none
-)
+# Networks: of 480 runs with 3 to 9, 4 had a median off the edge; of 200 with 12 or 20, none.
+FEWEST = 10
 
 
 @experiment_config

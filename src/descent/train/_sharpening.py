@@ -15,7 +15,7 @@ from descent.maths.training import Step, train
 from descent.result import measured
 from descent.train._pooled_images import Images
 
-APART = 0.1  # of the edge; values nearer to it than twice the excess are not told from it
+APART = 0.4  # of the edge; values nearer to it than twice the excess (a fifth) are not told from it
 ROSE = 1.1  # sharpness of the plateau over that of the start, at the least
 KNOWN = 0.1  # residual of an eigenvalue over it, at the most
 MOVES = 0.01  # of the plateau: a trend over the tail that is no chance

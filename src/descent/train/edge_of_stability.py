@@ -55,7 +55,6 @@ from descent.train._sharpening import (
 
 Share = Annotated[float, Field(ge=0, le=1)]
 FEWEST = 3  # measurements that make a plateau
-EXCESS = 0.25  # of the edge, above it: every other candidate is below
 
 
 @experiment_config
@@ -172,10 +171,9 @@ def compare(
     config: Config, found: xr.Dataset, theory: xr.Dataset, there: xr.DataArray
 ) -> tuple[Check, ...]:
     """The plateau of every run that came to the edge."""
-    below = xr.DataArray([halfway(beta) for beta in config.betas], {"beta": there["beta"]})
-    edge = theory["edge_predicted"]
-    tol = xr.where(found["edge"] > edge, EXCESS, below) * config.plateau
-    why = "below, halfway to what it could be taken for; above, an excess that no theory has"
+    within = [halfway(beta) * config.plateau for beta in config.betas]
+    tol, edge = xr.DataArray(within, {"beta": there["beta"]}), theory["edge_predicted"]
+    why = "halfway to the next value it could be taken for, as no theory has the excess"
     return with_points(Check("edge", found["edge"], "==", edge, tol, why, there))
 
 
